@@ -1,0 +1,58 @@
+"""Where the service is, and who asks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from urllib.parse import urlsplit
+
+from airflow_provider_videoretalk.dashscope.errors import ConfigurationError
+
+BEIJING = "https://dashscope.aliyuncs.com/api/v1"
+"""The endpoint whose region has VideoRetalk."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Endpoint:
+    """A base URL with the credentials for it.
+
+    :param api_key: kept out of ``repr``
+    :param base_url: scheme, host and any path prefix, e.g. ``https://gateway.example/qwen/api/v1``; a URL without a
+        path gets ``/api/v1``
+    :param workspace: sub-workspace id, sent as ``X-DashScope-WorkSpace``
+    :param verify: ``False`` accepts any certificate, a path names a CA bundle
+    :param proxy: URL of an HTTP proxy
+    :raises ConfigurationError: the key is empty, or the base URL is not http(s)
+    """
+
+    api_key: str = field(repr=False)
+    base_url: str = BEIJING
+    workspace: str | None = None
+    verify: bool | str = True
+    proxy: str | None = field(default=None, repr=False)
+
+    def __post_init__(self) -> None:
+        if not self.api_key.strip():
+            raise ConfigurationError("the API key is empty", remedy="Put the DashScope API key into the password.")
+        if not self.api_key.isascii() or not self.api_key.isprintable():
+            raise ConfigurationError(
+                "the API key holds characters that an HTTP header can't carry",
+                remedy="Copy the key again, without line breaks.",
+            )
+        parts = urlsplit(self.base_url)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise ConfigurationError(
+                f"the base URL {self.base_url!r} is not an http(s) URL", remedy=f"Use {BEIJING}, or your gateway's URL."
+            )
+        path = parts.path.rstrip("/") or "/api/v1"
+        object.__setattr__(self, "base_url", f"{parts.scheme}://{parts.netloc}{path}")
+
+    def url(self, path: str) -> str:
+        return path if "://" in path else f"{self.base_url}/{path}"
+
+    def headers(self, path: str) -> Mapping[str, str]:
+        """The headers that say who asks; none for an absolute URL, which is another host's."""
+        if "://" in path:
+            return {}
+        headers = {"Authorization": f"Bearer {self.api_key.strip()}"}
+        return headers | {"X-DashScope-WorkSpace": self.workspace} if self.workspace else headers

@@ -1,0 +1,51 @@
+"""A multipart form with one file, streamed from disk by both clients."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections.abc import AsyncIterator, Iterator, Mapping
+from pathlib import Path
+
+CHUNK_BYTES = 1024 * 1024
+
+
+class FileForm:
+    """The body of a ``multipart/form-data`` POST: text fields, then the file as the last part.
+
+    Requests sends it as an iterable of known length, aiohttp as an async iterable; neither holds the file in memory.
+
+    :param fields: the text fields, in order
+    :param path: the file
+    :param name: the file name told to the server
+    """
+
+    def __init__(self, *, fields: Mapping[str, str], path: Path, name: str) -> None:
+        self._path = path
+        boundary = uuid.uuid4().hex
+        parts = [
+            f'--{boundary}\r\nContent-Disposition: form-data; name="{key}"\r\n\r\n{value}\r\n'
+            for key, value in fields.items()
+        ]
+        parts.append(
+            f'--{boundary}\r\nContent-Disposition: form-data; name="file"; filename="{name}"\r\n'
+            "Content-Type: application/octet-stream\r\n\r\n"
+        )
+        self._head = "".join(parts).encode()
+        self._tail = f"\r\n--{boundary}--\r\n".encode()
+        self.content_type = f"multipart/form-data; boundary={boundary}"
+
+    def __len__(self) -> int:
+        return len(self._head) + self._path.stat().st_size + len(self._tail)
+
+    def __iter__(self) -> Iterator[bytes]:
+        yield self._head
+        with self._path.open("rb") as file:
+            while chunk := file.read(CHUNK_BYTES):
+                yield chunk
+        yield self._tail
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        chunks = iter(self)
+        while (chunk := await asyncio.to_thread(next, chunks, None)) is not None:
+            yield chunk
