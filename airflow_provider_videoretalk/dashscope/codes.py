@@ -29,12 +29,8 @@ class Meaning:
     retryable: bool | None = None
 
 
-_FETCH = (
-    "Make the URL downloadable from mainland China within 60 seconds, without a login, and long enough for the queue."
-)
-_TRANSCODE = (
-    "Transcode the file: video mp4, avi or mov (H.264 or H.265); audio wav, mp3 or aac; image jpeg, png, bmp or webp."
-)
+_FETCH = "Make the URL downloadable from mainland China, without a login, within 60 seconds, while the task queues."
+_TRANSCODE = "Transcode the file: mp4, avi or mov (H.264 or H.265); wav, mp3 or aac; jpeg, png, bmp or webp."
 _BILL = "Settle the account's bill in the vendor's console."
 _SLOW_DOWN = "Lower the connection's queries per second, or submit through a pool of two or three slots."
 _WAIT = "Wait, then try again; if it stays, give the vendor the request_id."
@@ -53,12 +49,8 @@ MEANINGS: Mapping[str, Meaning] = {
     "InvalidFile.Resolution": Meaning(RequestError, "Scale the video so that each side has 640 to 2048 pixels."),
     "InvalidFile.FPS": Meaning(RequestError, "Convert the video to 15 to 60 frames a second."),
     "InvalidFile.Duration": Meaning(RequestError, "Cut or extend video and audio to 2 to 120 seconds each."),
-    "InvalidFile.ImageSize": Meaning(
-        RequestError, "Scale the image: sides of at most 4096 pixels, aspect of at most 2."
-    ),
-    "InvalidFile.Content": Meaning(
-        RequestError, "Use a reference image that shows exactly one person, from the front."
-    ),
+    "InvalidFile.ImageSize": Meaning(RequestError, "Scale the image: sides up to 4096 pixels, aspect up to 2."),
+    "InvalidFile.Content": Meaning(RequestError, "Use a reference image that shows one person, from the front."),
     "InvalidFile.FaceNotMatch": Meaning(
         RequestError, "Use a reference image of somebody in the video, or lower query_face_threshold."
     ),
@@ -136,19 +128,18 @@ def service_error(payload: Mapping[str, Any], *, status: int, headers: Mapping[s
     )
 
 
-def retry_after(headers: Mapping[str, str], *, now: float | None = None) -> float | None:
-    """Seconds from ``retry-after-ms`` or ``Retry-After`` (seconds or an HTTP date), ``None`` where absent or unreadable.
+def retry_after(headers: Mapping[str, str]) -> float | None:
+    """Seconds from ``retry-after-ms`` or ``Retry-After`` (seconds or an HTTP date), ``None`` where there are none.
 
-    The service documents neither; the vendor's SDK honours both.
+    The service documents neither; the vendor's SDK honours both. A date counts from the reply's own ``Date``.
     """
     try:
         if "retry-after-ms" in headers:
             return max(0.0, float(headers["retry-after-ms"]) / 1000)
-        value = headers.get("retry-after", "")
+        value = headers["retry-after"]
         if value.replace(".", "", 1).isdigit():
             return float(value)
-        return max(
-            0.0, parsedate_to_datetime(value).timestamp() - (now or parsedate_to_datetime(headers["date"]).timestamp())
-        )
+        later, now = parsedate_to_datetime(value), parsedate_to_datetime(headers["date"])
+        return max(0.0, (later - now).total_seconds())
     except (KeyError, ValueError, TypeError):
         return None

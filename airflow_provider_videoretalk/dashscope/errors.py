@@ -142,7 +142,7 @@ class ResultExpiredError(DashScopeError):
 
 
 def error_from_json(data: Mapping[str, Any]) -> DashScopeError:
-    """The inverse of :meth:`DashScopeError.to_json`; a type this version does not know becomes :class:`DashScopeError`."""
+    """The inverse of :meth:`DashScopeError.to_json`; an unknown type becomes a plain :class:`DashScopeError`."""
     arguments = dict(data)
     name = arguments.pop("type", "")
     kinds = {kind.__name__: kind for kind in _tree(DashScopeError)}

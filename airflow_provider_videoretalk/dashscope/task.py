@@ -143,8 +143,9 @@ class Task:
         return float(seconds) if isinstance(seconds, int | float | str) and seconds != "" else None
 
     def raise_for_status(self) -> None:
-        """
-        :raises TaskFailedError: the task ended FAILED or CANCELED; code and message are the service's, where it gave any
+        """Returns for a task that succeeded, or still runs.
+
+        :raises TaskFailedError: the task ended FAILED or CANCELED; with the service's code and message, if it gave any
         :raises TaskUnknownError: the service knows no such task
         """
         if self.status == "UNKNOWN":
@@ -155,15 +156,14 @@ class Task:
             )
         if self.status in ("FAILED", "CANCELED"):
             code = str(self.output.get("code") or "")
+            reason = self.output.get("message") or "the service gives no reason"
             meaning = meaning_of(code)
             raise TaskFailedError(
-                f"task {self.task_id} ended {self.status}: {self.output.get('message') or 'the service gives no reason'}",
+                f"task {self.task_id} ended {self.status}: {reason}",
                 code=code,
                 request_id=self.request_id,
                 retryable=bool(code) and (meaning.retryable or meaning.error.retryable_by_default),
-                remedy=meaning.remedy
-                if code
-                else "Look the task up in the vendor's console, or ask with the request_id.",
+                remedy=meaning.remedy if code else "Look the task up in the vendor's console.",
             )
 
     def result(self, *, request_id: str | None = None) -> TaskResult:

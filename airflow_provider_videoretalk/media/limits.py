@@ -1,7 +1,8 @@
 """What VideoRetalk accepts, as one table.
 
-Each row holds the bounds the vendor's VideoRetalk page gives (edition of October 2026) and the code the service answers
-when an input lies outside them. The emulator refuses by this table; the operators check by it before anything is paid for.
+Each row holds the bounds the vendor's VideoRetalk page gives (edition of October 2026) and the code the service
+answers when an input lies outside them. The emulator refuses by this table; the operators check by it before anything
+is paid for.
 """
 
 from __future__ import annotations
@@ -44,7 +45,7 @@ class Limit:
         return f"{self.low:g} to {self.high:g} {self.unit}".rstrip()
 
 
-# The Chinese edition writes both bounds of the durations as strict, the English one "between 2 and 120": inclusive here.
+# The Chinese edition writes the durations' bounds as strict, the English one "between 2 and 120": inclusive here.
 VIDEO_SECONDS = Limit(field="video duration", low=2, high=120, unit="s", code="InvalidFile.Duration")
 VIDEO_BYTES = Limit(field="video size", high=300 * MEGABYTE, unit="bytes", code="InvalidFile.Size")
 VIDEO_FPS = Limit(field="video frame rate", low=15, high=60, unit="fps", code="InvalidFile.FPS")
