@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
+import time
 from types import TracebackType
 from typing import Any, TypeVar
 
@@ -17,6 +18,7 @@ from urllib3.exceptions import MaxRetryError, NewConnectionError
 from airflow_provider_videoretalk.dashscope.endpoint import Endpoint
 from airflow_provider_videoretalk.dashscope.errors import DashScopeError, TransportError
 from airflow_provider_videoretalk.dashscope.form import FileForm
+from airflow_provider_videoretalk.dashscope.pace import pace_of
 from airflow_provider_videoretalk.dashscope.request import CONNECT_TIMEOUT, Reply, Request
 
 T = TypeVar("T")
@@ -39,6 +41,7 @@ class Client:
         :raises DashScopeError: see :mod:`~airflow_provider_videoretalk.dashscope.errors`
         """
         url = self.endpoint.url(request.path)
+        time.sleep(pace_of(self.endpoint).reserve())
         try:
             with self._session.request(
                 request.method,
@@ -84,6 +87,7 @@ class AsyncClient:
         if self._session is None:
             raise RuntimeError("AsyncClient is used outside its 'async with' block")
         url = self.endpoint.url(request.path)
+        await asyncio.sleep(pace_of(self.endpoint).reserve())
         timeout = aiohttp.ClientTimeout(sock_connect=CONNECT_TIMEOUT, sock_read=request.read_timeout)
         try:
             async with self._session.request(

@@ -11,6 +11,9 @@ from airflow_provider_videoretalk.dashscope.errors import ConfigurationError
 BEIJING = "https://dashscope.aliyuncs.com/api/v1"
 """The endpoint whose region has VideoRetalk."""
 
+QUERIES_PER_SECOND = 20.0
+"""The service's limit for an account's status queries."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Endpoint:
@@ -20,14 +23,16 @@ class Endpoint:
     :param base_url: scheme, host and any path prefix, e.g. ``https://gateway.example/qwen/api/v1``; a URL without a
         path gets ``/api/v1``
     :param workspace: sub-workspace id, sent as ``X-DashScope-WorkSpace``
+    :param queries_per_second: most requests that one process sends in a second; submits have a limit of their own
     :param verify: ``False`` accepts any certificate, a path names a CA bundle
     :param proxy: URL of an HTTP proxy
-    :raises ConfigurationError: the key is empty, or the base URL is not http(s)
+    :raises ConfigurationError: one of these is unusable
     """
 
     api_key: str = field(repr=False)
     base_url: str = BEIJING
     workspace: str | None = None
+    queries_per_second: float = QUERIES_PER_SECOND
     verify: bool | str = True
     proxy: str | None = field(default=None, repr=False)
 
@@ -43,6 +48,11 @@ class Endpoint:
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise ConfigurationError(
                 f"the base URL {self.base_url!r} is not an http(s) URL", remedy=f"Use {BEIJING}, or your gateway's URL."
+            )
+        if not isinstance(self.queries_per_second, int | float) or not self.queries_per_second > 0:
+            raise ConfigurationError(
+                f"queries_per_second is {self.queries_per_second!r}, allowed is a number above 0",
+                remedy=f"{QUERIES_PER_SECOND:g} is the service's limit for an account.",
             )
         path = parts.path.rstrip("/") or "/api/v1"
         object.__setattr__(self, "base_url", f"{parts.scheme}://{parts.netloc}{path}")

@@ -1,0 +1,130 @@
+"""An Airflow Connection becomes a DashScope client."""
+
+from __future__ import annotations
+
+import os
+import uuid
+from collections.abc import Mapping
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import requests
+from airflow.providers.common.compat.connection import get_async_connection, get_async_extra_dejson
+from airflow.providers.common.compat.sdk import AirflowNotFoundException, Connection
+from airflow.providers.http.hooks.http import HttpHook
+
+from airflow_provider_videoretalk.dashscope.client import AsyncClient, Client
+from airflow_provider_videoretalk.dashscope.endpoint import BEIJING, Endpoint
+from airflow_provider_videoretalk.dashscope.errors import ConfigurationError, DashScopeError
+from airflow_provider_videoretalk.dashscope.task import get_task, list_tasks
+
+if TYPE_CHECKING:
+    from airflow.models import Connection as StoredConnection
+
+API_KEY_VARIABLE = "DASHSCOPE_API_KEY"
+"""Environment variable of the vendor's own tools, used where the default connection does not exist."""
+
+_EXTRAS = ("workspace", "queries_per_second", "verify", "proxy")
+
+
+class DashScopeHook(HttpHook):
+    """Talks to DashScope through an Airflow Connection of type ``dashscope``.
+
+    The connection's password is the API key, its host the base URL with any path prefix (the Beijing endpoint by
+    default, ``/api/v1`` where a URL has no path). Its extra may hold ``workspace``, ``queries_per_second``, ``verify``
+    and ``proxy``; anything else there is left alone, and never becomes an HTTP header.
+
+    Of :class:`HttpHook` it keeps the plumbing of a connection only: requests go through :attr:`client` or
+    :meth:`get_async_client`, which know the service's errors and never retry a submit.
+
+    :param dashscope_conn_id: the connection; if the default one does not exist, ``DASHSCOPE_API_KEY`` is used with the
+        default endpoint
+    """
+
+    conn_name_attr = "dashscope_conn_id"
+    default_conn_name = "dashscope_default"
+    conn_type = "dashscope"
+    hook_name = "DashScope"
+
+    def __init__(self, dashscope_conn_id: str = default_conn_name) -> None:
+        super().__init__(http_conn_id=dashscope_conn_id)
+        self.dashscope_conn_id = dashscope_conn_id
+
+    @cached_property
+    def client(self) -> Client:
+        """The synchronous client, made at first use and kept.
+
+        :raises ConfigurationError: the connection lacks something
+        """
+        return Client(self.endpoint, session=self.get_conn())
+
+    @cached_property
+    def endpoint(self) -> Endpoint:
+        try:
+            connection = self.get_connection(self.dashscope_conn_id)
+        except AirflowNotFoundException as error:
+            return self._endpoint_of_environment(error)
+        return self._endpoint_of(connection, connection.extra_dejson)
+
+    async def get_async_client(self) -> AsyncClient:
+        """An asynchronous client, to be entered with ``async with``; the connection is looked up without blocking."""
+        try:
+            connection = await get_async_connection(self.dashscope_conn_id, hook=self)
+        except AirflowNotFoundException as error:
+            return AsyncClient(self._endpoint_of_environment(error))
+        return AsyncClient(self._endpoint_of(connection, await get_async_extra_dejson(connection)))
+
+    def get_conn(
+        self, headers: dict[Any, Any] | None = None, extra_options: dict[str, Any] | None = None
+    ) -> requests.Session:
+        """A session with TCP keep-alive. It holds no key: the client adds it to requests for the endpoint alone."""
+        session = requests.Session()
+        if self.keep_alive_adapter is not None:
+            session.mount("https://", self.keep_alive_adapter)
+            session.mount("http://", self.keep_alive_adapter)
+        session.headers.update(headers or {})
+        return session
+
+    def test_connection(self) -> tuple[bool, str]:
+        """Asks what costs nothing: one row of the task list, or an unknown task where a gateway has no list."""
+        try:
+            try:
+                self.client.send(list_tasks(page_size=1))
+            except DashScopeError as error:
+                if error.status not in (404, 405):
+                    raise
+                self.client.send(get_task(str(uuid.uuid4())))
+        except DashScopeError as error:
+            return False, str(error)
+        return True, f"{self.endpoint.base_url} accepts the key"
+
+    def _endpoint_of_environment(self, error: Exception) -> Endpoint:
+        key = os.environ.get(API_KEY_VARIABLE, "")
+        if self.dashscope_conn_id != self.default_conn_name or not key:
+            raise ConfigurationError(
+                f"there is no connection {self.dashscope_conn_id!r}",
+                remedy=f"Add it with type 'dashscope' and the API key as password, or set {API_KEY_VARIABLE} "
+                f"and use {self.default_conn_name!r}.",
+            ) from error
+        return Endpoint(api_key=key)
+
+    def _endpoint_of(self, connection: Connection | StoredConnection, extra: Mapping[str, Any]) -> Endpoint:
+        # The UI stores optional fields that were left empty as null.
+        options = {name: extra[name] for name in _EXTRAS if extra.get(name) not in (None, "")}
+        if not connection.password:
+            raise ConfigurationError(
+                f"connection {self.dashscope_conn_id!r} has no API key",
+                remedy="Put the DashScope API key into its password.",
+            )
+        return Endpoint(api_key=connection.password, base_url=_base_url(connection), **options)
+
+
+def _base_url(connection: Connection | StoredConnection) -> str:
+    host = (connection.host or "").strip()
+    if not host:
+        return BEIJING
+    if "://" in host:
+        return host
+    scheme = connection.schema if connection.schema in ("http", "https") else "https"
+    name, slash, path = host.partition("/")
+    return f"{scheme}://{name}:{connection.port}{slash}{path}" if connection.port else f"{scheme}://{host}"

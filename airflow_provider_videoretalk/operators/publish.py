@@ -1,0 +1,119 @@
+"""Brings a result to where it outlives its day."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timezone
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from airflow.sdk import Asset, AssetAlias, BaseOperator
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context, ObjectStoragePath
+
+    from airflow_provider_videoretalk.dashscope.speech import SpeechResult
+    from airflow_provider_videoretalk.dashscope.task import TaskResult
+
+
+class PublishMediaOperator(BaseOperator):
+    """Streams a result into any store that Airflow's ``ObjectStoragePath`` reaches, with a metadata JSON beside it.
+
+    The object appears whole or not at all. Every outlet gets an asset event whose ``extra`` is the metadata: an
+    ``Asset`` as it stands, an ``AssetAlias`` with an asset of the object's own URI. The metadata is also what the
+    operator returns, with ``metadata_uri``: the source's fields but for its mortal URL, ``uri``, ``size`` in bytes,
+    ``sha256``, ``content_type``, ``published_at``, and what ``metadata`` adds.
+
+    :param source: what a VideoRetalk, text-to-speech or sensor task returned, or a plain URL (templated)
+    :param destination: URI of the object, e.g. ``s3://aws_default@bucket/videos/en.mp4``, or of a folder, ending with a
+        slash, in which it is named after the task's id (templated)
+    :param storage_conn_id: the Airflow connection of the store, where the URI names none (templated)
+    :param metadata: JSON-safe values to add to the metadata (templated)
+    :raises ResultExpiredError: the source's URL is dead
+    :raises TransportError: the download failed; nothing was published
+    """
+
+    template_fields: Sequence[str] = ("source", "destination", "storage_conn_id", "metadata")
+
+    def __init__(
+        self,
+        *,
+        source: str | TaskResult | SpeechResult,
+        destination: str,
+        storage_conn_id: str | None = None,
+        metadata: Mapping[str, Any] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.source = source
+        self.destination = destination
+        self.storage_conn_id = storage_conn_id
+        self.metadata = metadata
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        from airflow_provider_videoretalk.media.expiry import check_not_expired
+        from airflow_provider_videoretalk.media.transfer import atomic, copy
+        from airflow_provider_videoretalk.operators.values import as_mapping
+
+        source = self.source if isinstance(self.source, Mapping) else {"url": self.source}
+        extra = as_mapping("metadata", self.metadata or {})
+        url = _url_of(source)
+        check_not_expired("source", source.get("expires_at"))
+        path = self._path(url, source)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        copied = copy(url, path)
+        metadata: dict[str, Any] = {
+            # The URL is a key to the result while it lives, and dead after a day.
+            **{
+                name: value
+                for name, value in source.items()
+                if name not in ("url", "video_url", "audio_url", "expires_at")
+            },
+            **extra,
+            "uri": str(path),
+            "size": copied.size,
+            "sha256": copied.sha256,
+            "content_type": copied.content_type,
+            "published_at": datetime.now(timezone.utc).isoformat(),
+        }
+        beside = path.with_name(f"{path.name}.json")
+        with atomic(beside) as file:
+            file.write(json.dumps(metadata, ensure_ascii=False, indent=2).encode())
+        self.log.info("Published %s (%s bytes)", path, copied.size)
+        self._emit(context, str(path), metadata)
+        return metadata | {"metadata_uri": str(beside)}
+
+    def _path(self, url: str, source: Mapping[str, Any]) -> ObjectStoragePath:
+        from airflow.sdk import ObjectStoragePath
+
+        from airflow_provider_videoretalk.dashscope.errors import InputError
+
+        if not isinstance(self.destination, str) or not self.destination.strip():
+            raise InputError(f"destination is {self.destination!r}", remedy="Give the URI of an object or a folder.")
+        path = ObjectStoragePath(self.destination, conn_id=self.storage_conn_id)
+        if not self.destination.endswith("/"):
+            return path
+        fetched = PurePosixPath(urlsplit(url).path)
+        return path / f"{source.get('task_id') or source.get('request_id') or fetched.stem}{fetched.suffix}"
+
+    def _emit(self, context: Context, uri: str, metadata: dict[str, Any]) -> None:
+        for outlet in self.outlets:
+            if isinstance(outlet, AssetAlias):
+                context["outlet_events"][outlet].add(Asset(uri=uri), extra=metadata)
+            elif isinstance(outlet, Asset):
+                context["outlet_events"][outlet].extra = metadata
+
+
+def _url_of(source: Mapping[str, Any]) -> str:
+    from airflow_provider_videoretalk.dashscope.errors import InputError
+    from airflow_provider_videoretalk.dashscope.url import media_url
+
+    url = next((source[name] for name in ("video_url", "audio_url", "url") if source.get(name)), None)
+    if url is None:
+        raise InputError(
+            f"source is a mapping with the keys {sorted(source)} and no URL in it",
+            remedy="Pass what the operator or sensor returned, or a plain URL.",
+        )
+    return media_url("source", url)

@@ -1,0 +1,134 @@
+"""Waits for a DashScope task that something else submitted."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
+from datetime import timedelta
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from airflow.sdk import BaseSensorOperator, PokeReturnValue, conf
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+    from airflow_provider_videoretalk.dashscope.task import Task, TaskResult
+    from airflow_provider_videoretalk.hooks.dashscope import DashScopeHook
+
+# Airflow's own limit on a deferral stands behind the trigger's deadline, for triggers that are lost.
+_BACKSTOP_SECONDS = 600.0
+
+
+class DashScopeTaskSensor(BaseSensorOperator):
+    """Waits for a task of any asynchronous DashScope model and returns its result, a
+    :class:`~airflow_provider_videoretalk.dashscope.task.TaskResult`.
+
+    Poke, reschedule and deferrable modes give the same result and raise the same errors. A query that fails for a
+    passing reason (throttled, server error, network) is asked again. ``timeout`` is the sensor's alone: it cancels
+    nothing, and raises ``AirflowSensorTimeout``, the one error that ``soft_fail`` turns into a skip. A task that failed
+    is a failure, with ``soft_fail`` too; ``never_fail`` skips on every error.
+
+    :param dashscope_task_id: DashScope's id of the task (templated; ``task_id`` is Airflow's)
+    :param dashscope_conn_id: the connection (templated)
+    :param deferrable: wait on the triggerer; Airflow's ``default_deferrable`` by default
+    :raises TaskFailedError: the task ended FAILED or CANCELED
+    :raises TaskUnknownError: the service knows no such task
+    :raises DashScopeError: asking again can't help
+    """
+
+    template_fields: Sequence[str] = ("dashscope_task_id", "dashscope_conn_id")
+
+    def __init__(
+        self,
+        *,
+        dashscope_task_id: str,
+        dashscope_conn_id: str = "dashscope_default",
+        deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
+        poke_interval: timedelta | float = 15.0,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(poke_interval=poke_interval, **kwargs)
+        self.dashscope_task_id = dashscope_task_id
+        self.dashscope_conn_id = dashscope_conn_id
+        self.deferrable = deferrable
+
+    @cached_property
+    def hook(self) -> DashScopeHook:
+        from airflow_provider_videoretalk.hooks.dashscope import DashScopeHook
+
+        return DashScopeHook(self.dashscope_conn_id)
+
+    def poke(self, context: Context) -> PokeReturnValue:
+        from airflow_provider_videoretalk.dashscope.errors import DashScopeError
+        from airflow_provider_videoretalk.dashscope.task import get_task
+
+        try:
+            task = self.hook.client.send(get_task(self.dashscope_task_id))
+        except DashScopeError as error:
+            if not error.retryable:
+                raise
+            self.log.warning("The query failed, the task is asked for again: %s", error)
+            return PokeReturnValue(is_done=False)
+        self.log.info("Task %s is %s", task.task_id, task.stage)
+        return PokeReturnValue(is_done=task.ended, xcom_value=self._result(task) if task.ended else None)
+
+    def execute(self, context: Context) -> Any:
+        if not self.deferrable:
+            return super().execute(context)
+        with self._skip_if_never_fail():
+            found = self.poke(context)
+        if not found:
+            self._defer()
+        return found.xcom_value
+
+    def _defer(self) -> NoReturn:
+        from airflow_provider_videoretalk.triggers.dashscope import DashScopeTaskTrigger
+        from airflow_provider_videoretalk.waiting.schedule import Patience
+
+        now = time.time()
+        # The submit's time is not known here: only the sensor's own deadline counts.
+        patience = Patience(poll_interval=self.poke_interval, deadline=now + self.timeout)
+        self.defer(
+            trigger=DashScopeTaskTrigger(
+                dashscope_conn_id=self.dashscope_conn_id,
+                dashscope_task_id=self.dashscope_task_id,
+                submitted_at=now,
+                patience=asdict(patience),
+            ),
+            method_name="execute_complete",
+            timeout=timedelta(seconds=self.timeout + _BACKSTOP_SECONDS),
+        )
+
+    def execute_complete(self, context: Context, event: dict[str, Any]) -> TaskResult:
+        """Goes on once the trigger's wait has ended."""
+        from airflow.sdk.exceptions import AirflowSensorTimeout
+
+        from airflow_provider_videoretalk.dashscope.errors import TaskTimeoutError
+        from airflow_provider_videoretalk.waiting.event import task_of
+
+        with self._skip_if_never_fail():
+            try:
+                return self._result(task_of(event))
+            except TaskTimeoutError as error:
+                raise AirflowSensorTimeout(str(error)) from error
+
+    @contextmanager
+    def _skip_if_never_fail(self) -> Iterator[None]:
+        """What Airflow does around ``poke``; around a deferral it sees its own exceptions only."""
+        from airflow.sdk.exceptions import AirflowSkipException
+
+        from airflow_provider_videoretalk.dashscope.errors import DashScopeError
+
+        try:
+            yield
+        except DashScopeError as error:
+            if self.never_fail:
+                raise AirflowSkipException("Skipping due to never_fail is set to True.") from error
+            raise
+
+    def _result(self, task: Task) -> TaskResult:
+        task.raise_for_status()
+        return task.result()
