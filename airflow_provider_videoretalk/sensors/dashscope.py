@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import timedelta
@@ -15,7 +15,7 @@ from airflow.sdk import BaseSensorOperator, PokeReturnValue, conf
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-    from airflow_provider_videoretalk.dashscope.task import Task, TaskResult
+    from airflow_provider_videoretalk.dashscope.task import SubmissionResult, Task, TaskResult
     from airflow_provider_videoretalk.hooks.dashscope import DashScopeHook
 
 # Airflow's own limit on a deferral stands behind the trigger's deadline, for triggers that are lost.
@@ -31,7 +31,8 @@ class DashScopeTaskSensor(BaseSensorOperator):
     nothing, and raises ``AirflowSensorTimeout``, the one error that ``soft_fail`` turns into a skip. A task that failed
     is a failure, with ``soft_fail`` too; ``never_fail`` skips on every error.
 
-    :param dashscope_task_id: DashScope's id of the task (templated; ``task_id`` is Airflow's)
+    :param dashscope_task_id: DashScope's id of the task, or what an operator with ``wait_for_completion=False`` returned
+        (templated; ``task_id`` is Airflow's)
     :param dashscope_conn_id: the connection (templated)
     :param deferrable: wait on the triggerer; Airflow's ``default_deferrable`` by default
     :raises TaskFailedError: the task ended FAILED or CANCELED
@@ -44,7 +45,7 @@ class DashScopeTaskSensor(BaseSensorOperator):
     def __init__(
         self,
         *,
-        dashscope_task_id: str,
+        dashscope_task_id: str | SubmissionResult,
         dashscope_conn_id: str = "dashscope_default",
         deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
         poke_interval: timedelta | float = 15.0,
@@ -66,7 +67,7 @@ class DashScopeTaskSensor(BaseSensorOperator):
         from airflow_provider_videoretalk.dashscope.task import get_task
 
         try:
-            task = self.hook.client.send(get_task(self.dashscope_task_id))
+            task = self.hook.client.send(get_task(self._submission()["task_id"]))
         except DashScopeError as error:
             if not error.retryable:
                 raise
@@ -88,14 +89,13 @@ class DashScopeTaskSensor(BaseSensorOperator):
         from airflow_provider_videoretalk.triggers.dashscope import DashScopeTaskTrigger
         from airflow_provider_videoretalk.waiting.schedule import Patience
 
-        now = time.time()
-        # The submit's time is not known here: only the sensor's own deadline counts.
-        patience = Patience(poll_interval=self.poke_interval, deadline=now + self.timeout)
+        submission = self._submission()
+        patience = Patience(poll_interval=self.poke_interval, deadline=time.time() + self.timeout)
         self.defer(
             trigger=DashScopeTaskTrigger(
                 dashscope_conn_id=self.dashscope_conn_id,
-                dashscope_task_id=self.dashscope_task_id,
-                submitted_at=now,
+                dashscope_task_id=submission["task_id"],
+                request_id=submission["request_id"],
                 patience=asdict(patience),
             ),
             method_name="execute_complete",
@@ -131,4 +131,22 @@ class DashScopeTaskSensor(BaseSensorOperator):
 
     def _result(self, task: Task) -> TaskResult:
         task.raise_for_status()
-        return task.result()
+        return task.result(request_id=self._submission()["request_id"])
+
+    def _submission(self) -> SubmissionResult:
+        """The task to wait for.
+
+        :raises InputError: there is no task id
+        """
+        from airflow_provider_videoretalk.dashscope.errors import InputError
+
+        given = self.dashscope_task_id
+        submission: SubmissionResult = (
+            {"task_id": given, "request_id": None, "status": "PENDING"} if isinstance(given, str) else given
+        )
+        if not isinstance(submission, Mapping) or not str(submission.get("task_id") or "").strip():
+            raise InputError(
+                f"dashscope_task_id is {given!r}, allowed is a task's id or a submission",
+                remedy="Pass the output of an operator with wait_for_completion=False.",
+            )
+        return submission

@@ -29,7 +29,7 @@ class DashScopeTaskTrigger(BaseTrigger):
 
     :param dashscope_conn_id: the connection
     :param dashscope_task_id: DashScope's id of the task (Airflow itself sets a trigger's ``task_id``)
-    :param submitted_at: when the task was submitted, in seconds since the epoch
+    :param submitted_at: when the task was submitted, in seconds since the epoch; 0 where that is not known
     :param request_id: the submit's request id, handed through to the event
     :param patience: the fields of :class:`~airflow_provider_videoretalk.waiting.schedule.Patience`
     """
@@ -39,7 +39,7 @@ class DashScopeTaskTrigger(BaseTrigger):
         *,
         dashscope_conn_id: str,
         dashscope_task_id: str,
-        submitted_at: float,
+        submitted_at: float = 0.0,
         request_id: str | None = None,
         patience: dict[str, Any] | None = None,
     ) -> None:

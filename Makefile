@@ -1,0 +1,42 @@
+# Everything runs in an environment of its own, .venv, made from the pinned and hashed requirements.lock.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+
+.PHONY: demo ui test check format bench lock clean
+
+demo: $(INSTALLED)  ## The main job, end to end, on this machine: script to published video.
+	$(BIN)/python scripts/demo.py
+
+ui: $(INSTALLED)  ## A local Airflow on the emulator, with connection, pool and DAGs in place.
+	$(BIN)/python scripts/ui.py
+
+test: $(INSTALLED)  ## All tests, with branch coverage.
+	$(BIN)/python -m pytest --cov --cov-report=term:skip-covered
+
+check: $(INSTALLED)  ## Lint, format and types.
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: $(INSTALLED)
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: $(INSTALLED)  ## What importing costs, beside other providers.
+	$(BIN)/python benchmarks/imports.py
+
+lock:  ## Resolves requirements.lock anew; needs uv.
+	uv pip compile --universal --python-version 3.10 --generate-hashes --no-annotate --no-header \
+		--no-emit-index-url --extra emulator --extra espeak --group dev \
+		--constraint constraints.txt pyproject.toml -o requirements.lock
+
+clean:
+	rm -rf $(VENV) .demo .airflow
+
+$(INSTALLED): requirements.lock pyproject.toml
+	$(PYTHON) -m venv --clear $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
+	touch $@

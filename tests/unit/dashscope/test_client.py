@@ -1,0 +1,260 @@
+"""Both clients send the same bytes and read replies alike: every test runs with each."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pytest_httpserver import HTTPServer
+from werkzeug import Request as Received
+from werkzeug import Response
+
+from airflow_provider_videoretalk.dashscope import errors
+from airflow_provider_videoretalk.dashscope.client import AsyncClient, Client
+from airflow_provider_videoretalk.dashscope.endpoint import Endpoint
+from airflow_provider_videoretalk.dashscope.request import Request
+from airflow_provider_videoretalk.dashscope.task import cancel_task, get_task, list_tasks, submit_task
+from airflow_provider_videoretalk.dashscope.upload import UploadPolicy, store_file
+
+KEY = "sk-secret"
+Send = Callable[[Endpoint, Request[Any]], Any]
+
+
+def send_sync(endpoint: Endpoint, request: Request[Any]) -> Any:
+    with Client(endpoint) as client:
+        return client.send(request)
+
+
+def send_async(endpoint: Endpoint, request: Request[Any]) -> Any:
+    async def run() -> Any:
+        async with AsyncClient(endpoint) as client:
+            return await client.send(request)
+
+    return asyncio.run(run())
+
+
+@pytest.fixture(params=[send_sync, send_async], ids=["sync", "async"])
+def send(request: pytest.FixtureRequest) -> Send:
+    return request.param
+
+
+@pytest.fixture
+def endpoint(httpserver: HTTPServer) -> Endpoint:
+    return Endpoint(
+        api_key=KEY, base_url=httpserver.url_for("/qwen/api/v1/"), workspace="ws-1", queries_per_second=1000
+    )
+
+
+SUBMIT = submit_task(
+    path="services/aigc/image2video/video-synthesis",
+    model="videoretalk",
+    inputs={"video_url": "oss://dashscope-instant/a.mp4"},
+    parameters={},
+)
+
+
+@pytest.fixture
+def received() -> list[bytes]:
+    """What the silent server got, one entry for each connection."""
+    return []
+
+
+@pytest.fixture
+def silent_server(received: list[bytes]) -> Iterator[Callable[[bytes], str]]:
+    """Makes a server that reads a request, answers the given bytes, and hangs up."""
+    sockets = []
+
+    def start(answer: bytes) -> str:
+        listener = socket.create_server(("127.0.0.1", 0))
+        sockets.append(listener)
+
+        def serve() -> None:
+            while True:
+                try:
+                    peer, _ = listener.accept()
+                except OSError:
+                    return
+                with peer:
+                    received.append(peer.recv(65536))
+                    peer.sendall(answer)
+
+        threading.Thread(target=serve, daemon=True).start()
+        return f"http://127.0.0.1:{listener.getsockname()[1]}/api/v1"
+
+    yield start
+    for listener in sockets:
+        listener.close()
+
+
+def test_submit_says_everything_the_service_wants(httpserver: HTTPServer, endpoint: Endpoint, send: Send) -> None:
+    received: list[Received] = []
+
+    def answer(request: Received) -> Response:
+        received.append(request)
+        body = {"output": {"task_id": "t1", "task_status": "PENDING"}, "request_id": "r1"}
+        return Response(json.dumps(body), content_type="application/json")
+
+    httpserver.expect_request(
+        "/qwen/api/v1/services/aigc/image2video/video-synthesis", method="POST"
+    ).respond_with_handler(answer)
+    submission = send(endpoint, SUBMIT)
+    assert (submission.task_id, submission.request_id, submission.status) == ("t1", "r1", "PENDING")
+    headers = received[0].headers
+    assert headers["Authorization"] == f"Bearer {KEY}"
+    assert headers["X-DashScope-Async"] == "enable"
+    assert headers["X-DashScope-WorkSpace"] == "ws-1"
+    assert headers["X-DashScope-OssResourceResolve"] == "enable"
+    assert received[0].get_json() == {
+        "model": "videoretalk",
+        "input": {"video_url": "oss://dashscope-instant/a.mp4"},
+        "parameters": {},
+    }
+
+
+def test_queries_are_percent_encoded(httpserver: HTTPServer, endpoint: Endpoint, send: Send) -> None:
+    httpserver.expect_request("/qwen/api/v1/tasks", query_string={"page_no": "1", "page_size": "5"}).respond_with_json(
+        {"data": [], "total": 0}
+    )
+    assert send(endpoint, list_tasks(page_size=5)).rows == ()
+    seen: list[str] = []
+
+    def answer(request: Received) -> Response:
+        seen.append(request.environ["RAW_URI" if "RAW_URI" in request.environ else "REQUEST_URI"])
+        return Response('{"request_id": "c"}', content_type="application/json")
+
+    httpserver.expect_request("/qwen/api/v1/tasks/a/../b c/cancel", method="POST").respond_with_handler(answer)
+    assert send(endpoint, cancel_task("a/../b c")) is None
+    assert seen == ["/qwen/api/v1/tasks/a%2F..%2Fb%20c/cancel"]
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "kind", "lost"),
+    [
+        (200, "<html>gateway</html>", errors.TransportError, True),
+        (200, "", errors.TransportError, True),
+        (200, '{"output": {"task_id"', errors.TransportError, True),
+        (200, "[]", errors.TransportError, True),
+        (200, '{"output": {}, "request_id": "x"}', errors.TransportError, True),
+        (200, '{"code": "InternalError", "message": "m", "request_id": "x"}', errors.ServerError, True),
+        (200, '{"code": "InvalidParameter", "message": "m"}', errors.RequestError, False),
+        (302, "", errors.TransportError, True),
+        (400, '{"code": "InvalidParameter", "message": "m"}', errors.RequestError, False),
+        (403, "<html>firewall</html>", errors.AccessError, False),
+        (404, "not found", errors.RequestError, False),
+        (408, "", errors.TransportError, True),
+        (429, '{"code": "Throttling.RateQuota", "message": "m"}', errors.ThrottledError, False),
+        (499, "", errors.TransportError, True),
+        (500, '{"code": "InternalError", "message": "m"}', errors.ServerError, True),
+        (502, "<html>bad gateway</html>", errors.TransportError, True),
+        (504, '{"message": "m"}', errors.ServerError, True),
+    ],
+)
+def test_replies_that_are_no_success(
+    httpserver: HTTPServer,
+    endpoint: Endpoint,
+    send: Send,
+    status: int,
+    body: str,
+    kind: type[errors.DashScopeError],
+    lost: bool,
+) -> None:
+    """A submit is known not to have happened only by a definite refusal."""
+    headers = {"Location": "/elsewhere"} if status == 302 else {}
+    httpserver.expect_request("/qwen/api/v1/tasks/t1").respond_with_data(body, status=status, headers=headers)
+    with pytest.raises(kind) as read:
+        send(endpoint, get_task("t1"))
+    assert type(read.value) is kind
+    httpserver.expect_request(f"/qwen/api/v1/{SUBMIT.path}").respond_with_data(body, status=status, headers=headers)
+    with pytest.raises(errors.DashScopeError) as submitted:
+        send(endpoint, SUBMIT)
+    assert type(submitted.value) is (errors.OutcomeUnknownError if lost else kind)
+    assert submitted.value.retryable is (not lost and read.value.retryable)
+
+
+def test_a_dropped_connection_leaves_a_submit_unknown(
+    silent_server: Callable[[bytes], str], received: list[bytes], send: Send
+) -> None:
+    for answer in (b"", b"HTTP/1.1 200 OK\r\nContent-Length: 90\r\n\r\n{"):
+        endpoint = Endpoint(api_key=KEY, base_url=silent_server(answer))
+        with pytest.raises(errors.OutcomeUnknownError):
+            send(endpoint, SUBMIT)
+        assert len(received) == 1
+        with pytest.raises(errors.TransportError):
+            send(endpoint, get_task("t"))
+        received.clear()
+
+
+def test_a_refused_connection_sent_nothing(send: Send) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+    with pytest.raises(errors.TransportError) as caught:
+        send(Endpoint(api_key=KEY, base_url=f"http://127.0.0.1:{port}"), SUBMIT)
+    assert caught.value.retryable
+    assert KEY not in str(caught.value)
+
+
+def test_a_host_without_address_sent_nothing(send: Send) -> None:
+    with pytest.raises(errors.TransportError):
+        send(Endpoint(api_key=KEY, base_url="http://no-such-host.invalid"), SUBMIT)
+
+
+def test_an_upload_streams_to_another_host_without_the_key(
+    httpserver: HTTPServer, endpoint: Endpoint, send: Send, tmp_path: Path
+) -> None:
+    received: list[Received] = []
+
+    def answer(request: Received) -> Response:
+        received.append(request)
+        assert request.files["file"].read() == content
+        return Response("")
+
+    content = b"\x00\r\n--" * 700_000
+    path = tmp_path / "anchor.mp4"
+    path.write_bytes(content)
+    httpserver.expect_request("/bucket", method="POST").respond_with_handler(answer)
+    policy = UploadPolicy(
+        host=httpserver.url_for("/bucket"),
+        directory="dir",
+        fields={"policy": "p", "Signature": "s"},
+        max_file_bytes=None,
+    )
+    url = send(endpoint, store_file(policy, path))
+    request = received[0]
+    assert url == f"oss://{request.form['key']}"
+    assert request.form["key"].startswith("dir/")
+    assert request.form["key"].endswith(".mp4")
+    assert (request.form["policy"], request.form["success_action_status"]) == ("p", "200")
+    assert list(request.form)[-1] == "success_action_status"
+    assert "Authorization" not in request.headers
+    assert int(request.headers["Content-Length"]) > len(content)
+
+
+def test_an_upload_that_is_refused(httpserver: HTTPServer, endpoint: Endpoint, send: Send, tmp_path: Path) -> None:
+    path = tmp_path / "a.wav"
+    path.write_bytes(b"x" * 10)
+    httpserver.expect_request("/bucket").respond_with_data(
+        "<Error><Code>AccessDenied</Code><Message>Policy expired.</Message></Error>", status=403
+    )
+    policy = UploadPolicy(host=httpserver.url_for("/bucket"), directory="dir", fields={}, max_file_bytes=10)
+    with pytest.raises(errors.RequestError) as caught:
+        send(endpoint, store_file(policy, path))
+    assert caught.value.retryable
+    path.write_bytes(b"x" * 11)
+    with pytest.raises(errors.InputError, match=r"a\.wav has 11 bytes, the temporary storage takes 10"):
+        store_file(policy, path)
+    with pytest.raises(errors.InputError, match="is not a file"):
+        store_file(policy, tmp_path / "none.wav")
+
+
+def test_async_client_needs_its_block() -> None:
+    async def run() -> None:
+        await AsyncClient(Endpoint(api_key=KEY)).send(get_task("t"))
+
+    with pytest.raises(RuntimeError, match="async with"):
+        asyncio.run(run())

@@ -1,0 +1,129 @@
+from __future__ import annotations
+
+import hashlib
+import json
+import socket
+import threading
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+from typing import Any
+
+import pytest
+from airflow.sdk import Asset, AssetAlias
+from pytest_httpserver import HTTPServer
+from werkzeug import Response
+
+from airflow_provider_videoretalk.dashscope.errors import InputError, ResultExpiredError, TransportError
+from airflow_provider_videoretalk.operators.publish import PublishMediaOperator
+
+CONTENT = bytes(range(256)) * 20_000
+
+
+@pytest.fixture
+def result(httpserver: HTTPServer) -> dict[str, Any]:
+    """What a retalk task returned, with a URL that works."""
+    httpserver.expect_request("/out.mp4").respond_with_data(CONTENT, content_type="video/mp4")
+    return {
+        "task_id": "t1",
+        "request_id": "r1",
+        "status": "SUCCEEDED",
+        "video_url": httpserver.url_for("/out.mp4?Signature=secret"),
+        "expires_at": (datetime.now(timezone.utc) + timedelta(hours=1)).isoformat(),
+        "billed_seconds": 7.2,
+    }
+
+
+def operator(**arguments: Any) -> PublishMediaOperator:
+    return PublishMediaOperator(task_id="publish", **arguments)
+
+
+def test_publishes_the_object_and_its_metadata(tmp_path: Path, result: dict[str, Any], context: dict[str, Any]) -> None:
+    destination = tmp_path / "videos" / "en.mp4"
+    asset, alias = Asset("video"), AssetAlias("videos")
+    task = operator(
+        source=result, destination=destination.as_uri(), metadata={"language": "en"}, outlets=[asset, alias]
+    )
+    returned = task.execute(context)
+    assert destination.read_bytes() == CONTENT
+    metadata = json.loads((tmp_path / "videos" / "en.mp4.json").read_text())
+    assert metadata == {name: value for name, value in returned.items() if name != "metadata_uri"}
+    assert metadata["sha256"] == hashlib.sha256(CONTENT).hexdigest()
+    assert (metadata["size"], metadata["content_type"]) == (len(CONTENT), "video/mp4")
+    assert (metadata["task_id"], metadata["billed_seconds"], metadata["language"]) == ("t1", 7.2, "en")
+    assert "secret" not in json.dumps(returned)
+    assert context["outlet_events"][asset].extra == metadata
+    assert context["outlet_events"][alias].added == [(destination.as_uri(), metadata)]
+
+
+def test_a_folder_gets_the_tasks_name(tmp_path: Path, result: dict[str, Any], context: dict[str, Any]) -> None:
+    returned = operator(source=result, destination=f"{tmp_path.as_uri()}/").execute(context)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["t1.mp4", "t1.mp4.json"]
+    assert returned["uri"].endswith("/t1.mp4")
+
+
+def test_a_plain_url(tmp_path: Path, result: dict[str, Any], context: dict[str, Any]) -> None:
+    operator(source=result["video_url"], destination=f"{tmp_path.as_uri()}/").execute(context)
+    assert (tmp_path / "out.mp4").read_bytes() == CONTENT
+
+
+@pytest.mark.parametrize("already", [False, True])
+def test_a_broken_download_publishes_nothing(tmp_path: Path, context: dict[str, Any], already: bool) -> None:
+    """What stood there before stays as it was, and no part of the new object can be seen."""
+    destination = tmp_path / "en.mp4"
+    if already:
+        destination.write_bytes(b"before")
+    before = sorted(path.name for path in tmp_path.iterdir())
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def serve() -> None:
+            peer, _ = listener.accept()
+            with peer:
+                peer.recv(65536)
+                peer.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 9000000\r\n\r\n" + b"x" * 3_000_000)
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}/out.mp4"
+        with pytest.raises(TransportError, match="Nothing was published"):
+            operator(source=url, destination=destination.as_uri()).execute(context)
+        thread.join()
+    assert sorted(path.name for path in tmp_path.iterdir()) == before
+    assert not already or destination.read_bytes() == b"before"
+
+
+def test_an_expired_result_is_not_even_fetched(
+    tmp_path: Path, httpserver: HTTPServer, result: dict[str, Any], context: dict[str, Any]
+) -> None:
+    result["expires_at"] = (datetime.now(timezone.utc) - timedelta(seconds=1)).isoformat()
+    with pytest.raises(ResultExpiredError, match="source died at"):
+        operator(source=result, destination=f"{tmp_path.as_uri()}/").execute(context)
+    assert not httpserver.log
+
+
+@pytest.mark.parametrize(
+    ("status", "kind"),
+    [(403, ResultExpiredError), (404, ResultExpiredError), (500, TransportError), (302, TransportError)],
+)
+def test_what_the_store_of_results_refuses(
+    tmp_path: Path, httpserver: HTTPServer, context: dict[str, Any], status: int, kind: type[Exception]
+) -> None:
+    httpserver.expect_request("/gone.mp4").respond_with_response(Response("<Error/>", status=status))
+    with pytest.raises(kind):
+        operator(source=httpserver.url_for("/gone.mp4"), destination=f"{tmp_path.as_uri()}/").execute(context)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"source": "out.mp4"}, "source is 'out.mp4', allowed is an http"),
+        ({"source": {"task_id": "t"}}, r"source is a mapping with the keys \['task_id'\] and no URL in it"),
+        ({"metadata": "language=en"}, "metadata is a str, allowed is a mapping"),
+        ({"destination": " "}, "destination is ' '"),
+        ({"destination": None}, "destination is None"),
+    ],
+)
+def test_bad_input(tmp_path: Path, context: dict[str, Any], arguments: dict[str, Any], message: str) -> None:
+    valid = {"source": "http://127.0.0.1:9/a.mp4", "destination": tmp_path.as_uri()}
+    with pytest.raises(InputError, match=message):
+        operator(**valid | arguments).execute(context)

@@ -1,0 +1,151 @@
+from __future__ import annotations
+
+import asyncio
+import time
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from airflow.models.trigger import Trigger
+from airflow.sdk.execution_time.task_runner import RuntimeTaskInstance
+from airflow.sdk.module_loading import import_string
+from airflow.triggers.base import BaseTrigger
+from pytest_httpserver import HTTPServer
+
+from airflow_provider_videoretalk.dashscope.errors import AccessError, ConfigurationError, QueueTimeoutError
+from airflow_provider_videoretalk.triggers import dashscope
+from airflow_provider_videoretalk.triggers.dashscope import DashScopeTaskTrigger
+from airflow_provider_videoretalk.triggers.delay import DelayTrigger
+from airflow_provider_videoretalk.waiting.event import task_of
+
+CANCEL = "/api/v1/tasks/t1/cancel"
+
+
+def waiting(**arguments: Any) -> DashScopeTaskTrigger:
+    given = {"dashscope_conn_id": "dashscope_default", "dashscope_task_id": "t1", "submitted_at": time.time()}
+    return DashScopeTaskTrigger(**given | arguments)
+
+
+async def fires(trigger: BaseTrigger) -> list[dict[str, Any]]:
+    return [event.payload async for event in trigger.run()]
+
+
+@pytest.mark.parametrize(
+    "trigger",
+    [
+        waiting(submitted_at=1.5, request_id="r", patience={"poll_interval": 15.0, "deadline": None}),
+        DelayTrigger(moment=1.5, note={"refusals": 2, "since": 1.0}),
+    ],
+)
+def test_survives_airflows_serialisation(trigger: BaseTrigger) -> None:
+    path, arguments = trigger.serialize()
+    again = import_string(path)(**Trigger._decrypt_kwargs(Trigger.encrypt_kwargs(arguments)))
+    assert type(again) is type(trigger)
+    assert again.serialize() == trigger.serialize()
+
+
+def test_fires_once_when_the_task_ended(service: HTTPServer) -> None:
+    body = {"request_id": "r", "output": {"task_id": "t1", "task_status": "SUCCEEDED", "video_url": "http://r/1.mp4"}}
+    service.expect_request("/api/v1/tasks/t1").respond_with_json(body)
+    (event,) = asyncio.run(fires(waiting(request_id="r-submit")))
+    assert event["request_id"] == "r-submit"
+    assert task_of(event).result_url == "http://r/1.mp4"
+
+
+def test_keeps_its_task_when_airflow_hands_it_its_own(service: HTTPServer) -> None:
+    """Airflow sets ``trigger.task_id`` to the Airflow task's id."""
+    service.expect_request("/api/v1/tasks/t1").respond_with_json(
+        {"output": {"task_id": "t1", "task_status": "SUCCEEDED"}}
+    )
+    trigger = waiting()
+    trigger.task_instance = SimpleNamespace(task_id="retalk")  # type: ignore[assignment]
+    asyncio.run(fires(trigger))
+    assert [request.path for request, _ in service.log] == ["/api/v1/tasks/t1"]
+
+
+def test_errors_that_stay_become_the_event(service: HTTPServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    service.expect_request("/api/v1/tasks/t1").respond_with_json({"code": "InvalidApiKey", "message": "m"}, status=401)
+    (event,) = asyncio.run(fires(waiting()))
+    with pytest.raises(AccessError, match="InvalidApiKey"):
+        task_of(event)
+    monkeypatch.delenv("DASHSCOPE_API_KEY", raising=False)
+    (event,) = asyncio.run(fires(waiting(dashscope_conn_id="none")))
+    with pytest.raises(ConfigurationError, match="there is no connection 'none'"):
+        task_of(event)
+
+
+def test_its_own_deadline(service: HTTPServer) -> None:
+    service.expect_request("/api/v1/tasks/t1").respond_with_json(
+        {"output": {"task_id": "t1", "task_status": "PENDING"}}
+    )
+    (event,) = asyncio.run(fires(waiting(patience={"queue_timeout": 0.0})))
+    with pytest.raises(QueueTimeoutError):
+        task_of(event)
+
+
+def test_delay_fires_at_its_moment() -> None:
+    assert asyncio.run(fires(DelayTrigger(moment=time.time() - 5, note={"refusals": 1}))) == [{"refusals": 1}]
+
+
+def killed(monkeypatch: pytest.MonkeyPatch, states: dict[str, Any], **act: Any) -> None:
+    """Kills a waiting trigger whose task instance Airflow's database knows as ``states``."""
+    monkeypatch.setattr(RuntimeTaskInstance, "get_task_states", staticmethod(lambda **_: states))
+    trigger = waiting()
+    trigger.task_instance = SimpleNamespace(  # type: ignore[assignment]
+        task_id="retalk", dag_id="d", run_id="run", map_index=-1
+    )
+
+    async def kill() -> None:
+        await trigger.on_kill()
+
+    asyncio.run(kill())
+
+
+@pytest.mark.parametrize("state", ["failed", "success", "skipped", "removed", "upstream_failed"])
+def test_a_kill_that_ends_the_task_instance_cancels(
+    service: HTTPServer, monkeypatch: pytest.MonkeyPatch, state: str
+) -> None:
+    service.expect_request(CANCEL, method="POST").respond_with_json({"request_id": "c"})
+    killed(monkeypatch, {"run": {"retalk": state}})
+    assert [request.path for request, _ in service.log] == [CANCEL]
+
+
+def test_a_deleted_run_cancels(service: HTTPServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    service.expect_request(CANCEL, method="POST").respond_with_json({"request_id": "c"})
+    killed(monkeypatch, {})
+    assert [request.path for request, _ in service.log] == [CANCEL]
+
+
+@pytest.mark.parametrize("state", ["deferred", "running", "queued", "scheduled", "restarting", "up_for_retry", None])
+def test_a_kill_after_which_somebody_comes_back_cancels_nothing(
+    service: HTTPServer, monkeypatch: pytest.MonkeyPatch, state: str | None
+) -> None:
+    killed(monkeypatch, {"run": {"retalk": state}})
+    assert not service.log
+
+
+def test_a_kill_outlives_its_own_cancellation(service: HTTPServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Airflow cancels ``on_kill`` itself about a second after it called it."""
+    service.expect_request(CANCEL, method="POST").respond_with_json({"request_id": "c"})
+    asked = asyncio.Event()
+    go_on = asyncio.Event()
+    trigger = waiting()
+
+    async def state() -> str:
+        asked.set()
+        await go_on.wait()
+        return "failed"
+
+    monkeypatch.setattr(trigger, "_task_instance_state", state)
+
+    async def kill() -> None:
+        killing = asyncio.create_task(trigger.on_kill())
+        await asked.wait()
+        killing.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await killing
+        go_on.set()
+        await asyncio.gather(*dashscope._LAST_ACTS)
+
+    asyncio.run(kill())
+    assert [request.path for request, _ in service.log] == [CANCEL]
