@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -32,19 +32,18 @@ def free_port() -> int:
 
 @contextmanager
 def process(command: list[str], *, log: Path, env: dict[str, str]) -> Iterator[subprocess.Popen[bytes]]:
-    """A child that leads a process group, so that its own children end with it."""
+    """A child that is asked to stop at the end; its process group makes sure that its own children end with it."""
     with log.open("ab") as output:
         child = subprocess.Popen(command, stdout=output, stderr=output, env=env, cwd=ROOT, start_new_session=True)
     try:
         yield child
     finally:
-        for signal_number in (signal.SIGINT, signal.SIGKILL):
-            if child.poll() is None:
-                os.killpg(child.pid, signal_number)
-                try:
-                    child.wait(_STOPPED_WITHIN)
-                except subprocess.TimeoutExpired:
-                    continue
+        child.send_signal(signal.SIGINT)
+        with suppress(subprocess.TimeoutExpired):
+            child.wait(_STOPPED_WITHIN)
+        with suppress(ProcessLookupError):
+            os.killpg(child.pid, signal.SIGKILL)
+        child.wait()
 
 
 @dataclass

@@ -1,0 +1,149 @@
+"""Samples out of and into sound files. Samples are always one channel of float32 between -1 and 1."""
+
+from __future__ import annotations
+
+import wave
+from fractions import Fraction
+from typing import TYPE_CHECKING, Literal
+
+import av
+import numpy as np
+from av.audio.frame import AudioFrame
+from av.audio.resampler import AudioResampler
+from numpy.typing import NDArray
+
+from airflow_provider_videoretalk.emulator.engine.container import damage_refused, opened
+from airflow_provider_videoretalk.emulator.engine.refusal import MediaRefused
+from airflow_provider_videoretalk.media.limits import AUDIO_CONTAINERS
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Iterable
+    from pathlib import Path
+
+AudioFormat = Literal["wav", "mp3", "pcm", "opus"]
+Samples = NDArray[np.float32]
+
+_CODECS: dict[AudioFormat, tuple[str, str, tuple[int, ...]]] = {
+    "mp3": ("mp3", "libmp3lame", (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000)),
+    "opus": ("ogg", "libopus", (8000, 12000, 16000, 24000, 48000)),
+}
+_PIECE = 4096
+
+
+def decoded(path: Path) -> Generator[AudioFrame, None, None]:
+    """The decoded frames of a sound file; damaged packets are left out, as players do.
+
+    :raises MediaRefused: not a sound file the service takes, or nothing in it can be decoded
+    """
+    heard = False
+    with opened(path, allowed=AUDIO_CONTAINERS) as container, damage_refused():
+        if not container.streams.audio:
+            raise MediaRefused("InvalidFile.Openerror", "The file has no audio stream.")
+        for packet in container.demux(container.streams.audio[0]):
+            try:
+                frames = packet.decode()
+            except av.InvalidDataError:
+                continue
+            for frame in frames:
+                heard = True
+                yield frame
+    if not heard:
+        raise MediaRefused("InvalidFile.Openerror", "The file has no audio that can be decoded.")
+
+
+def samples_of(path: Path, *, sample_rate: int) -> Generator[Samples, None, None]:
+    """A sound file as pieces of samples, mixed down to one channel and resampled.
+
+    :raises MediaRefused: see :func:`decoded`
+    """
+    resampler = AudioResampler(format="flt", layout="mono", rate=sample_rate)
+    for frame in decoded(path):
+        with damage_refused():
+            pieces = resampler.resample(frame)
+        yield from map(_samples, pieces)
+    yield from map(_samples, resampler.resample(None))
+
+
+def resampled(samples: Samples, *, from_rate: int, to_rate: int) -> Samples:
+    """The same sound at another sample rate; with a wrong ``from_rate`` on purpose, the same sound at another pitch."""
+    if from_rate == to_rate or not len(samples):
+        return samples
+    resampler = AudioResampler(format="flt", layout="mono", rate=to_rate)
+    pieces = [piece for frame in _frames(samples, from_rate) for piece in resampler.resample(frame)]
+    pieces += resampler.resample(None)
+    return np.concatenate([_samples(piece) for piece in pieces])
+
+
+def levelled(samples: Samples, *, loudness: float = 0.12, peak: float = 0.9, edge: int = 240) -> Samples:
+    """Speech brought to an even loudness, faded in and out.
+
+    :param loudness: root mean square wanted over the part that is not silence; 0.12 is about -18 dB of full scale
+    :param peak: no sample goes beyond it, even if the speech stays quieter for that
+    :param edge: number of samples over which both ends fade, so that they do not click
+    """
+    highest = float(np.abs(samples).max(initial=0))
+    if highest == 0:
+        return samples
+    voiced = samples[np.abs(samples) > highest * 0.02]
+    gain = min(loudness / float(np.sqrt(np.mean(voiced**2))), peak / highest)
+    result: Samples = samples * np.float32(gain)
+    edge = min(edge, len(result) // 2)
+    ramp = np.linspace(0, 1, edge, dtype=np.float32)
+    result[:edge] *= ramp
+    result[len(result) - edge :] *= ramp[::-1]
+    return result
+
+
+def write_sound(samples: Samples, path: Path, *, audio_format: AudioFormat, sample_rate: int) -> None:
+    """Write samples to a file: 16 bits per sample for ``wav`` and ``pcm`` (the latter without any header).
+
+    MP3 and Opus know only some sample rates; the next higher one is used for any other.
+    """
+    if audio_format == "pcm":
+        path.write_bytes(_sixteen_bits(samples).tobytes())
+    elif audio_format == "wav":
+        with wave.open(str(path), "wb") as file:
+            file.setnchannels(1)
+            file.setsampwidth(2)
+            file.setframerate(sample_rate)
+            file.writeframes(_sixteen_bits(samples).tobytes())
+    else:
+        _write_coded(samples, path, audio_format=audio_format, sample_rate=sample_rate)
+
+
+def _write_coded(samples: Samples, path: Path, *, audio_format: AudioFormat, sample_rate: int) -> None:
+    container_name, codec, rates = _CODECS[audio_format]
+    coded_rate = next((rate for rate in rates if rate >= sample_rate), rates[-1])
+    samples = resampled(samples, from_rate=sample_rate, to_rate=coded_rate)
+    with av.open(path, mode="w", format=container_name) as container:
+        stream = container.add_stream(codec, rate=coded_rate, layout="mono")
+        resampler = AudioResampler(format=stream.format, layout="mono", rate=coded_rate)
+        for frame in _frames(samples, coded_rate):
+            for piece in resampler.resample(frame):
+                container.mux(stream.encode(piece))
+        container.mux(stream.encode(None))
+
+
+def _frames(samples: Samples, sample_rate: int) -> Iterable[AudioFrame]:
+    for start in range(0, len(samples), _PIECE):
+        yield sound_frame(samples[start : start + _PIECE], sample_rate=sample_rate, start=start)
+
+
+def sound_frame(samples: Samples, *, sample_rate: int, start: int) -> AudioFrame:
+    """Samples as a frame for an encoder; ``start`` counts the samples before it."""
+    frame = AudioFrame.from_ndarray(np.ascontiguousarray(samples, np.float32)[None], format="fltp", layout="mono")
+    frame.sample_rate = sample_rate
+    frame.pts = start
+    frame.time_base = Fraction(1, sample_rate)
+    return frame
+
+
+def _samples(frame: AudioFrame) -> Samples:
+    """The samples of a frame, made fit for encoders: files with floating point samples can hold anything."""
+    samples: Samples = np.nan_to_num(np.asarray(frame.to_ndarray(), np.float32)[0]).clip(-1, 1)
+    return samples
+
+
+def _sixteen_bits(samples: Samples) -> NDArray[np.int16]:
+    bits: NDArray[np.int16] = np.rint(np.clip(samples, -1, 1) * 32767).astype("<i2")
+    return bits

@@ -1,0 +1,60 @@
+"""The API key stays in the Connection."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from airflow.sdk.exceptions import TaskDeferred
+from airflow.serialization.serialized_objects import DagSerialization
+from connections import API_KEY, connect
+from pytest_httpserver import HTTPServer
+
+from airflow_provider_videoretalk.hooks.dashscope import DashScopeHook
+from airflow_provider_videoretalk.operators.videoretalk import VideoRetalkOperator
+
+DAGS = sorted((Path(__file__).parents[2] / "dags").glob("*.py"))
+
+
+@pytest.mark.parametrize("path", DAGS, ids=lambda path: path.stem)
+def test_serialised_dags(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from airflow.dag_processing.dagbag import DagBag
+
+    connect(monkeypatch, host="http://127.0.0.1:9/api/v1")
+    bag = DagBag(str(path))
+    assert not bag.import_errors
+    assert bag.dags
+    for dag in bag.dags.values():
+        serialised = json.dumps(DagSerialization.to_dict(dag))
+        assert "dashscope_default" in serialised
+        assert API_KEY not in serialised
+
+
+def test_trigger_arguments(httpserver: HTTPServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    httpserver.expect_request("/api/v1/services/aigc/image2video/video-synthesis").respond_with_json(
+        {"request_id": "r", "output": {"task_id": "t1", "task_status": "PENDING"}}
+    )
+    connect(monkeypatch, host=httpserver.url_for("/api/v1"))
+
+    class TaskInstance:
+        def xcom_push(self, key: str, value: Any) -> None:
+            assert API_KEY not in json.dumps(value)
+
+    operator = VideoRetalkOperator(
+        task_id="t", video_url="https://h/v.mp4?Signature=signed", audio_url="https://h/a.wav", deferrable=True
+    )
+    with pytest.raises(TaskDeferred) as deferred:
+        operator.execute({"ti": TaskInstance()})  # type: ignore[arg-type]
+    stored = json.dumps(deferred.value.trigger.serialize())
+    assert API_KEY not in stored
+    assert "signed" not in stored
+
+
+def test_errors_and_reprs(monkeypatch: pytest.MonkeyPatch) -> None:
+    connect(monkeypatch, host="http://127.0.0.1:9")
+    hook = DashScopeHook()
+    works, message = hook.test_connection()
+    assert not works
+    assert API_KEY not in message + repr(hook.endpoint) + repr(hook.client) + repr(vars(hook.get_conn()))

@@ -1,0 +1,69 @@
+"""The quickstart on a real Airflow: scheduler, triggerer, DAG processor and API server as processes of their own."""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from connections import API_KEY
+from recognition import heard_share
+
+sys.path.insert(0, str(Path(__file__).parents[2] / "scripts"))
+
+from local_airflow import LocalAirflow, emulator
+
+DAG_ID = "videoretalk_quickstart"
+SCRIPT = "Good morning, and welcome to the morning news. The weather is warm and the people are happy."
+NOT_A_VIDEO = "http://127.0.0.1:9/none.mp4"
+FINISHED_WITHIN = 180.0
+
+
+def finished(airflow: LocalAirflow, run_id: str) -> dict[str, Any]:
+    """The run's state and its task instances' states, once it ended."""
+    run = airflow.run_path(DAG_ID, run_id)
+    deadline = time.monotonic() + FINISHED_WITHIN
+    while (state := airflow.call("GET", run)["state"]) not in ("success", "failed"):
+        assert time.monotonic() < deadline, f"run {run_id} is still {state}"
+        time.sleep(0.5)
+    instances = airflow.call("GET", f"{run}/taskInstances")["task_instances"]
+    return {"run": state} | {instance["task_id"]: instance["state"] for instance in instances}
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The home of an Airflow in which one run succeeded and one failed, and that has stopped since."""
+    home = tmp_path_factory.mktemp("system")
+    with emulator(home=home, time_scale=100) as base_url, LocalAirflow(home=home / "airflow").running() as airflow:
+        airflow.furnish(base_url=base_url, api_key=API_KEY)
+        test = {"connection_id": "dashscope_default", "conn_type": "dashscope", "host": base_url, "password": API_KEY}
+        assert airflow.call("POST", "/connections/test", json=test)["status"] is True
+        good = airflow.trigger(DAG_ID, {"script": SCRIPT, "destination": f"{(home / 'videos').as_uri()}/"})
+        bad = airflow.trigger(DAG_ID, {"video": NOT_A_VIDEO, "destination": f"{(home / 'none').as_uri()}/"})
+        assert finished(airflow, good) == dict.fromkeys(("run", "speech", "retalk", "publish"), "success")
+        assert finished(airflow, bad) == {
+            "run": "failed",
+            "speech": "success",
+            "retalk": "failed",
+            "publish": "upstream_failed",
+        }
+        events = airflow.call("GET", "/assets/events")["asset_events"]
+        assert [event["extra"]["script"] for event in events] == [SCRIPT]
+    return home
+
+
+def test_the_words_of_the_script_are_in_the_published_video(home: Path) -> None:
+    (video,) = (home / "videos").glob("*.mp4")
+    assert heard_share(video, SCRIPT) >= 0.6
+    assert not (home / "none").exists()
+
+
+def test_the_key_is_in_no_file_that_airflow_left(home: Path) -> None:
+    left = [path for path in (home / "airflow").rglob("*") if path.is_file()]
+    logs = [path for path in left if path.suffix == ".log" and "task_id=retalk" in str(path)]
+    assert any("InvalidURL" in path.read_text() for path in logs)
+    assert any(path.name == "airflow.db" for path in left)
+    for path in left:
+        assert API_KEY.encode() not in path.read_bytes(), path

@@ -1,0 +1,70 @@
+"""Worker processes. Jobs are functions of the standard library, as a spawned worker has to import them."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import multiprocessing
+import os
+import time
+from concurrent.futures.process import BrokenProcessPool
+
+import pytest
+
+from airflow_provider_videoretalk.emulator.farm import WorkerFarm
+
+
+def test_worker_is_kept_between_jobs_and_errors_come_back() -> None:
+    async def work() -> None:
+        farm = WorkerFarm(workers=2)
+        first = await farm.run(os.getpid)
+        with pytest.raises(ValueError, match=r"math domain|nonnegative"):
+            await farm.run(math.sqrt, -1.0)
+        assert await farm.run(os.getpid) == first != os.getpid()
+        await farm.close()
+
+    asyncio.run(work())
+    assert multiprocessing.active_children() == []
+
+
+def test_dead_worker_is_replaced() -> None:
+    async def work() -> None:
+        farm = WorkerFarm(workers=1)
+        first = await farm.run(os.getpid)
+        with pytest.raises(BrokenProcessPool):
+            await farm.run(os._exit, 1)
+        assert await farm.run(os.getpid) != first
+        await farm.close()
+
+    asyncio.run(work())
+    assert multiprocessing.active_children() == []
+
+
+def test_cancelled_job_frees_its_worker() -> None:
+    async def work() -> None:
+        farm = WorkerFarm(workers=1)
+        await farm.run(os.getpid)
+        job = asyncio.create_task(farm.run(time.sleep, 600))
+        await asyncio.sleep(0)
+        job.cancel()
+        await asyncio.gather(job, return_exceptions=True)
+        assert await asyncio.wait_for(farm.run(math.sqrt, 4.0), 30) == 2
+        await farm.close()
+
+    asyncio.run(work())
+    assert multiprocessing.active_children() == []
+
+
+def test_close_does_not_wait_for_a_job() -> None:
+    async def work() -> float:
+        farm = WorkerFarm(workers=1)
+        await farm.run(os.getpid)
+        job = asyncio.create_task(farm.run(time.sleep, 600))
+        await asyncio.sleep(0)
+        begun = time.monotonic()
+        await farm.close()
+        await asyncio.gather(job, return_exceptions=True)
+        return time.monotonic() - begun
+
+    assert asyncio.run(work()) < 30
+    assert multiprocessing.active_children() == []

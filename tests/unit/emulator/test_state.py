@@ -1,0 +1,137 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from airflow_provider_videoretalk.emulator.errors import ServiceError
+from airflow_provider_videoretalk.emulator.settings import EmulatorSettings
+from airflow_provider_videoretalk.emulator.state import Caller, EmulatorState
+from airflow_provider_videoretalk.emulator.task import Task, TaskInputs, TaskUsage, service_time
+
+HOUR = 3600
+
+
+@pytest.fixture
+def state(clock: Any) -> EmulatorState:
+    return EmulatorState(settings=EmulatorSettings(running=2), clock=clock)
+
+
+def submit(state: EmulatorState, *, key: str = "sk-one") -> Task:
+    inputs = TaskInputs(video_url="http://x.example/v.mp4", audio_url="http://x.example/a.wav")
+    return state.submit(caller=caller(state, key), inputs=inputs, origin="http://127.0.0.1")
+
+
+def caller(state: EmulatorState, key: str) -> Caller:
+    return state.authenticate(f"Bearer {key}")
+
+
+def succeed(state: EmulatorState, task: Task) -> None:
+    usage = TaskUsage(video_duration=7.2, size="720*1280", fps=25)
+    state.succeed(task, usage=usage, result_key="k", seconds=7.2, face_found=True)
+
+
+def test_runs_as_many_as_allowed_and_queues_the_rest_in_order(state: EmulatorState) -> None:
+    tasks = [submit(state) for _ in range(4)]
+    account = tasks[0].account
+    assert state.next_task(account) is tasks[0]
+    assert state.next_task(account) is tasks[1]
+    assert state.next_task(account) is None
+    assert [task.status for task in tasks] == ["PRE-PROCESSING", "PRE-PROCESSING", "PENDING", "PENDING"]
+    state.release(tasks[0])
+    assert state.next_task(account) is tasks[2]
+
+
+def test_accounts_do_not_share_slots(state: EmulatorState) -> None:
+    one, other = submit(state), submit(state, key="sk-two")
+    assert state.next_task(one.account) is one
+    assert state.next_task(other.account) is other
+
+
+def test_keys_of_one_account_share_everything(clock: Any) -> None:
+    state = EmulatorState(settings=EmulatorSettings(accounts={"sk-a": "team", "sk-b": "team"}), clock=clock)
+    first, second = caller(state, "sk-a"), caller(state, "sk-b")
+    assert first.account is second.account
+    assert first.api_key_id != second.api_key_id
+    state.throttle(first, "submit")
+    with pytest.raises(ServiceError) as caught:
+        state.throttle(second, "submit")
+    assert (caught.value.status, caught.value.code) == (429, "Throttling.RateQuota")
+
+
+@pytest.mark.parametrize("header", [None, "", "Bearer", "Bearer ", "   "])
+def test_no_key(state: EmulatorState, header: str | None) -> None:
+    with pytest.raises(ServiceError, match="No API-key provided") as caught:
+        state.authenticate(header)
+    assert (caught.value.status, caught.value.code) == (401, "InvalidApiKey")
+
+
+@pytest.mark.parametrize("header", ["Bearer nonsense", "Basic sk-one", "sk-one sk-one"])
+def test_wrong_key(state: EmulatorState, header: str) -> None:
+    with pytest.raises(ServiceError, match="Invalid API-key provided"):
+        state.authenticate(header)
+
+
+def test_only_listed_keys(clock: Any) -> None:
+    state = EmulatorState(settings=EmulatorSettings(api_keys=("secret",)), clock=clock)
+    assert state.authenticate("Bearer secret")
+    with pytest.raises(ServiceError, match="Invalid API-key"):
+        state.authenticate("Bearer sk-one")
+
+
+def test_three_hours_without_a_result_end_a_task(state: EmulatorState, clock: Any) -> None:
+    timed_out: list[Task] = []
+    state.on_timeout = timed_out.append
+    running, queued = submit(state), submit(state)
+    state.next_task(running.account)
+    clock.advance(3 * HOUR - 1)
+    state.sweep()
+    assert not timed_out
+    clock.advance(1)
+    state.sweep()
+    assert timed_out == [running, queued]
+    assert (running.status, running.code) == ("FAILED", "InternalError.Timeout")
+    assert queued not in queued.account.queue
+    succeed(state, running)
+    assert (running.status, running.billed_seconds) == ("FAILED", 0)
+
+
+def test_record_lives_a_day_after_the_end(state: EmulatorState, clock: Any) -> None:
+    task = submit(state)
+    state.next_task(task.account)
+    clock.advance(HOUR)
+    succeed(state, task)
+    clock.advance(24 * HOUR - 1)
+    assert state.find(account=task.account, task_id=task.task_id) is task
+    clock.advance(1)
+    assert state.find(account=task.account, task_id=task.task_id) is None
+    assert state.books()[0]["billed_seconds"] == 7.2
+
+
+def test_strangers_and_unknown_ids_find_nothing(state: EmulatorState) -> None:
+    task = submit(state)
+    assert state.find(account=caller(state, "sk-two").account, task_id=task.task_id) is None
+    assert state.find(account=task.account, task_id="never-seen") is None
+
+
+def test_cancel_takes_a_queued_task_only(state: EmulatorState) -> None:
+    queued, unknown = submit(state), "never-seen"
+    state.cancel(account=queued.account, task_id=queued.task_id)
+    assert queued.status == "CANCELED"
+    assert state.next_task(queued.account) is None
+    running = submit(state)
+    state.next_task(running.account)
+    for task_id in (queued.task_id, running.task_id, unknown):
+        with pytest.raises(ServiceError) as caught:
+            state.cancel(account=queued.account, task_id=task_id)
+        assert (caught.value.status, caught.value.code) == (400, "UnsupportedOperation")
+
+
+def test_failures_cost_nothing(state: EmulatorState) -> None:
+    task = submit(state)
+    state.fail(task, "InvalidFile.Duration", "too long")
+    assert (task.status, task.code, task.billed_seconds) == ("FAILED", "InvalidFile.Duration", 0)
+
+
+def test_times_are_written_in_utc_plus_8() -> None:
+    assert service_time(1_795_176_929.887) == "2026-11-20 20:15:29.887"
