@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -19,7 +18,6 @@ for _name in [name for name in os.environ if name.startswith("AIRFLOW")]:
     del os.environ[_name]
 os.environ |= {
     "AIRFLOW_HOME": _HOME.name,
-    "AIRFLOW__CORE__DAGS_FOLDER": str(Path(__file__).parent.parent / "dags"),
     "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
     "NO_PROXY": "127.0.0.1,localhost",
 }

@@ -13,9 +13,9 @@ import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, get_args
 
-from .engine_port import SAMPLES
-from .server import Emulator
-from .settings import EmulatorSettings, MissingPart
+from airflow_provider_videoretalk.emulator.server import Emulator
+from airflow_provider_videoretalk.emulator.settings import EmulatorSettings, MissingPart
+from airflow_provider_videoretalk.emulator.work.engine_port import SAMPLES
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -9,22 +9,22 @@ from typing import TYPE_CHECKING
 
 import uvicorn
 
-from .app import create_app
-from .middleware import API
-from .settings import EmulatorSettings
-from .transport import DroppableProtocol
+from airflow_provider_videoretalk.emulator.api.app import create_app
+from airflow_provider_videoretalk.emulator.api.middleware import API
+from airflow_provider_videoretalk.emulator.api.transport import DroppableProtocol
+from airflow_provider_videoretalk.emulator.settings import EmulatorSettings
 
 if TYPE_CHECKING:
     from types import TracebackType
 
     from fastapi import FastAPI
 
-    from .account import Clock
-    from .engine_port import MediaEngine
-    from .faults import FaultPlan
-    from .fetch import Fetcher
-    from .services import Services
-    from .state import EmulatorState
+    from airflow_provider_videoretalk.emulator.api.services import Services
+    from airflow_provider_videoretalk.emulator.faults import FaultPlan
+    from airflow_provider_videoretalk.emulator.service.account import Clock
+    from airflow_provider_videoretalk.emulator.service.state import EmulatorState
+    from airflow_provider_videoretalk.emulator.work.engine_port import MediaEngine
+    from airflow_provider_videoretalk.emulator.work.fetch import Fetcher
 
 START_SECONDS = 30.0
 # How long requests in flight may still take when the emulator stops.

@@ -1,0 +1,1 @@
+"""Airflow Connections as clients of the service."""

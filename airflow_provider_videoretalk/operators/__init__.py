@@ -1,0 +1,1 @@
+"""What a DAG does: speech, video, publishing."""

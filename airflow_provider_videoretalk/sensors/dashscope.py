@@ -31,8 +31,8 @@ class DashScopeTaskSensor(BaseSensorOperator):
     nothing, and raises ``AirflowSensorTimeout``, the one error that ``soft_fail`` turns into a skip. A task that failed
     is a failure, with ``soft_fail`` too; ``never_fail`` skips on every error.
 
-    :param dashscope_task_id: DashScope's id of the task, or what an operator with ``wait_for_completion=False`` returned
-        (templated; ``task_id`` is Airflow's)
+    :param dashscope_task_id: DashScope's id of the task (``task_id`` is Airflow's), or what an operator with
+        ``wait_for_completion=False`` returned (templated)
     :param dashscope_conn_id: the connection (templated)
     :param deferrable: wait on the triggerer; Airflow's ``default_deferrable`` by default
     :raises TaskFailedError: the task ended FAILED or CANCELED

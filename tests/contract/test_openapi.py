@@ -12,10 +12,10 @@ import schemathesis
 from schemathesis.checks import load_all_checks
 from schemathesis.specs.openapi.checks import positive_data_acceptance
 
-from airflow_provider_videoretalk.emulator.app import create_app
+from airflow_provider_videoretalk.emulator.api.app import create_app
 from airflow_provider_videoretalk.emulator.server import Emulator
 from airflow_provider_videoretalk.emulator.settings import EmulatorSettings
-from airflow_provider_videoretalk.emulator.stand_in import StandInEngine
+from airflow_provider_videoretalk.emulator.work.stand_in import StandInEngine
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -14,7 +14,7 @@ import requests
 
 from airflow_provider_videoretalk.emulator.server import Emulator
 from airflow_provider_videoretalk.emulator.settings import EmulatorSettings
-from airflow_provider_videoretalk.emulator.stand_in import StandInEngine
+from airflow_provider_videoretalk.emulator.work.stand_in import StandInEngine
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -9,6 +9,7 @@ from typing import Any
 
 import av
 import pytest
+from airflow.sdk import DAG
 from connections import API_KEY
 from recognition import heard_share
 
@@ -18,6 +19,10 @@ DAGS = Path(__file__).parents[2] / "dags"
 SCRIPT = "Good morning, and welcome to the morning news. The weather is warm and the people are happy."
 
 RunDag = Callable[..., Any]
+
+
+def example(name: str) -> DAG:
+    return load((DAGS / f"{name}.py").read_text(), name=name)
 
 
 def local(uri: str) -> Path:
@@ -34,7 +39,7 @@ def check_video(path: Path) -> None:
 
 
 def test_quickstart(run_dag: RunDag, tmp_path: Path) -> None:
-    run = run_dag(load(DAGS / "videoretalk_quickstart.py"), script=SCRIPT, destination=f"{tmp_path.as_uri()}/")
+    run = run_dag(example("videoretalk_quickstart"), script=SCRIPT, destination=f"{tmp_path.as_uri()}/")
     assert run.state == "success"
     published = run.xcom("publish")
     video = local(published["uri"])
@@ -49,7 +54,7 @@ def test_quickstart(run_dag: RunDag, tmp_path: Path) -> None:
 
 
 def test_submit_and_sense(run_dag: RunDag, tmp_path: Path) -> None:
-    run = run_dag(load(DAGS / "videoretalk_submit_and_sense.py"), destination=f"{tmp_path.as_uri()}/out.mp4")
+    run = run_dag(example("videoretalk_submit_and_sense"), destination=f"{tmp_path.as_uri()}/out.mp4")
     assert run.state == "success"
     assert run.xcom("submit") == {
         "task_id": run.xcom("wait")["task_id"],
@@ -65,7 +70,7 @@ def test_localize_goes_on_past_a_bad_script(run_dag: RunDag, tmp_path: Path) -> 
         "fr": "Non.",
         "zh": "早上好，欢迎来到我们的春季系列。每一件都经久耐用，物有所值。",
     }
-    run = run_dag(load(DAGS / "videoretalk_localize.py"), scripts=scripts, destination=f"{tmp_path.as_uri()}/")
+    run = run_dag(example("videoretalk_localize"), scripts=scripts, destination=f"{tmp_path.as_uri()}/")
     assert run.states("localize.speech") == ["success", "failed", "success"]
     assert run.states("localize.retalk") == ["success", "upstream_failed", "success"]
     table = json.loads((tmp_path / "manifest.json").read_text())
@@ -81,7 +86,7 @@ def test_a_failing_run_keeps_the_key_to_itself(
     run_dag: RunDag, tmp_path: Path, capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
 ) -> None:
     run = run_dag(
-        load(DAGS / "videoretalk_quickstart.py"),
+        example("videoretalk_quickstart"),
         script=SCRIPT,
         video="http://127.0.0.1:9/none.mp4",
         destination=f"{tmp_path.as_uri()}/",

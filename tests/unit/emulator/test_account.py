@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from airflow_provider_videoretalk.emulator.account import RateLimiter, key_id
+from airflow_provider_videoretalk.emulator.service.account import RateLimiter, key_id
 
 
 def test_one_per_second(clock: Any) -> None:

@@ -3,7 +3,7 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING
 
-from airflow_provider_videoretalk.emulator.checksum import checksums_of, crc64
+from airflow_provider_videoretalk.emulator.service.checksum import checksums_of, crc64
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -11,7 +11,7 @@ from concurrent.futures.process import BrokenProcessPool
 
 import pytest
 
-from airflow_provider_videoretalk.emulator.farm import WorkerFarm
+from airflow_provider_videoretalk.emulator.work.farm import WorkerFarm
 
 
 def test_worker_is_kept_between_jobs_and_errors_come_back() -> None:

@@ -4,14 +4,14 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from airflow_provider_videoretalk.emulator.errors import ServiceError
-from airflow_provider_videoretalk.emulator.listing import ListQuery, list_tasks
+from airflow_provider_videoretalk.emulator.service.errors import ServiceError
+from airflow_provider_videoretalk.emulator.service.listing import ListQuery, list_tasks
+from airflow_provider_videoretalk.emulator.service.state import EmulatorState
+from airflow_provider_videoretalk.emulator.service.task import Task, TaskInputs, service_time
 from airflow_provider_videoretalk.emulator.settings import EmulatorSettings
-from airflow_provider_videoretalk.emulator.state import EmulatorState
-from airflow_provider_videoretalk.emulator.task import Task, TaskInputs, service_time
 
 if TYPE_CHECKING:
-    from airflow_provider_videoretalk.emulator.wire import TaskPage
+    from airflow_provider_videoretalk.emulator.api.wire import TaskPage
 
 HOUR = 3600
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import requests
 
-from airflow_provider_videoretalk.emulator.engine_port import JobRefused
+from airflow_provider_videoretalk.emulator.work.engine_port import JobRefused
 
 if TYPE_CHECKING:
     from pathlib import Path

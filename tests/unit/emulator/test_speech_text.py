@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from airflow_provider_videoretalk.emulator.speech_text import count_characters, family_of
+from airflow_provider_videoretalk.emulator.api.speech_text import count_characters, family_of
 
 
 @pytest.mark.parametrize(

@@ -4,10 +4,10 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_videoretalk.emulator.errors import ServiceError
+from airflow_provider_videoretalk.emulator.service.errors import ServiceError
+from airflow_provider_videoretalk.emulator.service.state import Caller, EmulatorState
+from airflow_provider_videoretalk.emulator.service.task import Task, TaskInputs, TaskUsage, service_time
 from airflow_provider_videoretalk.emulator.settings import EmulatorSettings
-from airflow_provider_videoretalk.emulator.state import Caller, EmulatorState
-from airflow_provider_videoretalk.emulator.task import Task, TaskInputs, TaskUsage, service_time
 
 HOUR = 3600
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import subprocess
 import sys
 from pathlib import Path
@@ -10,7 +9,7 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
-from pocketsphinx import Decoder
+from recognition import heard_share
 
 from airflow_provider_videoretalk.emulator.engine import speech as speech_module
 from airflow_provider_videoretalk.emulator.engine.facts import inspect_audio
@@ -25,18 +24,6 @@ CHINESE = "你好，这是视频口型替换的演示。你听到的声音是在
 
 def sound_of(path: Path, *, sample_rate: int = 16000) -> np.ndarray:
     return np.concatenate(list(samples_of(path, sample_rate=sample_rate)))
-
-
-def recognised_part(path: Path, text: str) -> float:
-    """The part of the words of a text that a recogniser hears in a sound file."""
-    decoder = Decoder(samprate=16000, loglevel="FATAL")
-    decoder.start_utt()
-    decoder.process_raw((sound_of(path) * 32767).astype("<i2").tobytes(), full_utt=True)
-    decoder.end_utt()
-    hypothesis = decoder.hyp()
-    heard = set(hypothesis.hypstr.split()) if hypothesis else set()
-    words = re.findall(r"[a-z]+", text.lower())
-    return sum(word in heard for word in words) / len(words)
 
 
 def pitch_of(path: Path) -> float:
@@ -55,7 +42,7 @@ def pitch_of(path: Path) -> float:
 
 
 def test_english_is_understood(speech):
-    assert recognised_part(speech, SENTENCE) >= 0.6
+    assert heard_share(speech, SENTENCE) >= 0.6
     assert 4 < inspect_audio(speech).seconds < 8
 
 
