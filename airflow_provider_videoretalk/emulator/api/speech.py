@@ -30,6 +30,7 @@ from airflow_provider_videoretalk.emulator.api.wire import (
     QwenUsage,
     SpeechAudio,
 )
+from airflow_provider_videoretalk.emulator.engine.refusal import MediaRefusedError, SpeechUnavailableError
 from airflow_provider_videoretalk.emulator.service.errors import (
     ServiceError,
     invalid_parameter,
@@ -37,7 +38,7 @@ from airflow_provider_videoretalk.emulator.service.errors import (
     url_error,
 )
 from airflow_provider_videoretalk.emulator.service.task import service_day
-from airflow_provider_videoretalk.emulator.work.engine_port import AudioFormat, JobRefused, SpeechImpossible, SpeechJob
+from airflow_provider_videoretalk.emulator.work.engine_port import AudioFormat, SpeechJob
 
 if TYPE_CHECKING:
     from fastapi.responses import JSONResponse
@@ -173,9 +174,9 @@ async def _say(request: Request, services: Services, utterance: Utterance) -> Sp
     )
     try:
         outcome = await asyncio.wait_for(services.engine.speak(job), SYNC_SECONDS)
-    except JobRefused as refusal:
+    except MediaRefusedError as refusal:
         raise ServiceError(400, refusal.code or "InvalidParameter", refusal.message or "") from None
-    except SpeechImpossible as impossible:
+    except SpeechUnavailableError as impossible:
         raise ServiceError(500, "InternalError.Algo", f"This emulator cannot say that: {impossible}") from None
     except asyncio.TimeoutError:
         message = "Request timed out, please try again later."

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from fastapi import APIRouter, Request
 
+from airflow_provider_videoretalk.emulator.api.listing import LISTED, MAX_PAGE_SIZE, ListQuery, list_tasks
 from airflow_provider_videoretalk.emulator.api.middleware import API, SUBMIT_PATH
 from airflow_provider_videoretalk.emulator.api.openapi import header, operation, parameter, refusals
 from airflow_provider_videoretalk.emulator.api.replies import origin, reply, request_id
@@ -27,7 +28,6 @@ from airflow_provider_videoretalk.emulator.api.wire import (
     Usage,
 )
 from airflow_provider_videoretalk.emulator.service.errors import ServiceError, model_not_found
-from airflow_provider_videoretalk.emulator.service.listing import LISTED, MAX_PAGE_SIZE, ListQuery, list_tasks
 from airflow_provider_videoretalk.emulator.service.task import MODEL, Task, TaskInputs, service_time
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import av
 from av.stream import Disposition
 
-from airflow_provider_videoretalk.emulator.engine.refusal import MediaRefused
+from airflow_provider_videoretalk.emulator.engine.refusal import MediaRefusedError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -108,13 +108,13 @@ def _mpeg_audio(head: bytes) -> str | None:
 def require_kind(path: Path, *, allowed: Sequence[str]) -> str:
     """Sniff a file and refuse every kind that is not on the list.
 
-    :raises MediaRefused: ``InvalidFile.Format`` for a known kind outside the list, ``InvalidFile.Openerror`` for none
+    :raises MediaRefusedError: ``InvalidFile.Format`` for a kind outside the list, ``InvalidFile.Openerror`` for none
     """
     kind = sniff(path)
     if kind is None:
-        raise MediaRefused("InvalidFile.Openerror", "The file cannot be opened: it is of no known media format.")
+        raise MediaRefusedError("InvalidFile.Openerror", "The file cannot be opened: it is of no known media format.")
     if kind not in allowed:
-        raise MediaRefused(
+        raise MediaRefusedError(
             "InvalidFile.Format", f"The file format {kind} is not supported, supported are {', '.join(allowed)}."
         )
     return kind
@@ -129,21 +129,21 @@ def damage_refused() -> Iterator[None]:
     """
     try:
         yield
-    except MediaRefused:
+    except MediaRefusedError:
         raise
     except Exception as error:
-        raise MediaRefused("InvalidFile.Openerror", f"The file cannot be opened or decoded ({error}).") from error
+        raise MediaRefusedError("InvalidFile.Openerror", f"The file cannot be opened or decoded ({error}).") from error
 
 
 def _no_further_files(*_: Any) -> NoReturn:
-    raise MediaRefused("InvalidFile.Openerror", "The file refers to other files, which is not supported.")
+    raise MediaRefusedError("InvalidFile.Openerror", "The file refers to other files, which is not supported.")
 
 
 @contextmanager
 def opened(path: Path, *, allowed: Sequence[str]) -> Iterator[InputContainer]:
     """Open a local media file whose kind is on the list.
 
-    :raises MediaRefused: the kind is not on the list, or the file is damaged beyond opening
+    :raises MediaRefusedError: the kind is not on the list, or the file is damaged beyond opening
     """
     demuxer = _DEMUXERS[require_kind(path, allowed=allowed)]
     with path.open("rb") as file:
@@ -156,13 +156,13 @@ def opened(path: Path, *, allowed: Sequence[str]) -> Iterator[InputContainer]:
 def picture_stream(container: InputContainer) -> VideoStream:
     """The first video stream that is not a cover picture and of a codec that is known at all.
 
-    :raises MediaRefused: there is none
+    :raises MediaRefusedError: there is none
     """
     for stream in container.streams.video:
         known = getattr(stream, "codec_context", None) is not None
         if known and not stream.disposition & Disposition.attached_pic:
             return stream
-    raise MediaRefused("InvalidFile.Openerror", "The file has no video stream that can be decoded.")
+    raise MediaRefusedError("InvalidFile.Openerror", "The file has no video stream that can be decoded.")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -182,7 +182,7 @@ class Timeline:
 def timeline(container: InputContainer, stream: VideoStream) -> Timeline:
     """Measure a video by walking its packets; the container has to be opened again for decoding.
 
-    :raises MediaRefused: the packets cannot be read or there is none
+    :raises MediaRefusedError: the packets cannot be read or there is none
     """
     first = last = longest_end = None
     frames = 0
@@ -197,7 +197,7 @@ def timeline(container: InputContainer, stream: VideoStream) -> Timeline:
             end = moment + (packet.duration or 0)
             longest_end = end if longest_end is None else max(longest_end, end)
     if first is None or last is None or longest_end is None or stream.time_base is None:
-        raise MediaRefused("InvalidFile.Openerror", "The video stream has no pictures.")
+        raise MediaRefusedError("InvalidFile.Openerror", "The video stream has no pictures.")
     if longest_end == last and frames > 1:
         longest_end = last + round((last - first) / (frames - 1))
     seconds = (longest_end - first) * stream.time_base

@@ -20,7 +20,7 @@ from airflow_provider_videoretalk.emulator.engine.container import (
     require_kind,
     timeline,
 )
-from airflow_provider_videoretalk.emulator.engine.refusal import MediaRefused
+from airflow_provider_videoretalk.emulator.engine.refusal import MediaRefusedError
 from airflow_provider_videoretalk.emulator.engine.sound import decoded
 from airflow_provider_videoretalk.media.limits import (
     AUDIO_BYTES,
@@ -82,7 +82,7 @@ class ImageFacts:
 def inspect_video(path: Path) -> VideoFacts:
     """Measure a video by its packets and its first picture.
 
-    :raises MediaRefused: with the code of the limit it misses, or ``InvalidFile.Openerror`` if it cannot be decoded
+    :raises MediaRefusedError: with the code of the limit it misses, or ``InvalidFile.Openerror`` where it is damaged
     """
     size = _size_within(path, VIDEO_BYTES)
     kind = require_kind(path, allowed=VIDEO_CONTAINERS)
@@ -90,7 +90,7 @@ def inspect_video(path: Path) -> VideoFacts:
         stream = picture_stream(container)
         codec = stream.codec_context.name
         if codec not in VIDEO_CODECS:
-            raise MediaRefused(
+            raise MediaRefusedError(
                 "InvalidFile.Format",
                 f"The video codec {codec} is not supported, supported are {', '.join(VIDEO_CODECS)}.",
             )
@@ -115,7 +115,7 @@ def inspect_video(path: Path) -> VideoFacts:
 def inspect_audio(path: Path) -> AudioFacts:
     """Measure a sound by decoding it, since headers are often wrong about its length.
 
-    :raises MediaRefused: with the code of the limit it misses, or ``InvalidFile.Openerror`` if it cannot be decoded
+    :raises MediaRefusedError: with the code of the limit it misses, or ``InvalidFile.Openerror`` where it is damaged
     """
     size = _size_within(path, AUDIO_BYTES)
     kind = require_kind(path, allowed=AUDIO_CONTAINERS)
@@ -132,7 +132,7 @@ def inspect_audio(path: Path) -> AudioFacts:
 def inspect_image(path: Path) -> ImageFacts:
     """Measure a reference image; it is decoded whole, so that a damaged one is found here.
 
-    :raises MediaRefused: with the code of the limit it misses, or ``InvalidFile.Openerror`` if it cannot be decoded
+    :raises MediaRefusedError: with the code of the limit it misses, or ``InvalidFile.Openerror`` where it is damaged
     """
     size = _size_within(path, IMAGE_BYTES)
     kind = require_kind(path, allowed=IMAGE_FORMATS)
@@ -141,7 +141,7 @@ def inspect_image(path: Path) -> ImageFacts:
         try:
             image = Image.open(path, formats=[kind])
         except Image.DecompressionBombError as error:
-            raise MediaRefused(IMAGE_SIDE.code, f"The reference image is too large ({error}).") from error
+            raise MediaRefusedError(IMAGE_SIDE.code, f"The reference image is too large ({error}).") from error
     with image:
         width, height = image.size
         _require(IMAGE_SIDE, max(width, height))
@@ -160,7 +160,7 @@ def _size_within(path: Path, limit: Limit) -> int:
 
 def _require(limit: Limit, value: float) -> None:
     if not limit.allows(value):
-        raise MediaRefused(limit.code, f"The {limit.refusal(value)}.")
+        raise MediaRefusedError(limit.code, f"The {limit.refusal(value)}.")
 
 
 def _shown_size(path: Path) -> tuple[int, int]:
@@ -174,4 +174,4 @@ def _shown_size(path: Path) -> tuple[int, int]:
             for picture in pictures:
                 lying = picture.rotation % 180 != 0
                 return (picture.height, picture.width) if lying else (picture.width, picture.height)
-    raise MediaRefused("InvalidFile.Openerror", "The video has no picture that can be decoded.")
+    raise MediaRefusedError("InvalidFile.Openerror", "The video has no picture that can be decoded.")

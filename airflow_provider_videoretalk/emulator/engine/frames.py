@@ -39,7 +39,7 @@ def pictures_of(path: Path) -> Generator[Picture, None, None]:
     The rotation a file declares is carried out, and a side of odd length loses its last line, because H.264 with the
     colours every player can show has even sides only.
 
-    :raises MediaRefused: not a video the service takes
+    :raises MediaRefusedError: not a video the service takes
     """
     reformatter = VideoReformatter()
     with opened(path, allowed=VIDEO_CONTAINERS) as container, damage_refused():

@@ -58,7 +58,7 @@ class Loudness:
 def measure_loudness(path: Path) -> Loudness:
     """Read a sound file once, keeping a hundred numbers per second of it.
 
-    :raises MediaRefused: the file is no sound the service takes, or cannot be decoded
+    :raises MediaRefusedError: the file is no sound the service takes, or cannot be decoded
     """
     levels: list[Samples] = []
     rest = np.zeros(0, np.float32)

@@ -13,7 +13,7 @@ from av.audio.resampler import AudioResampler
 from numpy.typing import NDArray
 
 from airflow_provider_videoretalk.emulator.engine.container import damage_refused, opened
-from airflow_provider_videoretalk.emulator.engine.refusal import MediaRefused
+from airflow_provider_videoretalk.emulator.engine.refusal import MediaRefusedError
 from airflow_provider_videoretalk.media.limits import AUDIO_CONTAINERS
 
 if TYPE_CHECKING:
@@ -33,12 +33,12 @@ _PIECE = 4096
 def decoded(path: Path) -> Generator[AudioFrame, None, None]:
     """The decoded frames of a sound file; damaged packets are left out, as players do.
 
-    :raises MediaRefused: not a sound file the service takes, or nothing in it can be decoded
+    :raises MediaRefusedError: not a sound file the service takes, or nothing in it can be decoded
     """
     heard = False
     with opened(path, allowed=AUDIO_CONTAINERS) as container, damage_refused():
         if not container.streams.audio:
-            raise MediaRefused("InvalidFile.Openerror", "The file has no audio stream.")
+            raise MediaRefusedError("InvalidFile.Openerror", "The file has no audio stream.")
         for packet in container.demux(container.streams.audio[0]):
             try:
                 frames = packet.decode()
@@ -48,13 +48,13 @@ def decoded(path: Path) -> Generator[AudioFrame, None, None]:
                 heard = True
                 yield frame
     if not heard:
-        raise MediaRefused("InvalidFile.Openerror", "The file has no audio that can be decoded.")
+        raise MediaRefusedError("InvalidFile.Openerror", "The file has no audio that can be decoded.")
 
 
 def samples_of(path: Path, *, sample_rate: int) -> Generator[Samples, None, None]:
     """A sound file as pieces of samples, mixed down to one channel and resampled.
 
-    :raises MediaRefused: see :func:`decoded`
+    :raises MediaRefusedError: see :func:`decoded`
     """
     resampler = AudioResampler(format="flt", layout="mono", rate=sample_rate)
     for frame in decoded(path):

@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 
 from airflow_provider_videoretalk.emulator.engine.language import language_of, scripts_in
-from airflow_provider_videoretalk.emulator.engine.refusal import MediaRefused
+from airflow_provider_videoretalk.emulator.engine.refusal import MediaRefusedError, SpeechUnavailableError
 from airflow_provider_videoretalk.emulator.engine.sound import (
     AudioFormat,
     Samples,
@@ -43,10 +43,6 @@ _QUIET_EDGE = 0.08
 # Fullwidth stops, corner brackets and curly quotation marks, as found in English typed on an East Asian keyboard.
 _ASCII_PUNCTUATION = {0x3002: ".", 0x3001: ",", 0x300A: '"', 0x300B: '"', 0x300C: '"', 0x300D: '"'}
 _ASCII_PUNCTUATION |= {0x2018: "'", 0x2019: "'", 0x201C: '"', 0x201D: '"'}
-
-
-class SpeechUnavailable(Exception):  # noqa: N818
-    """No engine on this machine can speak the text; the message names the extra that would bring one."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,11 +75,11 @@ def speak(
     :param rate: speed, 1 is normal
     :param language: a code or an English name as the service takes them; ``None`` to go by the script of the text
     :return: seconds of speech written
-    :raises SpeechUnavailable: the engine needed is not installed
-    :raises MediaRefused: ``InvalidParameter``, nothing in the text can be spoken
+    :raises SpeechUnavailableError: the engine needed is not installed
+    :raises MediaRefusedError: ``InvalidParameter``, nothing in the text can be spoken
     """
     if not any(character.isalnum() for character in text):
-        raise MediaRefused("InvalidParameter", "The text has no words to speak.")
+        raise MediaRefusedError("InvalidParameter", "The text has no words to speak.")
     spoken = language_of(text, hint=language)
     timbre = _timbre(voice)
     if _suits_hibari(text, spoken) and find_spec("hibari") is not None:
@@ -91,7 +87,7 @@ def speak(
     else:
         samples = _speak_espeak(text, language=spoken, timbre=timbre, rate=rate, sample_rate=sample_rate)
     if not np.any(samples):
-        raise MediaRefused("InvalidParameter", "Nothing in the text can be spoken.")
+        raise MediaRefusedError("InvalidParameter", "Nothing in the text can be spoken.")
     quiet = np.zeros(round(_QUIET_EDGE * sample_rate), np.float32)
     samples = np.concatenate([quiet, levelled(samples, edge=sample_rate // 100), quiet])
     write_sound(samples, output, audio_format=audio_format, sample_rate=sample_rate)
@@ -128,7 +124,7 @@ def _speak_espeak(text: str, *, language: str, timbre: _Timbre, rate: float, sam
         extras = "airflow-provider-videoretalk[espeak]"
         if language == "en":
             extras += " or airflow-provider-videoretalk[emulator]"
-        raise SpeechUnavailable(f"No engine to speak {language!r} text is installed: install {extras}.")
+        raise SpeechUnavailableError(f"No engine to speak {language!r} text is installed: install {extras}.")
     voices = [f"--voice={_ESPEAK_NAMES.get(language, language)}"]
     if frozenset(scripts_in(text)) <= {"latin"}:
         voices.append(f"--voice={_ESPEAK_READS_LATIN}")
@@ -165,4 +161,4 @@ def _run_espeak(text: str, *arguments: str) -> None:
     )
     if finished.returncode:
         said = finished.stderr.decode(errors="replace").strip().rpartition("\n")[2]
-        raise SpeechUnavailable(f"espeak-ng cannot speak this text: {said}.")
+        raise SpeechUnavailableError(f"espeak-ng cannot speak this text: {said}.")

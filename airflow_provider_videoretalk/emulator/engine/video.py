@@ -26,7 +26,7 @@ from airflow_provider_videoretalk.emulator.engine.frames import Picture, Picture
 from airflow_provider_videoretalk.emulator.engine.loudness import Loudness, measure_loudness
 from airflow_provider_videoretalk.emulator.engine.mouth import open_mouth
 from airflow_provider_videoretalk.emulator.engine.mp4 import SOUND_RATE, Mp4Writer
-from airflow_provider_videoretalk.emulator.engine.refusal import MediaRefused
+from airflow_provider_videoretalk.emulator.engine.refusal import MediaRefusedError
 from airflow_provider_videoretalk.emulator.engine.sound import samples_of
 from airflow_provider_videoretalk.emulator.engine.track import LOOK_EVERY, FaceTrack
 from airflow_provider_videoretalk.media.limits import FACE_THRESHOLD, IMAGE_FORMATS, VIDEO_CONTAINERS, VIDEO_FPS
@@ -75,26 +75,26 @@ def retalk(
     installable package brings the network that tells people apart. So ``query_face_threshold`` is checked and unused.
 
     :param output: an MP4 file; it appears only when it is complete
-    :raises MediaRefused: ``InvalidFile.Openerror`` or ``.Format`` for files that cannot be read,
+    :raises MediaRefusedError: ``InvalidFile.Openerror`` or ``.Format`` for files that cannot be read,
         ``InvalidFile.Content`` for a reference image without exactly one face, ``InvalidFile.FaceNotMatch`` for a video
         without any, ``InvalidFile.FPS`` for one that is hardly moving or faster than anything made to be watched,
         ``InvalidParameter`` for a threshold outside its range
     """
     if not FACE_THRESHOLD.allows(query_face_threshold):
-        raise MediaRefused(FACE_THRESHOLD.code, f"The {FACE_THRESHOLD.refusal(query_face_threshold)}.")
+        raise MediaRefusedError(FACE_THRESHOLD.code, f"The {FACE_THRESHOLD.refusal(query_face_threshold)}.")
     if ref_image is not None:
         _require_one_face(ref_image)
     loudness = measure_loudness(audio)
     with opened(video, allowed=VIDEO_CONTAINERS) as container:
         measured = timeline(container, picture_stream(container))
     if not VIDEO_FPS.allows(float(measured.rate)):
-        raise MediaRefused(VIDEO_FPS.code, f"The {VIDEO_FPS.refusal(float(measured.rate))}.")
+        raise MediaRefusedError(VIDEO_FPS.code, f"The {VIDEO_FPS.refusal(float(measured.rate))}.")
     with tempfile.TemporaryDirectory(dir=output.parent, prefix=".retalk-") as folder:
         draft = Path(folder, "draft.mp4")
         job = _Job(video=video, audio=audio, loudness=loudness, measured=measured, extend=video_extension)
         rendered = job.render(draft)
         if ref_image is not None and not rendered.face_found:
-            raise MediaRefused("InvalidFile.FaceNotMatch", "The face of the reference image is not in the video.")
+            raise MediaRefusedError("InvalidFile.FaceNotMatch", "The face of the reference image is not in the video.")
         draft.replace(output)
     return rendered
 
@@ -106,7 +106,9 @@ def _require_one_face(path: Path) -> None:
     faces = len(FaceFinder(smallest=_smallest_face(*upright.size)).find(upright))
     if faces != 1:
         found = "no face" if not faces else f"{faces} faces"
-        raise MediaRefused("InvalidFile.Content", f"The reference image must show exactly one face, it shows {found}.")
+        raise MediaRefusedError(
+            "InvalidFile.Content", f"The reference image must show exactly one face, it shows {found}."
+        )
 
 
 def _smallest_face(width: int, height: int) -> int:
@@ -131,7 +133,7 @@ class _Job:
             sound = stack.enter_context(closing(samples_of(self._audio, sample_rate=SOUND_RATE)))
             first = next(pictures, None)
             if first is None:
-                raise MediaRefused("InvalidFile.Openerror", "The video has no picture that can be decoded.")
+                raise MediaRefusedError("InvalidFile.Openerror", "The video has no picture that can be decoded.")
             height, width = first.shape[:2]
             track = FaceTrack(FaceFinder(smallest=_smallest_face(width, height)))
             writer = stack.enter_context(Mp4Writer(path, width=width, height=height, rate=self._rate, sound=sound))
@@ -164,7 +166,7 @@ class _Job:
             if picture is None:
                 break
             if picture.shape != first.shape:
-                raise MediaRefused("InvalidFile.Openerror", "The size of the picture changes within the video.")
+                raise MediaRefusedError("InvalidFile.Openerror", "The size of the picture changes within the video.")
             if store is not None:
                 store.append(picture)
             track.look(position, picture)

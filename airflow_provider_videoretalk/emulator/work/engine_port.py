@@ -19,19 +19,6 @@ SAMPLES: dict[SampleName, str] = {
 }
 
 
-class JobRefused(Exception):  # noqa: N818
-    """Media the service does not accept; `code` is one of its own codes, ``None`` for a FAILED without one."""
-
-    def __init__(self, code: str | None, message: str | None) -> None:
-        super().__init__(code, message)
-        self.code = code
-        self.message = message
-
-
-class SpeechImpossible(Exception):  # noqa: N818
-    """This machine has no voice for a text, which says nothing about the service."""
-
-
 @dataclass(frozen=True, kw_only=True)
 class RenderJob:
     """Files of one render and its parameters; `output` does not exist yet."""
@@ -79,14 +66,14 @@ class MediaEngine(Protocol):
     """Does the media work off the event loop. Every method may raise whatever breaks in it."""
 
     async def inspect(self, job: RenderJob) -> None:
-        """Check a job's inputs; raise :class:`JobRefused` for those the service refuses."""
+        """Check a job's inputs; raise :class:`MediaRefusedError` for those the service refuses."""
 
     async def retalk(self, job: RenderJob) -> RenderOutcome:
-        """Render; raise :class:`JobRefused` when the media do not allow it."""
+        """Render; raise :class:`MediaRefusedError` when the media do not allow it."""
         raise NotImplementedError
 
     async def speak(self, job: SpeechJob) -> SpeechOutcome:
-        """Synthesise; raise :class:`SpeechImpossible` when this machine has no voice for it."""
+        """Synthesise; raise :class:`SpeechUnavailableError` when this machine has no voice for it."""
         raise NotImplementedError
 
     async def sample(self, name: SampleName, output: Path) -> None:

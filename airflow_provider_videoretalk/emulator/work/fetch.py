@@ -10,8 +10,9 @@ from urllib.parse import unquote, urlsplit
 
 import aiohttp
 
+from airflow_provider_videoretalk.emulator.engine.refusal import MediaRefusedError
 from airflow_provider_videoretalk.emulator.service.task import MODEL, Task
-from airflow_provider_videoretalk.emulator.work.engine_port import JobRefused, SampleName
+from airflow_provider_videoretalk.emulator.work.engine_port import SampleName
 from airflow_provider_videoretalk.media.limits import AUDIO_BYTES, IMAGE_BYTES, VIDEO_BYTES, Limit
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ class Fetcher(Protocol):
     """Brings an input onto this machine."""
 
     async def fetch(self, *, url: str, name: InputName, task: Task, folder: Path) -> Path:
-        """The local file of an input; :class:`JobRefused` with an ``InvalidURL...`` or ``InvalidFile.Size`` code."""
+        """The local file of an input, refused with an ``InvalidURL...`` or ``InvalidFile.Size`` code."""
         raise NotImplementedError
 
     async def close(self) -> None: ...
@@ -67,14 +68,14 @@ class InputFetcher:
         try:
             await self._download(url, target=target, limit=SIZE_LIMITS[name], task=task)
         except asyncio.TimeoutError:
-            raise JobRefused("InvalidURL.Timeout", f"Download {url} timeout.") from None
+            raise MediaRefusedError("InvalidURL.Timeout", f"Download {url} timeout.") from None
         except aiohttp.ClientConnectorDNSError:
-            raise JobRefused("InvalidURL", f"Host of {url} not found.") from None
+            raise MediaRefusedError("InvalidURL", f"Host of {url} not found.") from None
         except aiohttp.ClientConnectorError:
             message = f"Connection to {url} refused, please provide available URL."
-            raise JobRefused("InvalidURL.ConnectionRefused", message) from None
+            raise MediaRefusedError("InvalidURL.ConnectionRefused", message) from None
         except (aiohttp.ClientError, ValueError, OSError) as error:
-            raise JobRefused("InvalidURL", f"Download of {url} failed: {type(error).__name__}.") from None
+            raise MediaRefusedError("InvalidURL", f"Download of {url} failed: {type(error).__name__}.") from None
         return target
 
     async def close(self) -> None:
@@ -88,7 +89,7 @@ class InputFetcher:
         headers = {"x-emulator-download": self.token} if own else {}
         async with self._session.get(url, headers=headers) as response:
             if response.status != 200:
-                raise JobRefused("InvalidURL", f"Download of {url} failed: HTTP {response.status}.")
+                raise MediaRefusedError("InvalidURL", f"Download of {url} failed: HTTP {response.status}.")
             _check_size(response.content_length or 0, limit)
             size = 0
             file = await asyncio.to_thread(target.open, "wb")
@@ -104,7 +105,7 @@ class InputFetcher:
         # Codes of a foreign, expired or unknown upload are not known of the service.
         upload = self._storage.upload(key=unquote(url[len("oss://") :]), account=task.account.name, model=MODEL)
         if upload is None:
-            raise JobRefused(
+            raise MediaRefusedError(
                 "InvalidURL", f"{url} does not exist, has expired, or belongs to another account or model."
             )
         return upload.path
@@ -112,4 +113,4 @@ class InputFetcher:
 
 def _check_size(size: int, limit: Limit) -> None:
     if not limit.allows(size):
-        raise JobRefused(limit.code, limit.refusal(size))
+        raise MediaRefusedError(limit.code, limit.refusal(size))

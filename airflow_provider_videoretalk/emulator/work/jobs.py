@@ -15,11 +15,9 @@ from typing import TYPE_CHECKING
 
 from airflow_provider_videoretalk.emulator.service.checksum import checksums_of
 from airflow_provider_videoretalk.emulator.work.engine_port import (
-    JobRefused,
     RenderJob,
     RenderOutcome,
     SampleName,
-    SpeechImpossible,
     SpeechJob,
     SpeechOutcome,
 )
@@ -44,35 +42,27 @@ def _leave_with(sentinel: int) -> None:
 
 
 def inspect(job: RenderJob) -> None:
-    """Check every input of a job; :class:`JobRefused` carries the engine's code and message."""
+    """Check every input of a job; refuse those the service refuses."""
     from airflow_provider_videoretalk.emulator.engine.facts import inspect_audio, inspect_image, inspect_video
-    from airflow_provider_videoretalk.emulator.engine.refusal import MediaRefused
 
-    try:
-        inspect_video(job.video)
-        inspect_audio(job.audio)
-        if job.ref_image is not None:
-            inspect_image(job.ref_image)
-    except MediaRefused as refusal:
-        raise JobRefused(refusal.code, refusal.message) from None
+    inspect_video(job.video)
+    inspect_audio(job.audio)
+    if job.ref_image is not None:
+        inspect_image(job.ref_image)
 
 
 def retalk(job: RenderJob) -> RenderOutcome:
     """Render a job and sum the result up."""
-    from airflow_provider_videoretalk.emulator.engine.refusal import MediaRefused
     from airflow_provider_videoretalk.emulator.engine.video import retalk as render
 
-    try:
-        rendered = render(
-            video=job.video,
-            audio=job.audio,
-            output=job.output,
-            video_extension=job.video_extension,
-            ref_image=job.ref_image,
-            query_face_threshold=job.query_face_threshold,
-        )
-    except MediaRefused as refusal:
-        raise JobRefused(refusal.code, refusal.message) from None
+    rendered = render(
+        video=job.video,
+        audio=job.audio,
+        output=job.output,
+        video_extension=job.video_extension,
+        ref_image=job.ref_image,
+        query_face_threshold=job.query_face_threshold,
+    )
     return RenderOutcome(
         seconds=float(rendered.seconds),
         width=int(rendered.width),
@@ -85,24 +75,17 @@ def retalk(job: RenderJob) -> RenderOutcome:
 
 def speak(job: SpeechJob) -> SpeechOutcome:
     """Say a text into a file."""
-    from airflow_provider_videoretalk.emulator.engine.refusal import MediaRefused
-    from airflow_provider_videoretalk.emulator.engine.speech import SpeechUnavailable
     from airflow_provider_videoretalk.emulator.engine.speech import speak as say
 
-    try:
-        seconds = say(
-            text=job.text,
-            voice=job.voice,
-            output=job.output,
-            audio_format=job.audio_format,
-            sample_rate=job.sample_rate,
-            rate=job.rate,
-            language=job.language,
-        )
-    except MediaRefused as refusal:
-        raise JobRefused(refusal.code, refusal.message) from None
-    except SpeechUnavailable as unavailable:
-        raise SpeechImpossible(str(unavailable)) from None
+    seconds = say(
+        text=job.text,
+        voice=job.voice,
+        output=job.output,
+        audio_format=job.audio_format,
+        sample_rate=job.sample_rate,
+        rate=job.rate,
+        language=job.language,
+    )
     return SpeechOutcome(seconds=float(seconds), checksums=checksums_of(job.output))
 
 

@@ -8,8 +8,9 @@ import shutil
 from functools import partial
 from typing import TYPE_CHECKING
 
+from airflow_provider_videoretalk.emulator.engine.refusal import MediaRefusedError
 from airflow_provider_videoretalk.emulator.service.task import Task, TaskUsage, service_day
-from airflow_provider_videoretalk.emulator.work.engine_port import JobRefused, MediaEngine, RenderJob, RenderOutcome
+from airflow_provider_videoretalk.emulator.work.engine_port import MediaEngine, RenderJob, RenderOutcome
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -74,7 +75,7 @@ class TaskRunner:
         folder = self._state.storage.folder(f"work/{task.task_id}")
         try:
             await self._produce(task, folder)
-        except JobRefused as refusal:
+        except MediaRefusedError as refusal:
             self._state.fail(task, refusal.code, refusal.message)
         except Exception:
             # A bug or a dead worker: the service would call either an algorithm error.
@@ -86,7 +87,7 @@ class TaskRunner:
     async def _produce(self, task: Task, folder: Path) -> None:
         if task.planned_failure is not None:
             task.status = "RUNNING"
-            raise JobRefused(task.planned_failure.code, task.planned_failure.message)
+            raise MediaRefusedError(task.planned_failure.code, task.planned_failure.message)
         job = await self._job(task, folder)
         await self._engine.inspect(job)
         task.status = "RUNNING"

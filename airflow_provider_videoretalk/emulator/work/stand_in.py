@@ -13,7 +13,8 @@ from airflow_provider_videoretalk.emulator.work.engine_port import RenderOutcome
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from airflow_provider_videoretalk.emulator.work.engine_port import JobRefused, RenderJob, SampleName, SpeechJob
+    from airflow_provider_videoretalk.emulator.engine.refusal import MediaRefusedError
+    from airflow_provider_videoretalk.emulator.work.engine_port import RenderJob, SampleName, SpeechJob
 
 WAV_RATE = 8000
 
@@ -25,7 +26,7 @@ class StandInEngine:
     :param refusal: raised by every inspection, if given
     """
 
-    def __init__(self, *, seconds: float = 3.0, refusal: JobRefused | None = None) -> None:
+    def __init__(self, *, seconds: float = 3.0, refusal: MediaRefusedError | None = None) -> None:
         self.seconds = seconds
         self.refusal = refusal
         self.renders: list[RenderJob] = []

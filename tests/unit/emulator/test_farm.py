@@ -7,6 +7,7 @@ import math
 import multiprocessing
 import os
 import time
+from collections.abc import Callable
 from concurrent.futures.process import BrokenProcessPool
 
 import pytest
@@ -14,7 +15,14 @@ import pytest
 from airflow_provider_videoretalk.emulator.work.farm import WorkerFarm
 
 
-def test_worker_is_kept_between_jobs_and_errors_come_back() -> None:
+@pytest.fixture
+def left_over() -> Callable[[], set[int]]:
+    """Tells the processes that are there now and were not when the test began."""
+    before = {child.pid for child in multiprocessing.active_children()}
+    return lambda: {child.pid for child in multiprocessing.active_children()} - before
+
+
+def test_worker_is_kept_between_jobs_and_errors_come_back(left_over: Callable[[], set[int]]) -> None:
     async def work() -> None:
         farm = WorkerFarm(workers=2)
         first = await farm.run(os.getpid)
@@ -24,10 +32,10 @@ def test_worker_is_kept_between_jobs_and_errors_come_back() -> None:
         await farm.close()
 
     asyncio.run(work())
-    assert multiprocessing.active_children() == []
+    assert left_over() == set()
 
 
-def test_dead_worker_is_replaced() -> None:
+def test_dead_worker_is_replaced(left_over: Callable[[], set[int]]) -> None:
     async def work() -> None:
         farm = WorkerFarm(workers=1)
         first = await farm.run(os.getpid)
@@ -37,10 +45,10 @@ def test_dead_worker_is_replaced() -> None:
         await farm.close()
 
     asyncio.run(work())
-    assert multiprocessing.active_children() == []
+    assert left_over() == set()
 
 
-def test_cancelled_job_frees_its_worker() -> None:
+def test_cancelled_job_frees_its_worker(left_over: Callable[[], set[int]]) -> None:
     async def work() -> None:
         farm = WorkerFarm(workers=1)
         await farm.run(os.getpid)
@@ -52,10 +60,10 @@ def test_cancelled_job_frees_its_worker() -> None:
         await farm.close()
 
     asyncio.run(work())
-    assert multiprocessing.active_children() == []
+    assert left_over() == set()
 
 
-def test_close_does_not_wait_for_a_job() -> None:
+def test_close_does_not_wait_for_a_job(left_over: Callable[[], set[int]]) -> None:
     async def work() -> float:
         farm = WorkerFarm(workers=1)
         await farm.run(os.getpid)
@@ -67,4 +75,4 @@ def test_close_does_not_wait_for_a_job() -> None:
         return time.monotonic() - begun
 
     assert asyncio.run(work()) < 30
-    assert multiprocessing.active_children() == []
+    assert left_over() == set()

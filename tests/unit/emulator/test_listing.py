@@ -4,8 +4,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from airflow_provider_videoretalk.emulator.api.listing import ListQuery, list_tasks
 from airflow_provider_videoretalk.emulator.service.errors import ServiceError
-from airflow_provider_videoretalk.emulator.service.listing import ListQuery, list_tasks
 from airflow_provider_videoretalk.emulator.service.state import EmulatorState
 from airflow_provider_videoretalk.emulator.service.task import Task, TaskInputs, service_time
 from airflow_provider_videoretalk.emulator.settings import EmulatorSettings

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import requests
 
-from airflow_provider_videoretalk.emulator.work.engine_port import JobRefused
+from airflow_provider_videoretalk.emulator.engine.refusal import MediaRefusedError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -55,7 +55,7 @@ def test_three_hours_end_a_running_task_and_free_its_slot(start: Any, connect: A
 
 
 def test_refused_media_fail_the_task(start: Any, connect: Any, engine: Any, until: Any) -> None:
-    engine.refusal = JobRefused("InvalidFile.FPS", "too slow")
+    engine.refusal = MediaRefusedError("InvalidFile.FPS", "too slow")
     client = connect(start())
     task = client.submitted()
     until(lambda: client.status(task) == "FAILED")
@@ -195,6 +195,7 @@ def test_refused_connection(start: Any, connect: Any, until: Any) -> None:
 
 
 def test_nothing_is_left_after_stop(start: Any, connect: Any, until: Any) -> None:
+    before = set(threading.enumerate())
     emulator = start()
     client = connect(emulator)
     task = client.submitted()
@@ -203,7 +204,7 @@ def test_nothing_is_left_after_stop(start: Any, connect: Any, until: Any) -> Non
     assert folder.is_dir()
     emulator.stop()
     assert not folder.exists()
-    assert not any("emulator" in thread.name for thread in threading.enumerate())
+    assert not any("emulator" in thread.name for thread in set(threading.enumerate()) - before)
 
 
 def test_given_folder_is_kept(start: Any, connect: Any, until: Any, tmp_path: Path) -> None:

@@ -18,13 +18,13 @@ from PIL import Image
 
 from airflow_provider_videoretalk.emulator.engine.container import sniff
 from airflow_provider_videoretalk.emulator.engine.facts import inspect_audio, inspect_image, inspect_video
-from airflow_provider_videoretalk.emulator.engine.refusal import MediaRefused
+from airflow_provider_videoretalk.emulator.engine.refusal import MediaRefusedError
 from airflow_provider_videoretalk.emulator.engine.speech import speak
 from airflow_provider_videoretalk.media.limits import AUDIO_BYTES, IMAGE_BYTES, MEGABYTE, VIDEO_BYTES
 
 
 def refusal_of(inspect, path: Path) -> str:
-    with pytest.raises(MediaRefused) as caught:
+    with pytest.raises(MediaRefusedError) as caught:
         inspect(path)
     return caught.value.code
 
@@ -234,7 +234,7 @@ def test_mutated_videos_end_in_facts_or_a_refusal(make_video):
         for _ in range(chance.randint(1, 30)):
             content[chance.randrange(len(content) - 2000, len(content))] = chance.randrange(256)
         path.write_bytes(content)
-        with contextlib.suppress(MediaRefused):
+        with contextlib.suppress(MediaRefusedError):
             assert inspect_video(path).seconds >= 2
 
 

@@ -5,13 +5,13 @@ import subprocess
 import sys
 from pathlib import Path
 
-from airflow_provider_videoretalk.emulator.engine.refusal import MediaRefused
+from airflow_provider_videoretalk.emulator.engine.refusal import MediaRefusedError
 
 ROOT = Path(__file__).parents[4]
 
 
 def test_refusals_cross_a_process_pool():
-    refusal = pickle.loads(pickle.dumps(MediaRefused("InvalidFile.Size", "Too large.")))
+    refusal = pickle.loads(pickle.dumps(MediaRefusedError("InvalidFile.Size", "Too large.")))
     assert (refusal.code, refusal.message) == ("InvalidFile.Size", "Too large.")
     assert str(refusal) == "InvalidFile.Size: Too large."
 

@@ -13,9 +13,9 @@ from recognition import heard_share
 
 from airflow_provider_videoretalk.emulator.engine import speech as speech_module
 from airflow_provider_videoretalk.emulator.engine.facts import inspect_audio
-from airflow_provider_videoretalk.emulator.engine.refusal import MediaRefused
+from airflow_provider_videoretalk.emulator.engine.refusal import MediaRefusedError, SpeechUnavailableError
 from airflow_provider_videoretalk.emulator.engine.sound import samples_of
-from airflow_provider_videoretalk.emulator.engine.speech import SpeechUnavailable, speak
+from airflow_provider_videoretalk.emulator.engine.speech import speak
 
 ROOT = Path(__file__).parents[4]
 SENTENCE = "Good morning, and welcome to the morning news. The weather is warm and the people are happy."
@@ -88,15 +88,15 @@ def test_espeak_english_where_the_neural_voice_is_missing(tmp_path, monkeypatch)
 
 def test_missing_engines_are_named_by_their_extra(tmp_path, monkeypatch):
     monkeypatch.setattr(speech_module, "find_spec", lambda _: None)
-    with pytest.raises(SpeechUnavailable, match=r"\[espeak\] or .*\[emulator\]"):
+    with pytest.raises(SpeechUnavailableError, match=r"\[espeak\] or .*\[emulator\]"):
         speak(text="Hello", voice="a", output=tmp_path / "a.wav")
-    with pytest.raises(SpeechUnavailable, match=r"videoretalk\[espeak\]\.$"):
+    with pytest.raises(SpeechUnavailableError, match=r"videoretalk\[espeak\]\.$"):
         speak(text="你好", voice="a", output=tmp_path / "a.wav")
 
 
 @pytest.mark.parametrize("text", ["", "  \n", "...?!", "🙂"])
 def test_text_without_words_is_refused(tmp_path, text):
-    with pytest.raises(MediaRefused) as caught:
+    with pytest.raises(MediaRefusedError) as caught:
         speak(text=text, voice="a", output=tmp_path / "a.wav")
     assert caught.value.code == "InvalidParameter"
     assert not (tmp_path / "a.wav").exists()

@@ -18,7 +18,7 @@ from airflow_provider_videoretalk.emulator.engine.facts import inspect_video
 from airflow_provider_videoretalk.emulator.engine.frames import pictures_of
 from airflow_provider_videoretalk.emulator.engine.loudness import measure_loudness
 from airflow_provider_videoretalk.emulator.engine.mouth import open_mouth
-from airflow_provider_videoretalk.emulator.engine.refusal import MediaRefused
+from airflow_provider_videoretalk.emulator.engine.refusal import MediaRefusedError
 from airflow_provider_videoretalk.emulator.engine.video import Rendered, retalk
 
 ROOT = Path(__file__).parents[4]
@@ -158,14 +158,14 @@ def test_reference_image_without_exactly_one_face(presenter, portrait, make_soun
         scene.paste(image, (720, 0))
     scene.save(double)
     for image in (make_image("plain.png", width=400, height=400), double):
-        with pytest.raises(MediaRefused, match="exactly one face") as caught:
+        with pytest.raises(MediaRefusedError, match="exactly one face") as caught:
             retalk(video=presenter, audio=make_sound("a.wav"), output=result, video_extension=False, ref_image=image)
         assert caught.value.code == "InvalidFile.Content"
     assert not result.exists()
 
 
 def test_reference_image_for_a_video_without_face(make_video, portrait, make_sound, result):
-    with pytest.raises(MediaRefused) as caught:
+    with pytest.raises(MediaRefusedError) as caught:
         retalk(
             video=make_video("a.mp4"),
             audio=make_sound("a.wav"),
@@ -179,7 +179,7 @@ def test_reference_image_for_a_video_without_face(make_video, portrait, make_sou
 
 @pytest.mark.parametrize("threshold", [119, 201])
 def test_threshold_outside_its_range(presenter, make_sound, result, threshold):
-    with pytest.raises(MediaRefused, match="query_face_threshold") as caught:
+    with pytest.raises(MediaRefusedError, match="query_face_threshold") as caught:
         retalk(
             video=presenter,
             audio=make_sound("a.wav"),
@@ -195,9 +195,9 @@ def test_damaged_media_are_refused(presenter, make_sound, tmp_path, result):
     broken.write_bytes(presenter.read_bytes()[:5000])
     list_file = tmp_path / "list.wav"
     list_file.write_text("#EXTM3U\n" + str(presenter))
-    with pytest.raises(MediaRefused, match="Openerror"):
+    with pytest.raises(MediaRefusedError, match="Openerror"):
         retalk(video=broken, audio=make_sound("a.wav"), output=result, video_extension=False)
-    with pytest.raises(MediaRefused, match="Format"):
+    with pytest.raises(MediaRefusedError, match="Format"):
         retalk(video=presenter, audio=list_file, output=result, video_extension=False)
 
 
