@@ -1,6 +1,6 @@
 # Everything runs in an environment of its own, .venv, made from the pinned and hashed requirements.lock.
 PYTHON ?= python3
-VENV := .venv
+VENV ?= .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
@@ -29,7 +29,7 @@ bench: $(INSTALLED)  ## What importing costs, beside other providers.
 
 lock:  ## Resolves requirements.lock anew; needs uv.
 	uv pip compile --universal --python-version 3.10 --generate-hashes --no-annotate --no-header \
-		--no-emit-index-url --extra emulator --extra espeak --group dev \
+		--no-emit-index-url --extra emulator --extra espeak --group dev --group system \
 		--constraint constraints.txt pyproject.toml -o requirements.lock
 
 clean:
