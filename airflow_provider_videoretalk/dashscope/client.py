@@ -13,7 +13,8 @@ from typing import Any, TypeVar
 
 import aiohttp
 import requests
-from urllib3.exceptions import MaxRetryError, NewConnectionError
+from requests.utils import get_environ_proxies, select_proxy
+from urllib3.exceptions import MaxRetryError, NewConnectionError, ProxyError
 
 from airflow_provider_videoretalk.dashscope.endpoint import Endpoint
 from airflow_provider_videoretalk.dashscope.errors import DashScopeError, TransportError
@@ -47,6 +48,7 @@ class Client:
                 request.method,
                 url,
                 timeout=(CONNECT_TIMEOUT, request.read_timeout),
+                auth=_as_it_is,
                 verify=self.endpoint.verify,
                 proxies={"http": self.endpoint.proxy, "https": self.endpoint.proxy} if self.endpoint.proxy else None,
                 **_arguments(self.endpoint, request),
@@ -57,7 +59,7 @@ class Client:
                     content=response.content,
                 )
         except requests.RequestException as error:
-            raise _transport_error(error, request, url, sent=_was_sent(error)) from error
+            raise _transport_error(error, request, url, sent=_was_sent(error)) from None
         return request.read(reply)
 
     def close(self) -> None:
@@ -81,6 +83,7 @@ class AsyncClient:
     def __init__(self, endpoint: Endpoint) -> None:
         self.endpoint = endpoint
         self._session: aiohttp.ClientSession | None = None
+        self._ssl: bool | ssl.SSLContext = True
 
     async def send(self, request: Request[T]) -> T:
         """The answer to ``request``; the same answers and errors as :meth:`Client.send`."""
@@ -94,8 +97,8 @@ class AsyncClient:
                 request.method,
                 url,
                 timeout=timeout,
-                ssl=_ssl(self.endpoint.verify),
-                proxy=self.endpoint.proxy,
+                ssl=self._ssl,
+                proxy=self.endpoint.proxy or select_proxy(url, get_environ_proxies(url)),
                 **_arguments(self.endpoint, request),
             ) as response:
                 reply = Reply(
@@ -105,11 +108,14 @@ class AsyncClient:
                 )
         except (aiohttp.ClientError, asyncio.TimeoutError, OSError) as error:
             unsent = isinstance(error, aiohttp.ClientConnectorError | aiohttp.ConnectionTimeoutError)
-            raise _transport_error(error, request, url, sent=not unsent) from error
+            raise _transport_error(error, request, url, sent=not unsent) from None
         return request.read(reply)
 
     async def __aenter__(self) -> AsyncClient:
-        self._session = aiohttp.ClientSession(trust_env=True)
+        verify = self.endpoint.verify
+        # Reading a CA bundle takes a while, and a context of its own for each request would open a connection for each.
+        self._ssl = await asyncio.to_thread(_context, verify) if isinstance(verify, str) else verify
+        self._session = aiohttp.ClientSession()
         return self
 
     async def __aexit__(
@@ -144,11 +150,28 @@ def _transport_error(error: Exception, request: Request[Any], url: str, *, sent:
 
 def _was_sent(error: requests.RequestException) -> bool:
     """Whether a byte of the request may have left this machine."""
-    if isinstance(error, requests.exceptions.ConnectTimeout | requests.exceptions.InvalidURL):
+    if isinstance(error, _NEVER_SENT):
         return False
     cause = error.args[0] if error.args else None
-    return not (isinstance(cause, MaxRetryError) and isinstance(cause.reason, NewConnectionError))
+    reason = cause.reason if isinstance(cause, MaxRetryError) else None
+    if isinstance(reason, ProxyError):
+        reason = reason.original_error
+    return not isinstance(reason, NewConnectionError)
 
 
-def _ssl(verify: bool | str) -> bool | ssl.SSLContext:
-    return ssl.create_default_context(cafile=verify) if isinstance(verify, str) else verify
+_NEVER_SENT = (
+    requests.exceptions.ConnectTimeout,
+    requests.exceptions.SSLError,
+    requests.exceptions.InvalidURL,
+    requests.exceptions.InvalidHeader,
+    requests.exceptions.InvalidJSONError,
+)
+
+
+def _as_it_is(request: requests.PreparedRequest) -> requests.PreparedRequest:
+    """Authentication that changes nothing; without any, requests takes a netrc entry in place of the key."""
+    return request
+
+
+def _context(bundle: str) -> ssl.SSLContext:
+    return ssl.create_default_context(cafile=bundle)

@@ -54,6 +54,8 @@ MEANINGS: Mapping[str, Meaning] = {
     "InvalidFile.FaceNotMatch": Meaning(
         RequestError, "Use a reference image of somebody in the video, or lower query_face_threshold."
     ),
+    "InvalidImage": Meaning(RequestError, "Use a reference image that shows one person, from the front."),
+    "InvalidPerson": Meaning(RequestError, "Use media that show one person, from the front."),
     "DataInspectionFailed": Meaning(RequestError, "The content was blocked by moderation: change script or picture."),
     "UnsupportedOperation": Meaning(RequestError, "Only a PENDING task can be cancelled; this one runs on, and bills."),
     "ModelNotFound": Meaning(RequestError, "Check the model's name and that the endpoint's region has it."),
@@ -93,11 +95,9 @@ _ALIASES = {
 
 def meaning_of(code: str, *, status: int | None = None) -> Meaning:
     """What ``code`` means, by the table, by its family, or by the HTTP ``status`` it came with."""
-    family = _ALIASES.get(code, code)
-    while family:
-        if family in MEANINGS:
-            return MEANINGS[family]
-        family = family.rpartition(".")[0]
+    family = _family(code)
+    if family:
+        return MEANINGS[family]
     if status == 429:
         return MEANINGS["Throttling"]
     if status in (401, 403):
@@ -105,6 +105,19 @@ def meaning_of(code: str, *, status: int | None = None) -> Meaning:
     if status is not None and 400 <= status < 500 and status != 408:
         return MEANINGS["BadRequest"]
     return MEANINGS["InternalError"]
+
+
+def is_known(code: str) -> bool:
+    """Whether the table tells what ``code`` means."""
+    return _family(code) is not None
+
+
+def _family(code: str) -> str | None:
+    """The row for ``code``: its own, or that of the nearest part before a dot."""
+    family = _ALIASES.get(code, code)
+    while family and family not in MEANINGS:
+        family = family.rpartition(".")[0]
+    return family or None
 
 
 def service_error(payload: Mapping[str, Any], *, status: int, headers: Mapping[str, str]) -> ServiceError:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from urllib.parse import urlsplit
 
 from airflow_provider_videoretalk.dashscope.errors import ConfigurationError
@@ -44,10 +45,26 @@ class Endpoint:
                 "the API key holds characters that an HTTP header can't carry",
                 remedy="Copy the key again, without line breaks.",
             )
-        parts = urlsplit(self.base_url)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
+        try:
+            parts = urlsplit(self.base_url)
+            usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+        except ValueError:
+            usable = False
+        if not usable:
             raise ConfigurationError(
                 f"the base URL {self.base_url!r} is not an http(s) URL", remedy=f"Use {BEIJING}, or your gateway's URL."
+            )
+        if parts.username is not None or parts.password is not None:
+            raise ConfigurationError(
+                f"the base URL of {parts.hostname} holds a user name", remedy="The API key is all that it needs."
+            )
+        if isinstance(self.verify, str) and not Path(self.verify).is_file():
+            raise ConfigurationError(
+                f"the CA bundle {self.verify!r} is not a file", remedy="Give its path, or nothing."
+            )
+        if self.workspace is not None and not (self.workspace.isascii() and self.workspace.isprintable()):
+            raise ConfigurationError(
+                f"the workspace {self.workspace!r} is not a workspace's id", remedy="Copy it again from the console."
             )
         if not isinstance(self.queries_per_second, int | float) or not self.queries_per_second > 0:
             raise ConfigurationError(

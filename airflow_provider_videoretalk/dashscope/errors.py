@@ -17,7 +17,8 @@
     ├── TaskTimeoutError        waited longer than allowed
     │   ├── QueueTimeoutError   ... for the render to begin
     │   └── RenderTimeoutError  ... for the render to end
-    └── ResultExpiredError      the result's URL is past its end
+    ├── ResultExpiredError      the result's URL is past its end
+    └── ChangedInputError       an earlier try submitted something else
 
 Catch :class:`DashScopeError` for all of them; read ``retryable`` and ``retry_after`` to decide, ``remedy`` to tell a
 person, ``request_id`` to ask the vendor.
@@ -139,6 +140,10 @@ class RenderTimeoutError(TaskTimeoutError):
 
 class ResultExpiredError(DashScopeError):
     """The result's URL is dead (24 hours after the task's end)."""
+
+
+class ChangedInputError(DashScopeError):
+    """An earlier try of the same Airflow task submitted other inputs, and the policy is to fail then."""
 
 
 def error_from_json(data: Mapping[str, Any]) -> DashScopeError:

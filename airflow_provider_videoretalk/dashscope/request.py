@@ -99,6 +99,11 @@ class Request(Generic[T]):
             return self.answer(reply)
         except (ServerError, TransportError) as error:
             raise self.lost(error) from error
+        except DashScopeError as error:
+            # Whatever its code says: only a definite 4xx means that nothing was created.
+            if reply.status >= 500 or reply.status in _INDEFINITE_REFUSALS:
+                raise self.lost(error) from error
+            raise
 
     def answer(self, reply: Reply) -> T:
         """Reads a reply of this kind; requests whose replies are not JSON override it."""

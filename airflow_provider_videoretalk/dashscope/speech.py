@@ -138,7 +138,7 @@ def answered_format(model: str, audio_format: AudioFormat) -> AudioFormat:
 
 def _check(*, text: str, family: Family, model: str, audio_format: str, options: object) -> None:
     if not isinstance(text, str) or not text.strip():
-        raise InputError("text is empty", remedy="Give the words to speak.")
+        raise InputError(f"text is {text!r}, allowed is a text with words in it", remedy="Give the words to speak.")
     characters = count_characters(text)
     if family.characters is not None and characters > family.characters:
         raise InputError(
@@ -155,3 +155,5 @@ def _check(*, text: str, family: Family, model: str, audio_format: str, options:
             f"options is a {type(options).__name__}, allowed is a mapping of field names to values",
             remedy='Write it as {"rate": 1.1}.',
         )
+    if options and "text" in options:
+        raise InputError("options holds 'text', which has a parameter of its own", remedy="Give it as text.")

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta, timezone
 from typing import Any, Literal, TypedDict, cast, get_args
 from urllib.parse import parse_qs, quote, urlsplit
 
-from airflow_provider_videoretalk.dashscope.codes import meaning_of
+from airflow_provider_videoretalk.dashscope.codes import is_known, meaning_of
 from airflow_provider_videoretalk.dashscope.errors import TaskFailedError, TaskUnknownError
 from airflow_provider_videoretalk.dashscope.request import Request
 
@@ -162,7 +162,7 @@ class Task:
                 f"task {self.task_id} ended {self.status}: {reason}",
                 code=code,
                 request_id=self.request_id,
-                retryable=bool(code) and (meaning.retryable or meaning.error.retryable_by_default),
+                retryable=is_known(code) and (meaning.retryable or meaning.error.retryable_by_default),
                 remedy=meaning.remedy if code else "Look the task up in the vendor's console.",
             )
 
@@ -238,10 +238,18 @@ def submit_task(
     :param parameters: the body's ``parameters``, sent also when empty: some endpoints refuse a body without it
     """
     headers = {"X-DashScope-Async": "enable"}
-    if any(isinstance(value, str) and value.startswith("oss://") for value in inputs.values()):
+    if _holds_oss(inputs):
         headers["X-DashScope-OssResourceResolve"] = "enable"
     body = {"model": model, "input": dict(inputs), "parameters": dict(parameters)}
     return Request(method="POST", path=path, headers=headers, body=body, parse=Submission.parse, creates=True)
+
+
+def _holds_oss(value: object) -> bool:
+    if isinstance(value, Mapping):
+        return any(_holds_oss(part) for part in value.values())
+    if isinstance(value, list | tuple):
+        return any(_holds_oss(part) for part in value)
+    return isinstance(value, str) and value.lower().startswith("oss://")
 
 
 def get_task(task_id: str) -> Request[Task]:

@@ -16,8 +16,7 @@ from airflow_provider_videoretalk.dashscope.client import AsyncClient, Client
 from airflow_provider_videoretalk.dashscope.errors import InputError, RequestError
 from airflow_provider_videoretalk.dashscope.form import FileForm
 from airflow_provider_videoretalk.dashscope.request import Reply, Request
-
-_MEGABYTE = 1024 * 1024
+from airflow_provider_videoretalk.limits import MEGABYTE
 
 # One file may take as long as its policy lives.
 _READ_TIMEOUT = 300.0
@@ -52,7 +51,7 @@ class UploadPolicy:
                 "x-oss-object-acl": str(data["x_oss_object_acl"]),
                 "x-oss-forbid-overwrite": str(data["x_oss_forbid_overwrite"]),
             },
-            max_file_bytes=int(float(megabytes) * _MEGABYTE) if megabytes else None,
+            max_file_bytes=int(float(megabytes) * MEGABYTE) if megabytes else None,
         )
 
 

@@ -24,11 +24,19 @@ def media_url(field: str, value: object) -> str:
     except ValueError:
         parts, host = urlsplit(""), ""
     if parts.scheme not in ("http", "https", "oss") or not host or any(character.isspace() for character in text):
-        shown = repr(value) if isinstance(value, str) else f"a {type(value).__name__}"
+        # Without its query, which may hold a signature.
+        shown = repr(value.partition("?")[0]) if isinstance(value, str) else f"a {type(value).__name__}"
         raise InputError(
             f"{field} is {shown}, allowed is an http, https or oss URL without blanks",
             remedy="Give a URL that the service can fetch; upload a local file first.",
         )
     if not host.isascii():
-        text = text.replace(parts.netloc, parts.netloc.encode("idna").decode(), 1)
-    return quote(text, safe=_KEPT)
+        text = text.replace(parts.netloc, _ascii_host(field, parts.netloc), 1)
+    return quote(text.replace(text[: len(parts.scheme)], parts.scheme, 1), safe=_KEPT)
+
+
+def _ascii_host(field: str, host: str) -> str:
+    try:
+        return host.encode("idna").decode()
+    except UnicodeError:
+        raise InputError(f"{field} has a host that is no name: {host!r}", remedy="Correct the URL.") from None

@@ -8,7 +8,7 @@ from airflow_provider_videoretalk.dashscope.errors import InputError
 from airflow_provider_videoretalk.dashscope.request import Request
 from airflow_provider_videoretalk.dashscope.task import Submission, submit_task
 from airflow_provider_videoretalk.dashscope.url import media_url
-from airflow_provider_videoretalk.media.limits import FACE_THRESHOLD
+from airflow_provider_videoretalk.limits import FACE_THRESHOLD
 
 MODEL = "videoretalk"
 PATH = "services/aigc/image2video/video-synthesis"

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import os
 import uuid
-from collections.abc import Mapping
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import requests
-from airflow.providers.common.compat.connection import get_async_connection, get_async_extra_dejson
+from airflow.providers.common.compat.connection import get_async_connection
 from airflow.providers.common.compat.sdk import AirflowNotFoundException, Connection
 from airflow.providers.http.hooks.http import HttpHook
+from airflow.sdk.log import mask_secret
 
 from airflow_provider_videoretalk.dashscope.client import AsyncClient, Client
 from airflow_provider_videoretalk.dashscope.endpoint import BEIJING, Endpoint
@@ -64,7 +65,7 @@ class DashScopeHook(HttpHook):
             connection = self.get_connection(self.dashscope_conn_id)
         except AirflowNotFoundException as error:
             return self._endpoint_of_environment(error)
-        return self._endpoint_of(connection, connection.extra_dejson)
+        return self._endpoint_of(connection)
 
     async def get_async_client(self) -> AsyncClient:
         """An asynchronous client, to be entered with ``async with``; the connection is looked up without blocking."""
@@ -72,7 +73,7 @@ class DashScopeHook(HttpHook):
             connection = await get_async_connection(self.dashscope_conn_id, hook=self)
         except AirflowNotFoundException as error:
             return AsyncClient(self._endpoint_of_environment(error))
-        return AsyncClient(self._endpoint_of(connection, await get_async_extra_dejson(connection)))
+        return AsyncClient(self._endpoint_of(connection))
 
     def get_conn(
         self, headers: dict[Any, Any] | None = None, extra_options: dict[str, Any] | None = None
@@ -84,6 +85,13 @@ class DashScopeHook(HttpHook):
             session.mount("http://", self.keep_alive_adapter)
         session.headers.update(headers or {})
         return session
+
+    def run(self, *args: Any, **kwargs: Any) -> NoReturn:
+        """Not for this service: it would send no key, and its retries would pay twice.
+
+        :raises NotImplementedError: always
+        """
+        raise NotImplementedError("DashScopeHook sends requests through its client: hook.client.send(...)")
 
     def test_connection(self) -> tuple[bool, str]:
         """Asks what costs nothing: one row of the task list, or an unknown task where a gateway has no list."""
@@ -106,11 +114,11 @@ class DashScopeHook(HttpHook):
                 remedy=f"Add it with type 'dashscope' and the API key as password, or set {API_KEY_VARIABLE} "
                 f"and use {self.default_conn_name!r}.",
             ) from error
+        mask_secret(key)
         return Endpoint(api_key=key)
 
-    def _endpoint_of(self, connection: Connection | StoredConnection, extra: Mapping[str, Any]) -> Endpoint:
-        # The UI stores optional fields that were left empty as null.
-        options = {name: extra[name] for name in _EXTRAS if extra.get(name) not in (None, "")}
+    def _endpoint_of(self, connection: Connection | StoredConnection) -> Endpoint:
+        options = _options(connection.extra, self.dashscope_conn_id)
         if not connection.password:
             raise ConfigurationError(
                 f"connection {self.dashscope_conn_id!r} has no API key",
@@ -119,12 +127,34 @@ class DashScopeHook(HttpHook):
         return Endpoint(api_key=connection.password, base_url=_base_url(connection), **options)
 
 
+def _options(extra: str | None, conn_id: str) -> dict[str, Any]:
+    """The extras that an endpoint takes; a connection that was written as a URI has all of them as strings."""
+    # Not extra_dejson: before Airflow 3.3.2 it calls the supervisor, which an event loop must not wait for.
+    try:
+        stored = json.loads(extra or "{}")
+        # The UI stores optional fields that were left empty as null.
+        options = {name: stored[name] for name in _EXTRAS if stored.get(name) not in (None, "")}
+        if "queries_per_second" in options:
+            options["queries_per_second"] = float(options["queries_per_second"])
+    except (ValueError, TypeError, AttributeError):
+        raise ConfigurationError(
+            f"connection {conn_id!r} has an unusable extra",
+            remedy='Write it as JSON: {"workspace": "...", "queries_per_second": 20}.',
+        ) from None
+    if str(options.get("verify")).lower() in ("true", "false"):
+        options["verify"] = str(options["verify"]).lower() == "true"
+    return options
+
+
 def _base_url(connection: Connection | StoredConnection) -> str:
     host = (connection.host or "").strip()
     if not host:
         return BEIJING
     if "://" in host:
         return host
-    scheme = connection.schema if connection.schema in ("http", "https") else "https"
-    name, slash, path = host.partition("/")
-    return f"{scheme}://{name}:{connection.port}{slash}{path}" if connection.port else f"{scheme}://{host}"
+    # As a URI, dashscope://:key@host/qwen/api/v1 has its path in the schema.
+    schema = connection.schema or ""
+    scheme, path = (schema, "") if schema in ("http", "https", "") else ("", f"/{schema}")
+    name, slash, rest = host.partition("/")
+    port = f":{connection.port}" if connection.port else ""
+    return f"{scheme or 'https'}://{name}{port}{slash}{rest}{path}"

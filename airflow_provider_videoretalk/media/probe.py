@@ -9,6 +9,9 @@ from airflow_provider_videoretalk.dashscope.errors import TransportError
 _HEAD_BYTES = 4096
 _TIMEOUT = (10, 30)
 
+# Most that tags and other chunks after the samples may hold, for the header's own count to be believed.
+_TRAILER_BYTES = 64 * 1024
+
 
 def wav_seconds(url: str) -> float:
     """The duration of a WAV file, by one ranged request for its first 4 KiB.
@@ -26,7 +29,7 @@ def wav_seconds(url: str) -> float:
             size = _size(response)
     except requests.RequestException as error:
         # Not the exception's own text: it holds the URL and its signature.
-        raise TransportError(f"the speech can't be fetched: {type(error).__name__}") from error
+        raise TransportError(f"the speech can't be fetched: {type(error).__name__}") from None
     return _seconds(head, size)
 
 
@@ -48,6 +51,8 @@ def _seconds(head: bytes, size: int) -> float:
         if name == b"fmt " and position + 12 <= len(head):
             bytes_per_second = int.from_bytes(head[position + 8 : position + 12], "little")
         if name == b"data" and bytes_per_second and size > position:
-            return round(min(length, size - position) / bytes_per_second, 3)
+            rest = size - position
+            believed = length if rest - _TRAILER_BYTES <= length <= rest else rest
+            return round(believed / bytes_per_second, 3)
         position += length + length % 2
     raise TransportError("the WAV file's header lacks its format, or its size is not known")

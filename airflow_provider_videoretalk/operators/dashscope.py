@@ -41,12 +41,19 @@ class DashScopeTaskOperator(DashScopeJobOperator):
         self.parameters = parameters
 
     def submission(self) -> Request[Submission]:
+        from airflow_provider_videoretalk.dashscope.errors import InputError
         from airflow_provider_videoretalk.dashscope.task import submit_task
-        from airflow_provider_videoretalk.operators.values import as_mapping
+        from airflow_provider_videoretalk.operators.values import as_mapping, as_text
 
+        path = as_text("path", self.path).strip("/")
+        if "://" in path or not path:
+            raise InputError(
+                f"path is {self.path!r}, allowed is a path below the connection's base URL",
+                remedy="Give it without scheme and host, e.g. services/aigc/image2video/video-synthesis.",
+            )
         return submit_task(
-            path=self.path.strip("/"),
-            model=self.model,
+            path=path,
+            model=as_text("model", self.model),
             inputs=as_mapping("input", self.input),
             parameters=as_mapping("parameters", self.parameters or {}),
         )

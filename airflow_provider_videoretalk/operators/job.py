@@ -2,39 +2,67 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from dataclasses import asdict
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
-from airflow.sdk import conf
+from airflow.providers.common.compat.sdk import conf
 
 from airflow_provider_videoretalk.operators.base import DashScopeOperator
+from airflow_provider_videoretalk.operators.values import as_seconds, check_word
+from airflow_provider_videoretalk.task_state import OVER, state_of
+from airflow_provider_videoretalk.waiting.steps import reached
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from airflow_provider_videoretalk.dashscope.request import Request
     from airflow_provider_videoretalk.dashscope.task import Submission, SubmissionResult, Task, TaskResult
+    from airflow_provider_videoretalk.waiting.audit import SpendEvent
+    from airflow_provider_videoretalk.waiting.ledger import (
+        Intent,
+        Ledger,
+        OnChangedInput,
+        OnClear,
+        OnUnknownSubmit,
+        Record,
+    )
     from airflow_provider_videoretalk.waiting.schedule import Patience
 
 # Airflow's own limit on a deferral cancels nothing and says little: it stands behind the trigger's, for lost triggers.
 _BACKSTOP = timedelta(minutes=10)
 
+# Before a submit of unknown outcome is sent again by the user's own policy, in seconds.
+_BREATH = 5.0
+
+# Airflow kills a worker's process about five seconds after it asked it to end.
+_STATE_SECONDS = 3.0
+
 
 class DashScopeJobOperator(DashScopeOperator):
     """Submits a task and returns its result, a :class:`~airflow_provider_videoretalk.dashscope.task.TaskResult`.
 
-    A subclass tells what to submit. The submit is sent once: a reply that is lost fails the task without a retry, since
-    a task may have been created.
+    A subclass tells what to submit. What was submitted is written to Airflow's task state store (Airflow 3.3): a
+    retry or a restart finds the running task and waits for it, or uses the result of a finished one. One that failed
+    is submitted anew only where its error says that this can help.
 
     :param wait_for_completion: ``False`` returns a ``SubmissionResult`` at once, for a
         :class:`~airflow_provider_videoretalk.sensors.dashscope.DashScopeTaskSensor` to wait for
     :param deferrable: wait on the triggerer rather than on a worker; Airflow's ``default_deferrable`` by default
-    :param poll_interval: most seconds between two queries
+    :param poll_interval: most time between two queries; a timedelta, or seconds, like the limits below
     :param queue_timeout: how long the task may queue; then it is cancelled. The service itself gives up three hours
         after the submit
     :param render_timeout: how long the render may take; it can't be stopped, and bills when it succeeds
+    :param durable: ``False`` keeps no record: every try submits
+    :param on_clear: what a person's clear means for what an earlier life submitted: ``adopt_unfinished`` goes on with
+        what still queues or renders, and makes anew what had ended; ``reuse`` uses a finished one too; ``fresh`` makes
+        all anew, and cancels the old one if it still queues
+    :param on_changed_input: what to do when inputs differ from those an earlier try submitted: ``submit`` the new ones,
+        and cancel the old task if it still queues, or ``fail``
+    :param on_unknown_submit: what to do when a submit was sent and its reply lost: ``fail``, for a person to look, or
+        ``resubmit``, which may pay twice
     :param dashscope_conn_id: the connection
     :param throttle_timeout: how long to go on submitting while the account is throttled
     :raises DashScopeError: see :mod:`airflow_provider_videoretalk.dashscope.errors`
@@ -45,18 +73,30 @@ class DashScopeJobOperator(DashScopeOperator):
         *,
         wait_for_completion: bool = True,
         deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
-        poll_interval: float = 15.0,
-        queue_timeout: timedelta = timedelta(hours=3),
-        render_timeout: timedelta = timedelta(hours=1),
+        poll_interval: timedelta | float = 15.0,
+        queue_timeout: timedelta | float = timedelta(hours=3),
+        render_timeout: timedelta | float = timedelta(hours=1),
+        durable: bool = True,
+        on_clear: OnClear = "adopt_unfinished",
+        on_changed_input: OnChangedInput = "submit",
+        on_unknown_submit: OnUnknownSubmit = "fail",
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
+        check_word("on_clear", on_clear, ("adopt_unfinished", "reuse", "fresh"))
+        check_word("on_changed_input", on_changed_input, ("submit", "fail"))
+        check_word("on_unknown_submit", on_unknown_submit, ("fail", "resubmit"))
         self.wait_for_completion = wait_for_completion
         self.deferrable = deferrable
-        self.poll_interval = poll_interval
-        self.queue_timeout = queue_timeout
-        self.render_timeout = render_timeout
+        self.poll_interval = as_seconds("poll_interval", poll_interval)
+        self.queue_timeout = as_seconds("queue_timeout", queue_timeout)
+        self.render_timeout = as_seconds("render_timeout", render_timeout)
+        self.durable = durable
+        self.on_clear = on_clear
+        self.on_changed_input = on_changed_input
+        self.on_unknown_submit = on_unknown_submit
         self._waiting_for: str | None = None
+        self._task_instance: Any = None
 
     def submission(self) -> Request[Submission]:
         """The request to send, from the rendered fields.
@@ -70,29 +110,37 @@ class DashScopeJobOperator(DashScopeOperator):
         return task.result(request_id=request_id)
 
     def attempt(self, context: Context, *, refusals: int, since: float) -> TaskResult | SubmissionResult:
-        submission = self.send(self.submission(), refusals=refusals, since=since)
-        submitted_at = time.time()
-        self.log.info("Submitted task %s (request_id %s)", submission.task_id, submission.request_id)
-        context["ti"].xcom_push(key="dashscope_task_id", value=submission.task_id)
+        from airflow_provider_videoretalk.dashscope.task import Submission
+
+        record = self._record(context, refusals=refusals, since=since)
+        context["ti"].xcom_push(key="dashscope_task_id", value=record.task_id)
+        if record.result is not None:
+            return record.result
+        submission = Submission(task_id=str(record.task_id), request_id=record.request_id)
         if not self.wait_for_completion:
             return submission.result()
-        if self.deferrable:
-            self._defer(submission, submitted_at)
-        return self.execute_complete(context, self._wait(submission, submitted_at))
+        return self._await(context, submission, record.submitted_at or record.intended_at, queue_limited=True)
 
     def execute_complete(self, context: Context, event: dict[str, Any]) -> TaskResult:
         """Goes on once the wait has ended, here or on the triggerer."""
         from airflow_provider_videoretalk.dashscope.errors import QueueTimeoutError
         from airflow_provider_videoretalk.waiting.cancel import cancel
-        from airflow_provider_videoretalk.waiting.event import task_of
+        from airflow_provider_videoretalk.waiting.event import submission_of, task_of
 
+        reached("after_event")
         try:
             task = task_of(event)
         except QueueTimeoutError:
-            self.log.warning(cancel(self.hook.client, event["dashscope_task_id"]))
-            raise
+            cancellation = cancel(self.hook.client, event["dashscope_task_id"])
+            self.audit("cancel", event["dashscope_task_id"], cancellation.sentence)
+            if cancellation.done:
+                raise
+            # It began in the meantime, and will bill: what is paid is waited for, within the render's own limit.
+            return self._await(context, submission_of(event), event["submitted_at"], queue_limited=False)
         task.raise_for_status()
         result = self.result(task, request_id=event["request_id"])
+        self._ledger(context).finished(result)
+        reached("after_result")
         self.log.info(
             "Task %s succeeded: queued %s s, rendered %s s, billed %s s; its result lives until %s",
             result["task_id"],
@@ -103,23 +151,108 @@ class DashScopeJobOperator(DashScopeOperator):
         )
         return result
 
+    def audit(self, event: SpendEvent, task_id: str, reason: str) -> None:
+        """Counts and logs a step that touches money."""
+        from airflow_provider_videoretalk.audit import note_spend
+
+        note_spend(self.log, event, task_id, reason)
+
     def on_kill(self) -> None:
-        """Cancels the task that a worker was waiting for; see the trigger for one that was deferred."""
-        if self._waiting_for is not None:
-            from airflow_provider_videoretalk.waiting.cancel import cancel
+        """Cancels the task that a worker waits for, unless another try will come back for it.
 
-            self.log.warning(cancel(self.hook.client, self._waiting_for))
+        See the trigger for a task that is deferred.
+        """
+        if self._waiting_for is None or self._task_instance is None:
+            return
+        from airflow_provider_videoretalk.waiting.cancel import cancel
 
-    def _patience(self) -> Patience:
+        if self.durable and _state_within(self._task_instance, seconds=_STATE_SECONDS) not in OVER:
+            self.log.info("DashScope task %s is left alone: another try will find it", self._waiting_for)
+            return
+        self.audit("cancel", self._waiting_for, cancel(self.hook.client, self._waiting_for).sentence)
+
+    def _record(self, context: Context, *, refusals: int, since: float) -> Record:
+        """The record of a task that was submitted, by this try or an earlier one.
+
+        :raises AirflowFailException: a submit's outcome is unknown; a retry can't know more, and must not guess
+        """
+        from airflow.providers.common.compat.sdk import AirflowFailException
+
+        from airflow_provider_videoretalk.dashscope.errors import OutcomeUnknownError
+        from airflow_provider_videoretalk.waiting.ledger import Generation, Intent
+        from airflow_provider_videoretalk.waiting.recovery import Recovery
+
+        request, ledger = self.submission(), self._ledger(context)
+        self._task_instance = context["ti"]
+        generation = Generation(
+            max_tries=self._task_instance.max_tries, clear_number=getattr(context["dag_run"], "clear_number", 0)
+        )
+        intent = Intent.of(request, generation)
+        recovery = Recovery(
+            client=self.hook.client,
+            ledger=ledger,
+            audit=self.audit,
+            on_clear=self.on_clear,
+            on_changed_input=self.on_changed_input,
+            on_unknown_submit=self.on_unknown_submit,
+        )
+        try:
+            if recovery.decide(intent) == "submit":
+                self._submit(request, ledger, intent, refusals=refusals, since=since)
+        except OutcomeUnknownError as error:
+            raise AirflowFailException(str(error)) from error
+        return ledger.required
+
+    def _submit(
+        self, request: Request[Submission], ledger: Ledger, intent: Intent, *, refusals: int, since: float
+    ) -> None:
+        from airflow_provider_videoretalk.dashscope.errors import DashScopeError, OutcomeUnknownError, ThrottledError
+
+        reached("before_intent")
+        ledger.intend(intent, now=time.time())
+        reached("after_intent")
+        try:
+            submission = self.hook.client.send(request)
+        except OutcomeUnknownError:
+            if self.on_unknown_submit == "fail":
+                raise
+            self.come_back(time.time() + _BREATH, refusals=refusals, since=since)
+        except DashScopeError as error:
+            ledger.refused()
+            if isinstance(error, ThrottledError):
+                self.send_later(error, refusals=refusals, since=since)
+            raise
+        reached("after_post")
+        ledger.submitted(submission, now=time.time())
+        reached("after_id")
+        self.audit("submit", submission.task_id, f"Submitted, request_id {submission.request_id}.")
+
+    def _ledger(self, context: Context) -> Ledger:
+        from airflow_provider_videoretalk.waiting.ledger import Ledger, VolatileStore
+
+        store = context.get("task_state_store") if self.durable else None
+        if store is None:
+            self.log.info("A retry submits anew: durable is off, or Airflow is older than 3.3 and keeps no task state")
+        return Ledger(store if store is not None else VolatileStore())
+
+    def _patience(self, *, queue_limited: bool) -> Patience:
         from airflow_provider_videoretalk.waiting.schedule import Patience
 
         return Patience(
             poll_interval=self.poll_interval,
-            queue_timeout=self.queue_timeout.total_seconds(),
-            render_timeout=self.render_timeout.total_seconds(),
+            queue_timeout=self.queue_timeout if queue_limited else None,
+            render_timeout=self.render_timeout,
         )
 
-    def _defer(self, submission: Submission, submitted_at: float) -> None:
+    def _await(
+        self, context: Context, submission: Submission, submitted_at: float, *, queue_limited: bool
+    ) -> TaskResult:
+        patience = self._patience(queue_limited=queue_limited)
+        if self.deferrable:
+            self._defer(submission, submitted_at, patience)
+        return self.execute_complete(context, self._wait(submission, submitted_at, patience))
+
+    def _defer(self, submission: Submission, submitted_at: float, patience: Patience) -> NoReturn:
         from airflow_provider_videoretalk.triggers.dashscope import DashScopeTaskTrigger
 
         self.defer(
@@ -128,26 +261,45 @@ class DashScopeJobOperator(DashScopeOperator):
                 dashscope_task_id=submission.task_id,
                 submitted_at=submitted_at,
                 request_id=submission.request_id,
-                patience=asdict(self._patience()),
+                patience=asdict(patience),
             ),
             method_name="execute_complete",
-            timeout=self.queue_timeout + self.render_timeout + _BACKSTOP,
+            timeout=timedelta(seconds=self.queue_timeout + self.render_timeout) + _BACKSTOP,
         )
 
-    def _wait(self, submission: Submission, submitted_at: float) -> dict[str, Any]:
+    def _wait(self, submission: Submission, submitted_at: float, patience: Patience) -> dict[str, Any]:
         """Waits on this worker; returns the event that the trigger would have fired."""
+        from airflow.providers.common.compat.sdk import AirflowTaskTimeout
+
         from airflow_provider_videoretalk.dashscope.errors import DashScopeError
+        from airflow_provider_videoretalk.waiting.cancel import cancel
         from airflow_provider_videoretalk.waiting.event import event_of
         from airflow_provider_videoretalk.waiting.schedule import Schedule
         from airflow_provider_videoretalk.waiting.watcher import Narrator, watch
 
         task_id = submission.task_id
-        schedule = Schedule(task_id=task_id, patience=self._patience(), submitted_at=submitted_at)
+        schedule = Schedule(task_id=task_id, patience=patience, submitted_at=submitted_at)
         outcome: Task | DashScopeError
         self._waiting_for = task_id
         try:
             outcome = watch(self.hook.client, task_id, schedule, news=Narrator(self.log))
         except DashScopeError as error:
             outcome = error
+        except AirflowTaskTimeout:
+            self.audit("cancel", task_id, cancel(self.hook.client, task_id).sentence)
+            raise
         self._waiting_for = None
-        return event_of(outcome, task_id=task_id, request_id=submission.request_id)
+        return event_of(outcome, submission=submission, submitted_at=submitted_at)
+
+
+def _state_within(task_instance: Any, *, seconds: float) -> str | None:
+    """The task instance's state, ``None`` where it can't be had in time.
+
+    Asked for in a thread of its own: a signal may have interrupted a call to the supervisor, whose lock a second call
+    from the same thread would wait for for ever.
+    """
+    states: list[str | None] = []
+    asking = threading.Thread(target=lambda: states.append(state_of(task_instance)), daemon=True)
+    asking.start()
+    asking.join(seconds)
+    return states[0] if states else None

@@ -7,15 +7,20 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timezone
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from airflow.sdk import Asset, AssetAlias, BaseOperator
+
+from airflow_provider_videoretalk.waiting.steps import reached
 
 if TYPE_CHECKING:
     from airflow.sdk import Context, ObjectStoragePath
 
     from airflow_provider_videoretalk.dashscope.speech import SpeechResult
     from airflow_provider_videoretalk.dashscope.task import TaskResult
+
+# What of a source is no use after a day, and a key to it until then.
+_MORTAL = ("url", "video_url", "audio_url", "expires_at")
 
 
 class PublishMediaOperator(BaseOperator):
@@ -55,23 +60,16 @@ class PublishMediaOperator(BaseOperator):
     def execute(self, context: Context) -> dict[str, Any]:
         from airflow_provider_videoretalk.media.expiry import check_not_expired
         from airflow_provider_videoretalk.media.transfer import atomic, copy
-        from airflow_provider_videoretalk.operators.values import as_mapping
 
         source = self.source if isinstance(self.source, Mapping) else {"url": self.source}
-        extra = as_mapping("metadata", self.metadata or {})
+        described = {name: value for name, value in source.items() if name not in _MORTAL} | self._added()
         url = _url_of(source)
         check_not_expired("source", source.get("expires_at"))
         path = self._path(url, source)
-        path.parent.mkdir(parents=True, exist_ok=True)
+        asset = Asset(uri=_asset_uri(path))
         copied = copy(url, path)
         metadata: dict[str, Any] = {
-            # The URL is a key to the result while it lives, and dead after a day.
-            **{
-                name: value
-                for name, value in source.items()
-                if name not in ("url", "video_url", "audio_url", "expires_at")
-            },
-            **extra,
+            **described,
             "uri": str(path),
             "size": copied.size,
             "sha256": copied.sha256,
@@ -79,31 +77,66 @@ class PublishMediaOperator(BaseOperator):
             "published_at": datetime.now(timezone.utc).isoformat(),
         }
         beside = path.with_name(f"{path.name}.json")
-        with atomic(beside) as file:
+        reached("during_publish")
+        with atomic(beside, content_type="application/json") as file:
             file.write(json.dumps(metadata, ensure_ascii=False, indent=2).encode())
+        reached("after_publish")
         self.log.info("Published %s (%s bytes)", path, copied.size)
-        self._emit(context, str(path), metadata)
+        self._emit(context, asset, metadata)
         return metadata | {"metadata_uri": str(beside)}
 
+    def _added(self) -> dict[str, Any]:
+        """The user's metadata.
+
+        :raises InputError: not a mapping, or not JSON-safe
+        """
+        from airflow_provider_videoretalk.dashscope.errors import InputError
+        from airflow_provider_videoretalk.operators.values import as_mapping
+
+        added = dict(as_mapping("metadata", self.metadata or {}))
+        try:
+            json.dumps(added)
+        except (TypeError, ValueError) as error:
+            raise InputError(
+                f"metadata is not JSON-safe: {error}", remedy="Give texts, numbers, lists, dicts."
+            ) from None
+        return added
+
     def _path(self, url: str, source: Mapping[str, Any]) -> ObjectStoragePath:
+        """Where to publish; a local folder is made, an object store needs none.
+
+        :raises InputError: no destination, or a folder without its slash
+        """
         from airflow.sdk import ObjectStoragePath
 
         from airflow_provider_videoretalk.dashscope.errors import InputError
+        from airflow_provider_videoretalk.media.transfer import is_local
+        from airflow_provider_videoretalk.operators.values import as_text
 
-        if not isinstance(self.destination, str) or not self.destination.strip():
-            raise InputError(f"destination is {self.destination!r}", remedy="Give the URI of an object or a folder.")
-        path = ObjectStoragePath(self.destination, conn_id=self.storage_conn_id)
-        if not self.destination.endswith("/"):
-            return path
-        fetched = PurePosixPath(urlsplit(url).path)
-        return path / f"{source.get('task_id') or source.get('request_id') or fetched.stem}{fetched.suffix}"
+        destination = as_text("destination", self.destination)
+        path = ObjectStoragePath(destination, conn_id=self.storage_conn_id)
+        if destination.endswith("/"):
+            fetched = PurePosixPath(urlsplit(url).path)
+            path /= f"{source.get('task_id') or source.get('request_id') or fetched.stem}{fetched.suffix}"
+        if is_local(path):
+            if path.is_dir():
+                raise InputError(
+                    f"destination is the folder {path}", remedy="End it with a slash, or name a file in it."
+                )
+            path.parent.mkdir(parents=True, exist_ok=True)
+        return path
 
-    def _emit(self, context: Context, uri: str, metadata: dict[str, Any]) -> None:
+    def _emit(self, context: Context, asset: Asset, metadata: dict[str, Any]) -> None:
         for outlet in self.outlets:
             if isinstance(outlet, AssetAlias):
-                context["outlet_events"][outlet].add(Asset(uri=uri), extra=metadata)
+                context["outlet_events"][outlet].add(asset, extra=metadata)
             elif isinstance(outlet, Asset):
                 context["outlet_events"][outlet].extra = metadata
+
+
+def _asset_uri(path: ObjectStoragePath) -> str:
+    """The object's URI as others name it: percent-encoded, and without the connection that reaches it."""
+    return f"{path.protocol or 'file'}://{quote(path.path)}"
 
 
 def _url_of(source: Mapping[str, Any]) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_videoretalk.operators.base import DashScopeOperator
+from airflow_provider_videoretalk.operators.values import as_text, check_word
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -33,7 +34,8 @@ class TextToSpeechOperator(DashScopeOperator):
     :param max_seconds: most speech that is of use; ``None`` for any
     :param dashscope_conn_id: the connection (templated)
     :param throttle_timeout: how long to go on asking while the account is throttled
-    :raises InputError: empty text, text over the model's limit, speech too short or too long
+    :raises InputError: empty text, text over the model's limit
+    :raises AirflowFailException: the speech is too short or too long
     :raises DashScopeError: see :mod:`airflow_provider_videoretalk.dashscope.errors`
     """
 
@@ -57,6 +59,7 @@ class TextToSpeechOperator(DashScopeOperator):
         self.text = text
         self.model = model
         self.voice = voice
+        check_word("audio_format", audio_format, ("wav", "mp3", "pcm", "opus"))
         self.audio_format = audio_format
         self.sample_rate = sample_rate
         self.language = language
@@ -65,18 +68,22 @@ class TextToSpeechOperator(DashScopeOperator):
         self.max_seconds = max_seconds
 
     def attempt(self, context: Context, *, refusals: int, since: float) -> SpeechResult:
+        from airflow_provider_videoretalk.dashscope.errors import ThrottledError
         from airflow_provider_videoretalk.dashscope.speech import answered_format, family_of, synthesize_speech
 
         request = synthesize_speech(
             text=self.text,
-            model=self.model,
+            model=as_text("model", self.model),
             voice=self.voice,
             audio_format=self.audio_format,
             sample_rate=self.sample_rate,
             language=self.language,
             options=self.options,
         )
-        speech = self.send(request, refusals=refusals, since=since)
+        try:
+            speech = self.hook.client.send(request)
+        except ThrottledError as error:
+            self.send_later(error, refusals=refusals, since=since)
         audio_format = answered_format(self.model, self.audio_format)
         result: SpeechResult = {
             "audio_url": speech.audio_url,
@@ -110,10 +117,12 @@ class TextToSpeechOperator(DashScopeOperator):
             return None
 
     def _check(self, seconds: float | None) -> None:
-        from airflow_provider_videoretalk.dashscope.errors import InputError
-        from airflow_provider_videoretalk.media.limits import Limit
+        from airflow.providers.common.compat.sdk import AirflowFailException
+
+        from airflow_provider_videoretalk.limits import Limit
 
         limit = Limit(field="the speech", low=self.min_seconds, high=self.max_seconds, unit="s", code="")
         if seconds is not None and not limit.allows(seconds):
             change = "Lengthen" if self.min_seconds is not None and seconds < self.min_seconds else "Shorten"
-            raise InputError(limit.refusal(seconds), remedy=f"{change} the script; no video was submitted.")
+            # A retry would pay for the same speech again.
+            raise AirflowFailException(f"{limit.refusal(seconds)}. {change} the script; no video was submitted.")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Collection, Mapping
+from datetime import timedelta
 from typing import Any
 
 from airflow_provider_videoretalk.dashscope.errors import InputError
@@ -34,6 +36,15 @@ def as_int(field: str, value: object) -> int:
         raise InputError(f"{field} is {value!r}, allowed is a whole number", remedy="Give an integer.") from None
 
 
+def as_text(field: str, value: object) -> str:
+    """
+    :raises InputError: not a text, or an empty one
+    """
+    if not isinstance(value, str) or not value.strip():
+        raise InputError(f"{field} is {value!r}, allowed is a text that is not empty", remedy=f"Give the {field}.")
+    return value
+
+
 def as_mapping(field: str, value: object) -> Mapping[str, Any]:
     """
     :raises InputError: not a mapping; a bare string would be taken apart letter by letter elsewhere
@@ -44,3 +55,24 @@ def as_mapping(field: str, value: object) -> Mapping[str, Any]:
             remedy="Pass a dict; from a template, set render_template_as_native_obj on the DAG.",
         )
     return value
+
+
+def as_seconds(field: str, value: timedelta | float) -> float:
+    """
+    :raises InputError: neither a timedelta nor a number of seconds, or below 0
+    """
+    seconds = value.total_seconds() if isinstance(value, timedelta) else value
+    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 <= seconds < math.inf:
+        raise InputError(
+            f"{field} is {value!r}, allowed is a timedelta or a number of seconds",
+            remedy="Give timedelta(hours=1), say.",
+        )
+    return float(seconds)
+
+
+def check_word(field: str, value: object, words: Collection[str]) -> None:
+    """
+    :raises InputError: not one of the policy's words
+    """
+    if value not in words:
+        raise InputError(f"{field} is {value!r}, allowed is one of {', '.join(words)}", remedy="Choose one of these.")

@@ -92,16 +92,21 @@ def _url_of(audio: str | SpeechResult) -> str:
     if not isinstance(audio, Mapping):
         return audio
     from airflow_provider_videoretalk.dashscope.errors import InputError
+    from airflow_provider_videoretalk.limits import AUDIO_CONTAINERS, AUDIO_SECONDS
     from airflow_provider_videoretalk.media.expiry import check_not_expired
-    from airflow_provider_videoretalk.media.limits import AUDIO_SECONDS
 
     if "audio_url" not in audio:
         raise InputError(
             f"audio_url is a mapping with the keys {sorted(audio)}, allowed is one with 'audio_url'",
             remedy="Pass a URL, or what TextToSpeechOperator returned.",
         )
-    seconds = audio.get("seconds")
-    if seconds is not None and not AUDIO_SECONDS.allows(seconds):
+    audio_format, seconds = audio.get("format"), audio.get("seconds")
+    if audio_format is not None and audio_format not in AUDIO_CONTAINERS:
+        raise InputError(
+            f"audio_url has the format {audio_format!r}, allowed is one of {', '.join(AUDIO_CONTAINERS)}",
+            remedy="Let the speech be made as wav or mp3.",
+        )
+    if isinstance(seconds, int | float) and not AUDIO_SECONDS.allows(seconds):
         raise InputError(AUDIO_SECONDS.refusal(seconds), remedy="Shorten or lengthen the script.")
     check_not_expired("audio_url", audio.get("expires_at"))
     return audio["audio_url"]

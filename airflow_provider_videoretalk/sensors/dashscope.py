@@ -10,7 +10,8 @@ from datetime import timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from airflow.sdk import BaseSensorOperator, PokeReturnValue, conf
+from airflow.providers.common.compat.sdk import conf
+from airflow.sdk import BaseSensorOperator, PokeReturnValue
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -29,11 +30,13 @@ class DashScopeTaskSensor(BaseSensorOperator):
     Poke, reschedule and deferrable modes give the same result and raise the same errors. A query that fails for a
     passing reason (throttled, server error, network) is asked again. ``timeout`` is the sensor's alone: it cancels
     nothing, and raises ``AirflowSensorTimeout``, the one error that ``soft_fail`` turns into a skip. A task that failed
-    is a failure, with ``soft_fail`` too; ``never_fail`` skips on every error.
+    is a failure, with ``soft_fail`` too; ``never_fail`` skips on every error. ``silent_fail`` is for poking.
 
     :param dashscope_task_id: DashScope's id of the task (``task_id`` is Airflow's), or what an operator with
         ``wait_for_completion=False`` returned (templated)
     :param dashscope_conn_id: the connection (templated)
+    :param cancel_on_kill: whether to cancel the DashScope task, if it still queues, when somebody ends the deferred
+        sensor by hand: for a sensor that is the only one to wait for it
     :param deferrable: wait on the triggerer; Airflow's ``default_deferrable`` by default
     :raises TaskFailedError: the task ended FAILED or CANCELED
     :raises TaskUnknownError: the service knows no such task
@@ -48,6 +51,7 @@ class DashScopeTaskSensor(BaseSensorOperator):
         dashscope_task_id: str | SubmissionResult,
         dashscope_conn_id: str = "dashscope_default",
         deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
+        cancel_on_kill: bool = False,
         poke_interval: timedelta | float = 15.0,
         **kwargs: Any,
     ) -> None:
@@ -55,6 +59,7 @@ class DashScopeTaskSensor(BaseSensorOperator):
         self.dashscope_task_id = dashscope_task_id
         self.dashscope_conn_id = dashscope_conn_id
         self.deferrable = deferrable
+        self.cancel_on_kill = cancel_on_kill
 
     @cached_property
     def hook(self) -> DashScopeHook:
@@ -97,6 +102,7 @@ class DashScopeTaskSensor(BaseSensorOperator):
                 dashscope_task_id=submission["task_id"],
                 request_id=submission["request_id"],
                 patience=asdict(patience),
+                cancel_on_kill=self.cancel_on_kill,
             ),
             method_name="execute_complete",
             timeout=timedelta(seconds=self.timeout + _BACKSTOP_SECONDS),
@@ -104,7 +110,7 @@ class DashScopeTaskSensor(BaseSensorOperator):
 
     def execute_complete(self, context: Context, event: dict[str, Any]) -> TaskResult:
         """Goes on once the trigger's wait has ended."""
-        from airflow.sdk.exceptions import AirflowSensorTimeout
+        from airflow.providers.common.compat.sdk import AirflowSensorTimeout
 
         from airflow_provider_videoretalk.dashscope.errors import TaskTimeoutError
         from airflow_provider_videoretalk.waiting.event import task_of
@@ -118,7 +124,7 @@ class DashScopeTaskSensor(BaseSensorOperator):
     @contextmanager
     def _skip_if_never_fail(self) -> Iterator[None]:
         """What Airflow does around ``poke``; around a deferral it sees its own exceptions only."""
-        from airflow.sdk.exceptions import AirflowSkipException
+        from airflow.providers.common.compat.sdk import AirflowSkipException
 
         from airflow_provider_videoretalk.dashscope.errors import DashScopeError
 
@@ -140,13 +146,13 @@ class DashScopeTaskSensor(BaseSensorOperator):
         """
         from airflow_provider_videoretalk.dashscope.errors import InputError
 
-        given = self.dashscope_task_id
-        submission: SubmissionResult = (
-            {"task_id": given, "request_id": None, "status": "PENDING"} if isinstance(given, str) else given
-        )
-        if not isinstance(submission, Mapping) or not str(submission.get("task_id") or "").strip():
+        given: Any = self.dashscope_task_id
+        told = given if isinstance(given, Mapping) else {"task_id": given}
+        task_id, request_id = told.get("task_id"), told.get("request_id")
+        # A mapping that went through a Jinja template comes as its text.
+        if not isinstance(task_id, str) or not task_id.strip() or task_id.startswith("{"):
             raise InputError(
                 f"dashscope_task_id is {given!r}, allowed is a task's id or a submission",
-                remedy="Pass the output of an operator with wait_for_completion=False.",
+                remedy="Pass the output of an operator with wait_for_completion=False, or its id.",
             )
-        return submission
+        return {"task_id": task_id.strip(), "request_id": request_id, "status": "PENDING"}

@@ -9,16 +9,21 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
+from airflow_provider_videoretalk.audit import note_spend
+from airflow_provider_videoretalk.task_state import OVER, state_of
+from airflow_provider_videoretalk.waiting.steps import reached
+
 if TYPE_CHECKING:
     from airflow_provider_videoretalk.dashscope.client import AsyncClient
     from airflow_provider_videoretalk.dashscope.errors import DashScopeError
     from airflow_provider_videoretalk.dashscope.task import Task
 
-# States of a task instance in which nobody will come back for the DashScope task.
-_OVER = frozenset({"failed", "success", "skipped", "removed", "upstream_failed"})
-
 # Airflow cancels on_kill after about a second; work that must go on is held here and shielded.
 _LAST_ACTS: set[asyncio.Task[None]] = set()
+
+
+# Seconds between looking up the connection again; together longer than an API server takes to restart.
+_LOOKUP_PAUSES = (1, 2, 4, 8, 16, 32, 64)
 
 
 class DashScopeTaskTrigger(BaseTrigger):
@@ -31,6 +36,7 @@ class DashScopeTaskTrigger(BaseTrigger):
     :param dashscope_task_id: DashScope's id of the task (Airflow itself sets a trigger's ``task_id``)
     :param submitted_at: when the task was submitted, in seconds since the epoch; 0 where that is not known
     :param request_id: the submit's request id, handed through to the event
+    :param cancel_on_kill: whether to cancel the task, if it is still queued, when somebody ends the task instance
     :param patience: the fields of :class:`~airflow_provider_videoretalk.waiting.schedule.Patience`
     """
 
@@ -42,6 +48,7 @@ class DashScopeTaskTrigger(BaseTrigger):
         submitted_at: float = 0.0,
         request_id: str | None = None,
         patience: dict[str, Any] | None = None,
+        cancel_on_kill: bool = True,
     ) -> None:
         super().__init__()
         self.dashscope_conn_id = dashscope_conn_id
@@ -49,6 +56,7 @@ class DashScopeTaskTrigger(BaseTrigger):
         self.submitted_at = submitted_at
         self.request_id = request_id
         self.patience = patience or {}
+        self.cancel_on_kill = cancel_on_kill
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         return f"{type(self).__module__}.{type(self).__qualname__}", {
@@ -57,15 +65,19 @@ class DashScopeTaskTrigger(BaseTrigger):
             "submitted_at": self.submitted_at,
             "request_id": self.request_id,
             "patience": self.patience,
+            "cancel_on_kill": self.cancel_on_kill,
         }
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         # The first import in a triggerer takes a fifth of a second, which the event loop must not stand still for.
         await asyncio.to_thread(importlib.import_module, "airflow_provider_videoretalk.hooks.dashscope")
+        reached("in_trigger")
         yield TriggerEvent(await self._wait())
 
     async def on_kill(self) -> None:
         """Cancels the task if it is still queued, and if nobody else will come back for it."""
+        if not self.cancel_on_kill:
+            return
         last_act = asyncio.create_task(self._cancel())
         _LAST_ACTS.add(last_act)
         last_act.add_done_callback(_LAST_ACTS.discard)
@@ -73,47 +85,51 @@ class DashScopeTaskTrigger(BaseTrigger):
 
     async def _wait(self) -> dict[str, Any]:
         from airflow_provider_videoretalk.dashscope.errors import DashScopeError
+        from airflow_provider_videoretalk.dashscope.task import Submission
         from airflow_provider_videoretalk.waiting.event import event_of
         from airflow_provider_videoretalk.waiting.schedule import Patience, Schedule
         from airflow_provider_videoretalk.waiting.watcher import Narrator, watch_async
 
         task_id = self.dashscope_task_id
         schedule = Schedule(task_id=task_id, patience=Patience(**self.patience), submitted_at=self.submitted_at)
+        submission = Submission(task_id=task_id, request_id=self.request_id)
         outcome: Task | DashScopeError
         try:
             async with await self._client() as client:
                 outcome = await watch_async(client, task_id, schedule, news=Narrator(self.log))
         except DashScopeError as error:
             outcome = error
-        return event_of(outcome, task_id=task_id, request_id=self.request_id)
+        return event_of(outcome, submission=submission, submitted_at=self.submitted_at)
 
     async def _client(self) -> AsyncClient:
+        from airflow_provider_videoretalk.dashscope.errors import DashScopeError
         from airflow_provider_videoretalk.hooks.dashscope import DashScopeHook
 
-        return await DashScopeHook(self.dashscope_conn_id).get_async_client()
+        hook = DashScopeHook(self.dashscope_conn_id)
+        for pause in _LOOKUP_PAUSES:
+            try:
+                return await hook.get_async_client()
+            except DashScopeError:
+                raise
+            except Exception as error:
+                # Airflow's own API may be away for a while; the paid task runs on meanwhile.
+                self.log.warning("The connection can't be looked up, trying again in %s s: %s", pause, error)
+                await asyncio.sleep(pause)
+        return await hook.get_async_client()
 
     async def _cancel(self) -> None:
         from airflow_provider_videoretalk.waiting.cancel import cancel_async
 
         state = await self._task_instance_state()
-        if state not in _OVER:
+        if state not in OVER:
             # A triggerer that stalled is told to kill what another one waits for by now, and a clear brings a new try.
             self.log.info("DashScope task %s is left alone: the task instance is %s", self.dashscope_task_id, state)
             return
         async with await self._client() as client:
-            self.log.warning(await cancel_async(client, self.dashscope_task_id))
+            cancellation = await cancel_async(client, self.dashscope_task_id)
+        note_spend(self.log, "cancel", self.dashscope_task_id, cancellation.sentence)
 
     async def _task_instance_state(self) -> str | None:
-        """The task instance's state in the metadata database; ``removed`` where its run is gone."""
-        from airflow.sdk.execution_time.task_runner import RuntimeTaskInstance
         from asgiref.sync import sync_to_async
 
-        ti = self.task_instance
-        if ti is None:
-            return None
-        states = await sync_to_async(RuntimeTaskInstance.get_task_states)(
-            dag_id=ti.dag_id, task_ids=[ti.task_id], run_ids=[ti.run_id], map_index=ti.map_index
-        )
-        # Mapped task instances come under their own key, all others under the task's id.
-        found = list(states.get(ti.run_id, {}).values())
-        return found[0] if found else "removed"
+        return await sync_to_async(state_of)(self.task_instance) if self.task_instance else None

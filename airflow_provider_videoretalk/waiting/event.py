@@ -10,18 +10,27 @@ from collections.abc import Mapping
 from typing import Any
 
 from airflow_provider_videoretalk.dashscope.errors import DashScopeError, error_from_json
-from airflow_provider_videoretalk.dashscope.task import Task
+from airflow_provider_videoretalk.dashscope.task import Submission, Task
 
 
-def event_of(outcome: Task | DashScopeError, *, task_id: str, request_id: str | None) -> dict[str, Any]:
+def event_of(outcome: Task | DashScopeError, *, submission: Submission, submitted_at: float) -> dict[str, Any]:
     """The payload for a task that ended, or for an error that ended the wait.
 
-    :param request_id: the submit's request id, handed through
+    :param submitted_at: in seconds since the epoch; handed through, like the submission
     """
-    event: dict[str, Any] = {"dashscope_task_id": task_id, "request_id": request_id}
+    event: dict[str, Any] = {
+        "dashscope_task_id": submission.task_id,
+        "request_id": submission.request_id,
+        "submitted_at": submitted_at,
+    }
     if isinstance(outcome, Task):
         return event | {"payload": dict(outcome.payload)}
     return event | {"error": outcome.to_json()}
+
+
+def submission_of(event: Mapping[str, Any]) -> Submission:
+    """The submission in the payload."""
+    return Submission(task_id=event["dashscope_task_id"], request_id=event["request_id"])
 
 
 def task_of(event: Mapping[str, Any]) -> Task:

@@ -51,6 +51,7 @@ class Schedule:
         self._submitted_at = submitted_at
         self._begun_at: float | None = None
         self._status: TaskStatus | None = None
+        self._seen = False
         self._changed_at = submitted_at
         self._errors = 0
 
@@ -62,6 +63,7 @@ class Schedule:
         self._errors = 0
         if task.ended and not self._may_be_invisible(task, now):
             return None
+        self._seen = self._seen or not task.ended
         status: TaskStatus = "PENDING" if task.ended else task.status
         if status != self._status:
             self._status, self._changed_at = status, now
@@ -84,7 +86,7 @@ class Schedule:
         return self._within_limits(max(error.retry_after or 0.0, backoff), now)
 
     def _may_be_invisible(self, task: Task, now: float) -> bool:
-        return task.status == "UNKNOWN" and self._status is None and now - self._submitted_at < VISIBILITY_GRACE
+        return task.status == "UNKNOWN" and not self._seen and now - self._submitted_at < VISIBILITY_GRACE
 
     def _begin(self, task: Task, now: float) -> float:
         """The render's begin by the caller's clock: the service's own two times differ by the queueing alone."""

@@ -146,12 +146,12 @@ def test_every_trigger_survives_airflows_serialisation() -> None:
 ROOMS: dict[str, set[str]] = {
     "media": {"dashscope"},
     "dashscope": {"media"},
-    "waiting": {"dashscope"},
+    "waiting": {"dashscope", "media"},
     "emulator": {"media"},
     "hooks": {"dashscope"},
-    "triggers": {"dashscope", "hooks", "waiting"},
+    "triggers": {"dashscope", "hooks", "waiting", "audit", "task_state"},
     "sensors": {"dashscope", "hooks", "triggers", "waiting"},
-    "operators": {"dashscope", "hooks", "media", "triggers", "waiting"},
+    "operators": {"dashscope", "hooks", "media", "triggers", "waiting", "audit", "task_state"},
 }
 # The emulator is a house of its own.
 ROOMS |= {

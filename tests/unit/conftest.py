@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from connections import connect
 from pytest_httpserver import HTTPServer
 
+from airflow_provider_videoretalk.waiting.ledger import VolatileStore
+
 
 class TaskInstance:
     """The part of a running task instance that the operators use."""
+
+    dag_id, task_id, run_id, map_index, max_tries = "dag", "retalk", "run", -1, 0
 
     def __init__(self) -> None:
         self.pushed: dict[str, Any] = {}
@@ -35,7 +40,12 @@ class OutletEvents(dict[Any, OutletEvent]):
 
 @pytest.fixture
 def context() -> dict[str, Any]:
-    return {"ti": TaskInstance(), "outlet_events": OutletEvents()}
+    return {
+        "ti": TaskInstance(),
+        "dag_run": SimpleNamespace(clear_number=0),
+        "outlet_events": OutletEvents(),
+        "task_state_store": VolatileStore(),
+    }
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from airflow_provider_videoretalk.emulator.service.errors import ServiceError, empty_part, invalid_parameter
-from airflow_provider_videoretalk.media.limits import FACE_THRESHOLD, MEGABYTE
+from airflow_provider_videoretalk.limits import FACE_THRESHOLD, MEGABYTE
 
 if TYPE_CHECKING:
     from fastapi import Request

@@ -23,7 +23,7 @@ from airflow_provider_videoretalk.emulator.service.errors import OssError, inval
 from airflow_provider_videoretalk.emulator.service.signature import policy_end
 from airflow_provider_videoretalk.emulator.service.storage import UploadGrant
 from airflow_provider_videoretalk.emulator.service.task import service_day
-from airflow_provider_videoretalk.media.limits import MEGABYTE
+from airflow_provider_videoretalk.limits import MEGABYTE
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

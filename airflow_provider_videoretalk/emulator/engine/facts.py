@@ -1,6 +1,6 @@
 """What a file measures, and whether the service would take it.
 
-Every check follows the table in ``media.limits``; the first limit missed is the one refused.
+Every check follows the table in ``limits``; the first limit missed is the one refused.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from airflow_provider_videoretalk.emulator.engine.container import (
 )
 from airflow_provider_videoretalk.emulator.engine.refusal import MediaRefusedError
 from airflow_provider_videoretalk.emulator.engine.sound import decoded
-from airflow_provider_videoretalk.media.limits import (
+from airflow_provider_videoretalk.limits import (
     AUDIO_BYTES,
     AUDIO_CONTAINERS,
     AUDIO_SECONDS,

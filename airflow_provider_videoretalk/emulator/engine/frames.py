@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from airflow_provider_videoretalk.emulator.engine.container import damage_refused, opened, picture_stream
-from airflow_provider_videoretalk.media.limits import VIDEO_CONTAINERS
+from airflow_provider_videoretalk.limits import VIDEO_CONTAINERS
 
 if TYPE_CHECKING:
     from collections.abc import Generator

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from airflow_provider_videoretalk.emulator.engine.container import damage_refused, opened
 from airflow_provider_videoretalk.emulator.engine.refusal import MediaRefusedError
-from airflow_provider_videoretalk.media.limits import AUDIO_CONTAINERS
+from airflow_provider_videoretalk.limits import AUDIO_CONTAINERS
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable

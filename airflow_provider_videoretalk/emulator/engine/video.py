@@ -29,7 +29,7 @@ from airflow_provider_videoretalk.emulator.engine.mp4 import SOUND_RATE, Mp4Writ
 from airflow_provider_videoretalk.emulator.engine.refusal import MediaRefusedError
 from airflow_provider_videoretalk.emulator.engine.sound import samples_of
 from airflow_provider_videoretalk.emulator.engine.track import LOOK_EVERY, FaceTrack
-from airflow_provider_videoretalk.media.limits import FACE_THRESHOLD, IMAGE_FORMATS, VIDEO_CONTAINERS, VIDEO_FPS
+from airflow_provider_videoretalk.limits import FACE_THRESHOLD, IMAGE_FORMATS, VIDEO_CONTAINERS, VIDEO_FPS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -13,7 +13,7 @@ import aiohttp
 from airflow_provider_videoretalk.emulator.engine.refusal import MediaRefusedError
 from airflow_provider_videoretalk.emulator.service.task import MODEL, Task
 from airflow_provider_videoretalk.emulator.work.engine_port import SampleName
-from airflow_provider_videoretalk.media.limits import AUDIO_BYTES, IMAGE_BYTES, VIDEO_BYTES, Limit
+from airflow_provider_videoretalk.limits import AUDIO_BYTES, IMAGE_BYTES, VIDEO_BYTES, Limit
 
 if TYPE_CHECKING:
     from airflow_provider_videoretalk.emulator.service.storage import Storage

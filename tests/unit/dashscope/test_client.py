@@ -5,12 +5,15 @@ from __future__ import annotations
 import asyncio
 import json
 import socket
+import ssl
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+import trustme
 from pytest_httpserver import HTTPServer
 from werkzeug import Request as Received
 from werkzeug import Response
@@ -18,6 +21,7 @@ from werkzeug import Response
 from airflow_provider_videoretalk.dashscope import errors
 from airflow_provider_videoretalk.dashscope.client import AsyncClient, Client
 from airflow_provider_videoretalk.dashscope.endpoint import Endpoint
+from airflow_provider_videoretalk.dashscope.pace import Pace
 from airflow_provider_videoretalk.dashscope.request import Request
 from airflow_provider_videoretalk.dashscope.task import cancel_task, get_task, list_tasks, submit_task
 from airflow_provider_videoretalk.dashscope.upload import UploadPolicy, store_file
@@ -153,6 +157,10 @@ def test_queries_are_percent_encoded(httpserver: HTTPServer, endpoint: Endpoint,
         (500, '{"code": "InternalError", "message": "m"}', errors.ServerError, True),
         (502, "<html>bad gateway</html>", errors.TransportError, True),
         (504, '{"message": "m"}', errors.ServerError, True),
+        (408, '{"code": "InvalidParameter"}', errors.RequestError, True),
+        (499, '{"code": "InvalidParameter"}', errors.RequestError, True),
+        (502, '{"code": "InvalidParameter"}', errors.RequestError, True),
+        (503, '{"code": "Throttling"}', errors.ThrottledError, True),
     ],
 )
 def test_replies_that_are_no_success(
@@ -202,6 +210,71 @@ def test_a_refused_connection_sent_nothing(send: Send) -> None:
 def test_a_host_without_address_sent_nothing(send: Send) -> None:
     with pytest.raises(errors.TransportError):
         send(Endpoint(api_key=KEY, base_url="http://no-such-host.invalid"), SUBMIT)
+
+
+def test_redirects_are_not_followed(httpserver: HTTPServer, endpoint: Endpoint, send: Send) -> None:
+    httpserver.expect_request("/qwen/api/v1/tasks/t1").respond_with_data(
+        "", status=302, headers={"Location": httpserver.url_for("/elsewhere")}
+    )
+    with pytest.raises(errors.TransportError):
+        send(endpoint, get_task("t1"))
+    assert [request.path for request, _ in httpserver.log] == ["/qwen/api/v1/tasks/t1"]
+
+
+def test_a_netrc_entry_does_not_replace_the_key(
+    httpserver: HTTPServer, endpoint: Endpoint, send: Send, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    netrc = tmp_path / "netrc"
+    netrc.write_text("default login somebody password else\n")
+    netrc.chmod(0o600)
+    monkeypatch.setenv("NETRC", str(netrc))
+    body = {"output": {"task_id": "t1", "task_status": "PENDING"}}
+    httpserver.expect_request("/qwen/api/v1/tasks/t1", headers={"Authorization": f"Bearer {KEY}"}).respond_with_json(
+        body
+    )
+    assert send(endpoint, get_task("t1")).status == "PENDING"
+
+
+def test_the_environments_proxy_is_used(httpserver: HTTPServer, send: Send, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("http_proxy", httpserver.url_for("/"))
+    monkeypatch.setenv("no_proxy", "")
+    monkeypatch.setenv("NO_PROXY", "")
+    body = {"output": {"task_id": "t1", "task_status": "PENDING"}}
+    httpserver.expect_request("/api/v1/tasks/t1", headers={"Host": "service.example"}).respond_with_json(body)
+    assert send(Endpoint(api_key=KEY, base_url="http://service.example"), get_task("t1")).status == "PENDING"
+
+
+def test_a_service_that_says_nothing_is_not_waited_for_for_ever(send: Send) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        endpoint = Endpoint(api_key=KEY, base_url=f"http://127.0.0.1:{listener.getsockname()[1]}")
+        with pytest.raises(errors.OutcomeUnknownError):
+            send(endpoint, replace(SUBMIT, read_timeout=0.05))
+
+
+def test_an_untrusted_certificate_sent_nothing(send: Send, tmp_path: Path) -> None:
+    authority = trustme.CA()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("localhost").configure_cert(context)
+    bundle = tmp_path / "ca.pem"
+    authority.cert_pem.write_to_path(str(bundle))
+    with HTTPServer(ssl_context=context) as server:
+        body = {"request_id": "r", "output": {"task_id": "t1", "task_status": "PENDING"}}
+        server.expect_request(f"/api/v1/{SUBMIT.path}").respond_with_json(body)
+        untrusting = Endpoint(api_key=KEY, base_url=server.url_for("/"))
+        with pytest.raises(errors.TransportError):
+            send(untrusting, SUBMIT)
+        assert not server.log
+        assert send(replace(untrusting, verify=str(bundle)), SUBMIT).task_id == "t1"
+
+
+def test_the_pace_is_kept(httpserver: HTTPServer, send: Send, monkeypatch: pytest.MonkeyPatch) -> None:
+    turns = iter([0.0, 0.01])
+    monkeypatch.setattr(Pace, "reserve", lambda _: next(turns))
+    httpserver.expect_request("/api/v1/tasks").respond_with_json({"data": []})
+    endpoint = Endpoint(api_key=KEY, base_url=httpserver.url_for("/"))
+    send(endpoint, list_tasks())
+    send(endpoint, list_tasks())
+    assert next(turns, None) is None
 
 
 def test_an_upload_streams_to_another_host_without_the_key(

@@ -56,9 +56,9 @@ def test_a_han_character_counts_twice() -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"text": ""}, "text is empty"),
-        ({"text": " \n"}, "text is empty"),
-        ({"text": None}, "text is empty"),
+        ({"text": ""}, "text is ''"),
+        ({"text": " \n"}, "text is ' "),
+        ({"text": None}, "text is None"),
         ({"text": "a" * 2001}, r"text has 2001 characters .* cosyvoice-v3-flash takes 2000"),
         ({"text": "你" * 301, "model": "qwen3-tts-flash"}, r"text has 602 characters .* takes 600"),
         ({"text": "a", "audio_format": "flac"}, "audio_format is 'flac', allowed is one of wav, mp3"),

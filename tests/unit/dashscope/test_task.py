@@ -125,7 +125,12 @@ def test_a_bare_failure_still_says_what_is_known() -> None:
 
 
 def test_which_failures_a_new_task_can_mend() -> None:
-    for code, retryable in [("InternalError.Timeout", True), ("InvalidURL.Timeout", True), ("InvalidFile.FPS", False)]:
+    for code, retryable in [
+        ("InternalError.Timeout", True),
+        ("InvalidURL.Timeout", True),
+        ("InvalidFile.FPS", False),
+        ("New", False),
+    ]:
         with pytest.raises(TaskFailedError) as caught:
             task(task_status="FAILED", code=code).raise_for_status()
         assert caught.value.retryable is retryable

@@ -44,6 +44,26 @@ def test_uri_connection(monkeypatch: pytest.MonkeyPatch, endpoint_of) -> None:
     assert endpoint_of(DashScopeHook("mine")) == expected
 
 
+def test_uri_connection_of_a_gateway(monkeypatch: pytest.MonkeyPatch, endpoint_of) -> None:
+    uri = "dashscope://:sk-uri@gateway.example/qwen/api/v1?queries_per_second=10&verify=false"
+    monkeypatch.setenv("AIRFLOW_CONN_MINE", uri)
+    assert endpoint_of(DashScopeHook("mine")) == Endpoint(
+        api_key="sk-uri", base_url="https://gateway.example/qwen/api/v1", queries_per_second=10, verify=False
+    )
+
+
+@pytest.mark.parametrize("extra", [{"queries_per_second": "many"}, {"verify": "/no/such/bundle.pem"}])
+def test_unusable_extras(monkeypatch: pytest.MonkeyPatch, endpoint_of, extra: dict[str, object]) -> None:
+    connect(monkeypatch, host=None, **extra)
+    with pytest.raises(ConfigurationError):
+        endpoint_of(DashScopeHook())
+
+
+def test_what_it_inherits_but_must_not_do() -> None:
+    with pytest.raises(NotImplementedError, match=r"hook\.client\.send"):
+        DashScopeHook().run("tasks")
+
+
 def test_extras_are_allow_listed_and_null_is_missing(monkeypatch: pytest.MonkeyPatch, endpoint_of) -> None:
     connect(
         monkeypatch,

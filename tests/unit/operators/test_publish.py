@@ -6,10 +6,12 @@ import socket
 import threading
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, ClassVar
 
 import pytest
 from airflow.sdk import Asset, AssetAlias
+from fsspec.implementations.memory import MemoryFileSystem
 from pytest_httpserver import HTTPServer
 from werkzeug import Response
 
@@ -66,6 +68,52 @@ def test_a_plain_url(tmp_path: Path, result: dict[str, Any], context: dict[str, 
     assert (tmp_path / "out.mp4").read_bytes() == CONTENT
 
 
+def test_a_folder_without_its_slash(tmp_path: Path, result: dict[str, Any], context: dict[str, Any]) -> None:
+    with pytest.raises(InputError, match=r"is the folder .* End it with a slash"):
+        operator(source=result, destination=tmp_path.as_uri()).execute(context)
+    assert not list(tmp_path.iterdir())
+
+
+class Store(MemoryFileSystem):
+    """An object store that knows nothing of folders, and notes how objects are opened."""
+
+    protocol = "s3"
+    store: ClassVar[dict[str, Any]] = {}
+    pseudo_dirs: ClassVar[list[str]] = [""]
+    opened: ClassVar[list[dict[str, Any]]] = []
+
+    def _open(self, path: str, mode: str = "rb", **options: Any) -> Any:
+        self.opened.append({"path": path, **options})
+        return super()._open(path, mode, autocommit=options.get("autocommit", True))
+
+    def mkdir(self, path: str, **_: Any) -> None:
+        raise AssertionError(f"an object store needs no folder {path}")
+
+    makedirs = mkdir
+
+
+def test_an_object_store(result: dict[str, Any], context: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    attached: set[tuple[str, str | None]] = set()
+
+    def attach(protocol: str, conn_id: str | None = None, **_: Any) -> SimpleNamespace:
+        attached.add((protocol, conn_id))
+        return SimpleNamespace(fs=Store())
+
+    monkeypatch.setattr("airflow.sdk.io.path.attach", attach)
+    alias = AssetAlias("videos")
+    task = operator(source=result, destination="s3://mine@bucket/a b/en.mp4", outlets=[alias])
+    returned = task.execute(context)
+    assert returned["uri"] == "s3://mine@bucket/a b/en.mp4"
+    ((uri, _),) = context["outlet_events"][alias].added
+    assert uri == "s3://bucket/a%20b/en.mp4"
+    assert attached == {("s3", "mine")}
+    assert [(call["path"], call["ContentType"], call["autocommit"]) for call in Store.opened] == [
+        ("/bucket/a b/en.mp4", "video/mp4", False),
+        ("/bucket/a b/en.mp4.json", "application/json", False),
+    ]
+    assert Store().cat("/bucket/a b/en.mp4") == CONTENT
+
+
 @pytest.mark.parametrize("already", [False, True])
 def test_a_broken_download_publishes_nothing(tmp_path: Path, context: dict[str, Any], already: bool) -> None:
     """What stood there before stays as it was, and no part of the new object can be seen."""
@@ -120,10 +168,11 @@ def test_what_the_store_of_results_refuses(
         ({"source": {"task_id": "t"}}, r"source is a mapping with the keys \['task_id'\] and no URL in it"),
         ({"metadata": "language=en"}, "metadata is a str, allowed is a mapping"),
         ({"destination": " "}, "destination is ' '"),
+        ({"metadata": {"when": datetime.now(timezone.utc)}}, "metadata is not JSON-safe"),
         ({"destination": None}, "destination is None"),
     ],
 )
 def test_bad_input(tmp_path: Path, context: dict[str, Any], arguments: dict[str, Any], message: str) -> None:
-    valid = {"source": "http://127.0.0.1:9/a.mp4", "destination": tmp_path.as_uri()}
+    valid = {"source": "http://127.0.0.1:9/a.mp4", "destination": f"{tmp_path.as_uri()}/"}
     with pytest.raises(InputError, match=message):
         operator(**valid | arguments).execute(context)

@@ -6,7 +6,7 @@ import wave
 from typing import Any
 
 import pytest
-from airflow.sdk.exceptions import TaskDeferred
+from airflow.sdk.exceptions import AirflowFailException, TaskDeferred
 from pytest_httpserver import HTTPServer
 
 from airflow_provider_videoretalk.dashscope.errors import InputError
@@ -54,6 +54,32 @@ def test_result(service: HTTPServer, context: dict[str, Any]) -> None:
     }
 
 
+def test_everything_is_sent(service: HTTPServer, context: dict[str, Any]) -> None:
+    speaks(service, wav(3))
+    operator(voice="longanhuan", sample_rate=16_000, language="en", options={"rate": 1.1}).execute(context)
+    assert service.log[0][0].get_json()["input"] == {
+        "text": "Welcome back.",
+        "voice": "longanhuan",
+        "format": "wav",
+        "sample_rate": 16_000,
+        "language_hints": ["en"],
+        "rate": 1.1,
+    }
+
+
+@pytest.mark.parametrize("told", [0, 1000, 0x7FFFFFFF])
+def test_a_header_that_lies_is_not_believed(service: HTTPServer, context: dict[str, Any], told: int) -> None:
+    audio = bytearray(wav(3))
+    struct.pack_into("<I", audio, 40, told)
+    speaks(service, bytes(audio))
+    assert operator().execute(context)["seconds"] == 3.0
+
+
+def test_chunks_after_the_samples_do_not_count(service: HTTPServer, context: dict[str, Any]) -> None:
+    speaks(service, wav(3) + b"LIST" + struct.pack("<I", 1000) + bytes(1000))
+    assert operator().execute(context)["seconds"] == 3.0
+
+
 def test_qwen_by_its_own_endpoint(service: HTTPServer, context: dict[str, Any]) -> None:
     speaks(service, wav(3), path=QWEN)
     result = operator(model="qwen3-tts-flash", audio_format="mp3").execute(context)
@@ -69,7 +95,7 @@ def test_speech_that_videoretalk_would_refuse(
         assert operator().execute(context)["seconds"] == seconds
     else:
         with pytest.raises(
-            InputError, match=rf"the speech is {seconds:g} s, allowed is 2 to 120 s\. .* the script; no video"
+            AirflowFailException, match=rf"the speech is {seconds:g} s, allowed is 2 to 120 s\. .* the script; no video"
         ):
             operator().execute(context)
         assert operator(min_seconds=None, max_seconds=None).execute(context)["seconds"] == seconds
@@ -105,7 +131,10 @@ def test_a_throttled_account_defers(service: HTTPServer, context: dict[str, Any]
     assert task.execute_again(context, deferred.value.trigger.note)["seconds"] == 3.0
 
 
-@pytest.mark.parametrize("arguments", [{"text": " "}, {"text": "a" * 2001}, {"options": "rate=2"}])
+@pytest.mark.parametrize(
+    "arguments",
+    [{"text": " "}, {"text": "a" * 2001}, {"options": "rate=2"}, {"options": {"text": "x"}}, {"model": None}],
+)
 def test_bad_input_is_found_before_anything_is_sent(
     service: HTTPServer, context: dict[str, Any], arguments: dict[str, Any]
 ) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from airflow.sdk.exceptions import AirflowFailException, TaskDeferred
+from airflow.sdk.execution_time.task_runner import RuntimeTaskInstance
 from pytest_httpserver import HTTPServer
 from werkzeug import Request as Received
 from werkzeug import Response
@@ -61,7 +62,12 @@ def test_waiting_on_the_triggerer(service: HTTPServer, context: dict[str, Any]) 
     assert (trigger.patience["queue_timeout"], trigger.patience["render_timeout"]) == (70, 30)
     assert deferred.value.timeout is not None
     assert deferred.value.timeout > timedelta(seconds=100)
-    event = {"dashscope_task_id": "t1", "request_id": "r-submit", "payload": tells(service, "SUCCEEDED", video_url="u")}
+    event = {
+        "dashscope_task_id": "t1",
+        "request_id": "r-submit",
+        "submitted_at": 1.0,
+        "payload": tells(service, "SUCCEEDED", video_url="u"),
+    }
     assert task.execute_complete(context, event)["video_url"] == "u"
 
 
@@ -155,7 +161,9 @@ def test_what_rendered_too_long_is_left_to_itself(service: HTTPServer, context: 
     assert requests_to(service, "/api/v1/tasks/t1/cancel") == 0
 
 
-def test_on_kill_cancels_what_a_worker_waits_for(service: HTTPServer, context: dict[str, Any]) -> None:
+def test_on_kill_cancels_what_a_worker_waits_for(
+    service: HTTPServer, context: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
     accepts(service)
     status = "PENDING"
     asked = threading.Event()
@@ -173,12 +181,18 @@ def test_on_kill_cancels_what_a_worker_waits_for(service: HTTPServer, context: d
 
     service.expect_request("/api/v1/tasks/t1").respond_with_handler(tell)
     service.expect_request("/api/v1/tasks/t1/cancel", method="POST").respond_with_handler(cancel)
+    states = {"retalk": "failed"}
+    monkeypatch.setattr(RuntimeTaskInstance, "get_task_states", staticmethod(lambda **_: {"run": states}))
     task = operator(deferrable=False)
     task.on_kill()
     assert not service.log
     with ThreadPoolExecutor(1) as worker:
         execution = worker.submit(task.execute, context)
         assert asked.wait(30)
+        states["retalk"] = "restarting"
+        task.on_kill()
+        assert requests_to(service, "/api/v1/tasks/t1/cancel") == 0
+        states["retalk"] = "failed"
         task.on_kill()
         with pytest.raises(errors.TaskFailedError, match="ended CANCELED"):
             execution.result(30)

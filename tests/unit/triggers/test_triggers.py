@@ -13,6 +13,7 @@ from airflow.triggers.base import BaseTrigger
 from pytest_httpserver import HTTPServer
 
 from airflow_provider_videoretalk.dashscope.errors import AccessError, ConfigurationError, QueueTimeoutError
+from airflow_provider_videoretalk.hooks.dashscope import DashScopeHook
 from airflow_provider_videoretalk.triggers import dashscope
 from airflow_provider_videoretalk.triggers.dashscope import DashScopeTaskTrigger
 from airflow_provider_videoretalk.triggers.delay import DelayTrigger
@@ -74,6 +75,41 @@ def test_errors_that_stay_become_the_event(service: HTTPServer, monkeypatch: pyt
         task_of(event)
 
 
+def test_waits_from_the_submit_on(service: HTTPServer) -> None:
+    """After a restart, too: the queue's limit counts from the submit, not from the trigger's start."""
+    service.expect_oneshot_request("/api/v1/tasks/t1").respond_with_json(
+        {"output": {"task_id": "t1", "task_status": "PENDING"}}
+    )
+    service.expect_request("/api/v1/tasks/t1").respond_with_json({"output": {"task_id": "t1", "task_status": "FAILED"}})
+    (event,) = asyncio.run(fires(waiting(submitted_at=time.time() - 50, patience={"queue_timeout": 100.0})))
+    assert task_of(event).status == "FAILED"
+    (event,) = asyncio.run(fires(waiting(submitted_at=time.time() - 101, patience={"queue_timeout": 100.0})))
+    assert task_of(event).status == "FAILED"
+
+
+def test_a_connection_that_cannot_be_looked_up_now_is_looked_up_again(
+    service: HTTPServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    service.expect_request("/api/v1/tasks/t1").respond_with_json({"output": {"task_id": "t1", "task_status": "FAILED"}})
+    look_up = DashScopeHook.get_async_client
+    failures = [RuntimeError("the API server is away")] * 2
+
+    async def sometimes(hook: DashScopeHook) -> Any:
+        if failures:
+            raise failures.pop()
+        return await look_up(hook)
+
+    monkeypatch.setattr(DashScopeHook, "get_async_client", sometimes)
+    monkeypatch.setattr(dashscope, "_LOOKUP_PAUSES", (0, 0))
+    (event,) = asyncio.run(fires(waiting()))
+    assert task_of(event).status == "FAILED"
+
+
+def test_a_kill_that_is_none_of_its_business(service: HTTPServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    killed(monkeypatch, {"run": {"retalk": "success"}}, cancel_on_kill=False)
+    assert not service.log
+
+
 def test_its_own_deadline(service: HTTPServer) -> None:
     service.expect_request("/api/v1/tasks/t1").respond_with_json(
         {"output": {"task_id": "t1", "task_status": "PENDING"}}
@@ -87,12 +123,17 @@ def test_delay_fires_at_its_moment() -> None:
     assert asyncio.run(fires(DelayTrigger(moment=time.time() - 5, note={"refusals": 1}))) == [{"refusals": 1}]
 
 
-def killed(monkeypatch: pytest.MonkeyPatch, states: dict[str, Any], **act: Any) -> None:
+def killed(monkeypatch: pytest.MonkeyPatch, states: dict[str, Any], **arguments: Any) -> None:
     """Kills a waiting trigger whose task instance Airflow's database knows as ``states``."""
-    monkeypatch.setattr(RuntimeTaskInstance, "get_task_states", staticmethod(lambda **_: states))
-    trigger = waiting()
+
+    def get_task_states(**asked: Any) -> dict[str, Any]:
+        assert asked == {"dag_id": "d", "task_ids": ["retalk"], "run_ids": ["run"], "map_index": 3}
+        return states
+
+    monkeypatch.setattr(RuntimeTaskInstance, "get_task_states", staticmethod(get_task_states))
+    trigger = waiting(**arguments)
     trigger.task_instance = SimpleNamespace(  # type: ignore[assignment]
-        task_id="retalk", dag_id="d", run_id="run", map_index=-1
+        task_id="retalk", dag_id="d", run_id="run", map_index=3
     )
 
     async def kill() -> None:

@@ -84,6 +84,13 @@ def test_unknown_may_be_too_young_to_be_seen() -> None:
     assert schedule().after_news(task("UNKNOWN"), now=START + 60) is None
 
 
+def test_unknown_stays_too_young_until_it_was_seen() -> None:
+    wait = schedule()
+    assert [wait.after_news(task("UNKNOWN"), now=START + age) for age in (1, 2, 30, 59, 61)][-1] is None
+    wait = schedule()
+    assert None not in [wait.after_news(task("UNKNOWN"), now=START + age) for age in (1, 2, 30, 59)]
+
+
 def test_unknown_after_it_was_known_is_the_end() -> None:
     wait = schedule()
     wait.after_news(task("PENDING"), now=START + 1)

@@ -13,9 +13,9 @@ from pytest_httpserver import HTTPServer
 from airflow_provider_videoretalk.dashscope.client import AsyncClient, Client
 from airflow_provider_videoretalk.dashscope.endpoint import Endpoint
 from airflow_provider_videoretalk.dashscope.errors import AccessError, DashScopeError, QueueTimeoutError
-from airflow_provider_videoretalk.dashscope.task import Task
-from airflow_provider_videoretalk.waiting.cancel import cancel, cancel_async
-from airflow_provider_videoretalk.waiting.event import event_of, task_of
+from airflow_provider_videoretalk.dashscope.task import Submission, Task
+from airflow_provider_videoretalk.waiting.cancel import Cancellation, cancel, cancel_async
+from airflow_provider_videoretalk.waiting.event import event_of, submission_of, task_of
 from airflow_provider_videoretalk.waiting.schedule import Patience, Schedule
 from airflow_provider_videoretalk.waiting.watcher import Narrator, watch, watch_async
 
@@ -138,18 +138,23 @@ def test_cancel_says_what_became_of_it(
 ) -> None:
     httpserver.expect_request("/api/v1/tasks/t1/cancel", method="POST").respond_with_json(body, status=status)
 
-    async def run() -> str:
+    async def run() -> Cancellation:
         async with AsyncClient(endpoint) as client:
             return await cancel_async(client, "t1")
 
     with Client(endpoint) as client:
-        assert sentence in cancel(client, "t1") == asyncio.run(run())
+        cancellation = cancel(client, "t1")
+    assert sentence in cancellation.sentence
+    assert cancellation.done is (status == 200)
+    assert cancellation == asyncio.run(run())
 
 
 @pytest.mark.parametrize("outcome", [Task.parse(told("SUCCEEDED")[1]), QueueTimeoutError("late", remedy="hurry")])
 def test_events_survive_json(outcome: Task | DashScopeError) -> None:
-    event = json.loads(json.dumps(event_of(outcome, task_id="t1", request_id="r-submit")))
-    assert (event["dashscope_task_id"], event["request_id"]) == ("t1", "r-submit")
+    submission = Submission(task_id="t1", request_id="r-submit")
+    event = json.loads(json.dumps(event_of(outcome, submission=submission, submitted_at=1.5)))
+    assert submission_of(event) == submission
+    assert event["submitted_at"] == 1.5
     if isinstance(outcome, Task):
         assert task_of(event) == outcome
     else:

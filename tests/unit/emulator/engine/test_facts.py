@@ -20,7 +20,7 @@ from airflow_provider_videoretalk.emulator.engine.container import sniff
 from airflow_provider_videoretalk.emulator.engine.facts import inspect_audio, inspect_image, inspect_video
 from airflow_provider_videoretalk.emulator.engine.refusal import MediaRefusedError
 from airflow_provider_videoretalk.emulator.engine.speech import speak
-from airflow_provider_videoretalk.media.limits import AUDIO_BYTES, IMAGE_BYTES, MEGABYTE, VIDEO_BYTES
+from airflow_provider_videoretalk.limits import AUDIO_BYTES, IMAGE_BYTES, MEGABYTE, VIDEO_BYTES
 
 
 def refusal_of(inspect, path: Path) -> str:

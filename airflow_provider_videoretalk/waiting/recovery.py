@@ -1,0 +1,124 @@
+"""What a new try goes on from, when an earlier one may have submitted already."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from airflow_provider_videoretalk.dashscope.client import Client
+from airflow_provider_videoretalk.dashscope.errors import (
+    ChangedInputError,
+    DashScopeError,
+    OutcomeUnknownError,
+    ResultExpiredError,
+    TaskFailedError,
+)
+from airflow_provider_videoretalk.dashscope.task import Task, get_task
+from airflow_provider_videoretalk.media.expiry import check_not_expired
+from airflow_provider_videoretalk.waiting.audit import Audit
+from airflow_provider_videoretalk.waiting.cancel import cancel
+from airflow_provider_videoretalk.waiting.ledger import Intent, Ledger, OnChangedInput, OnClear, OnUnknownSubmit
+
+Verdict = Literal["submit", "wait", "done"]
+"""Submit, ``wait`` for the recorded task, or be ``done`` with the recorded result."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recovery:
+    """How a try goes on after an earlier one, by the policies that its operator states."""
+
+    client: Client
+    ledger: Ledger
+    audit: Audit
+    on_clear: OnClear
+    on_changed_input: OnChangedInput
+    on_unknown_submit: OnUnknownSubmit
+
+    def decide(self, intent: Intent) -> Verdict:
+        """What to do by the record, and where that does not say enough, by the service.
+
+        :raises ChangedInputError: the inputs changed, and ``on_changed_input`` is ``fail``
+        :raises OutcomeUnknownError: a POST's outcome is unknown, and ``on_unknown_submit`` is ``fail``
+        :raises TaskFailedError: the task failed, and another one would too
+        :raises TaskUnknownError: the service has forgotten the task
+        :raises ResultExpiredError: the result is dead
+        """
+        finding = self.ledger.find(intent, on_clear=self.on_clear)
+        if finding in ("nothing", "forgiven"):
+            return "submit"
+        if finding == "changed":
+            return self._changed()
+        if finding == "unknown":
+            return self._unknown()
+        if finding == "replaced":
+            return self._replaced()
+        if finding == "finished":
+            return self._finished(intent)
+        return self._submitted(intent, cleared=finding == "resubmittable")
+
+    def _changed(self) -> Verdict:
+        if self.on_changed_input == "fail":
+            raise ChangedInputError(
+                f"the inputs are not those of task {self.ledger.required.task_id}, which an earlier try submitted",
+                remedy="Give the old inputs again, or set on_changed_input='submit' to make the new video.",
+            )
+        return self._replaced()
+
+    def _replaced(self) -> Verdict:
+        record = self.ledger.required
+        if record.task_id is not None and record.result is None:
+            self.audit("cancel", record.task_id, cancel(self.client, record.task_id).sentence)
+        return "submit"
+
+    def _unknown(self) -> Verdict:
+        if self.on_unknown_submit == "resubmit":
+            return "submit"
+        raise OutcomeUnknownError(
+            "an earlier try sent a submit and never learned its outcome",
+            remedy="Look into the service's task list: if nothing was created, clear the task to submit again; "
+            "if a task is there, wait for its id with a DashScopeTaskSensor.",
+        )
+
+    def _finished(self, intent: Intent) -> Verdict:
+        result = self.ledger.required.result
+        assert result is not None
+        try:
+            check_not_expired(f"the result of task {result['task_id']}", result["expires_at"])
+        except ResultExpiredError:
+            self.audit("loss", result["task_id"], "Its result expired before this try could use it.")
+            raise
+        self.ledger.adopted(intent)
+        self.audit("duplicate_prevented", result["task_id"], "Its result is here already.")
+        return "done"
+
+    def _submitted(self, intent: Intent, *, cleared: bool) -> Verdict:
+        task_id = str(self.ledger.required.task_id)
+        try:
+            task = self.client.send(get_task(task_id))
+        except DashScopeError as error:
+            if cleared or not error.retryable:
+                raise
+            # Waiting bears what passes; it will see how the task stands.
+            return "wait"
+        if task.ended and cleared:
+            return "submit"
+        if _another_can_help(task):
+            self.audit("loss", task_id, f"It ended {task.status}; another one is submitted.")
+            return "submit"
+        task.raise_for_status()
+        self.ledger.adopted(intent)
+        self.audit("adopt", task_id, f"An earlier try submitted it; it is {task.stage}.")
+        self.audit("duplicate_prevented", task_id, "It is not submitted again.")
+        return "wait"
+
+
+def _another_can_help(task: Task) -> bool:
+    if task.status == "CANCELED":
+        return True
+    try:
+        task.raise_for_status()
+    except TaskFailedError as error:
+        return error.retryable
+    except DashScopeError:
+        return False
+    return False
