@@ -1,0 +1,309 @@
+"""A retry, a crash, a clear: what an earlier try submitted is found, and not paid for twice."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from datetime import datetime, timedelta, timezone
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from airflow.sdk.exceptions import AirflowFailException, TaskDeferred
+from connections import connect
+
+from airflow_provider_videoretalk.dashscope import errors
+from airflow_provider_videoretalk.emulator.faults import FaultRule
+from airflow_provider_videoretalk.emulator.server import Emulator
+from airflow_provider_videoretalk.emulator.settings import EmulatorSettings
+from airflow_provider_videoretalk.emulator.work.stand_in import StandInEngine
+from airflow_provider_videoretalk.operators import job
+from airflow_provider_videoretalk.operators.videoretalk import VideoRetalkOperator
+from airflow_provider_videoretalk.waiting.ledger import KEY, VolatileStore
+from airflow_provider_videoretalk.waiting.steps import Step
+
+SAMPLES = "https://help-static-aliyun-doc.aliyuncs.com/file-manage-files/zh-CN/20250717"
+VIDEO, AUDIO = f"{SAMPLES}/pvegot/input_video_01.mp4", f"{SAMPLES}/aumwir/stella2-%E6%9C%89%E5%A3%B0%E4%B9%A67.wav"
+
+
+class CrashError(BaseException):
+    """The process dies."""
+
+
+class World:
+    """One task instance of Airflow, and the service."""
+
+    def __init__(self, emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.emulator = emulator
+        self.now = emulator.state.clock
+        self.store = VolatileStore()
+        self.max_tries, self.clear_number = 1, 0
+        self.audio = AUDIO
+        self.dies_at: Step | None = None
+        self.spent: list[str] = []
+        monkeypatch.setattr(job, "reached", self._reached)
+        monkeypatch.setattr(
+            VideoRetalkOperator, "audit", lambda operator, event, task_id, reason: self.spent.append(event)
+        )
+
+    def _reached(self, step: Step) -> None:
+        if step == self.dies_at:
+            self.dies_at = None
+            raise CrashError
+
+    @property
+    def context(self) -> dict[str, Any]:
+        ti = SimpleNamespace(max_tries=self.max_tries, xcom_push=lambda key, value: json.dumps(value))
+        return {
+            "ti": ti,
+            "dag_run": SimpleNamespace(clear_number=self.clear_number),
+            "task_state_store": self.store,
+        }
+
+    def operator(self, **arguments: Any) -> VideoRetalkOperator:
+        return VideoRetalkOperator(
+            task_id="retalk", video_url=VIDEO, audio_url=self.audio, **{"deferrable": True} | arguments
+        )
+
+    def attempt(self, **arguments: Any) -> str | dict[str, Any]:
+        """A try: the id of the task it waits for, or the result that it returns."""
+        try:
+            return self.operator(**arguments).execute(self.context)
+        except TaskDeferred as deferred:
+            return deferred.trigger.dashscope_task_id
+
+    def clear(self) -> None:
+        self.max_tries += 2
+        self.clear_number += 1
+
+    @property
+    def tasks(self) -> list[dict[str, Any]]:
+        return self.emulator.state.books()
+
+    def end(self, task_id: str, status: str = "SUCCEEDED", code: str | None = None) -> None:
+        """The service ends a task, however it stands."""
+        task = self.emulator.state.tasks[task_id]
+        if task in task.account.queue:
+            task.account.queue.remove(task)
+        if status == "SUCCEEDED":
+            self.emulator.state.storage.folder("results")
+            task.billed_seconds = 3.0
+            task.finish("SUCCEEDED", at=self.emulator.state.clock())
+        else:
+            self.emulator.state.fail(task, code, "because")
+
+
+@pytest.fixture(scope="module")
+def running() -> Iterator[Emulator]:
+    settings = EmulatorSettings(port=0, submits_per_second=1000, queries_per_second=1000, render_factor=1e6)
+    with Emulator(settings, engine=StandInEngine()) as emulator:
+        yield emulator
+
+
+@pytest.fixture
+def world(running: Emulator, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> World:
+    connect(
+        monkeypatch,
+        host=running.base_url,
+        password=f"sk-{abs(hash(request.node.nodeid))}",
+        queries_per_second=1000,
+    )
+    running.state.tasks.clear()
+    running.faults.clear()
+    return World(running, monkeypatch)
+
+
+def finished(world: World, task_id: str, *, life: timedelta = timedelta(hours=1)) -> None:
+    """The ledger's record of a task whose result is here."""
+    record = world.store[KEY]
+    expires = (datetime.now(timezone.utc) + life).isoformat()
+    record["result"] = {"task_id": task_id, "expires_at": expires, "video_url": "http://r/1.mp4"}
+
+
+@pytest.mark.parametrize("step", ["before_intent", "after_id"])
+def test_a_crash_before_or_after_the_submit_makes_one_task(world: World, step: Step) -> None:
+    world.dies_at = step
+    with pytest.raises(CrashError):
+        world.attempt()
+    task_id = world.attempt()
+    assert [task["task_id"] for task in world.tasks] == [task_id]
+    assert world.attempt() == task_id
+    assert world.spent.count("duplicate_prevented") == (2 if step == "after_id" else 1)
+
+
+@pytest.mark.parametrize("step", ["after_intent", "after_post"])
+def test_a_crash_around_the_post_is_not_guessed_about(world: World, step: Step) -> None:
+    world.dies_at = step
+    with pytest.raises(CrashError):
+        world.attempt()
+    made = len(world.tasks)
+    assert made == (step == "after_post")
+    for _ in range(2):
+        with pytest.raises(AirflowFailException, match=r"never learned its outcome.*clear the task"):
+            world.attempt()
+    assert len(world.tasks) == made
+    world.clear()
+    world.attempt()
+    assert len(world.tasks) == made + 1
+
+
+def test_a_lost_reply_fails_at_once_and_stays_unknown(world: World) -> None:
+    world.emulator.faults.arm(FaultRule(operation="submit", effect="drop_after"))
+    for _ in range(2):
+        with pytest.raises(AirflowFailException):
+            world.attempt()
+    assert len(world.tasks) == 1
+
+
+def test_a_lost_reply_is_sent_again_where_the_policy_says_so(world: World) -> None:
+    world.emulator.faults.arm(FaultRule(operation="submit", effect="drop_after"))
+    with pytest.raises(TaskDeferred) as deferred:
+        world.operator(on_unknown_submit="resubmit").execute(world.context)
+    assert deferred.value.method_name == "execute_again"
+    with pytest.raises(TaskDeferred):
+        world.operator(on_unknown_submit="resubmit").execute_again(world.context, deferred.value.trigger.note)
+    assert len(world.tasks) == 2
+
+
+@pytest.mark.parametrize("effect", ["throttle", "drop_before"])
+def test_what_was_refused_or_lost(world: World, effect: Any) -> None:
+    world.emulator.faults.arm(FaultRule(operation="submit", effect=effect))
+    if effect == "throttle":
+        with pytest.raises(TaskDeferred):
+            world.operator().execute(world.context)
+        assert KEY not in world.store
+        world.attempt()
+    else:
+        with pytest.raises(AirflowFailException):
+            world.attempt()
+        assert world.store[KEY]["task_id"] is None
+
+
+def test_a_result_that_is_here_is_used(world: World) -> None:
+    task_id = world.attempt()
+    finished(world, task_id)
+    result = world.attempt()
+    assert result["task_id"] == task_id
+    assert len(world.tasks) == 1
+
+
+def test_a_result_is_remembered_before_anything_else_can_fail(world: World) -> None:
+    task_id = world.attempt()
+    output = {"task_id": task_id, "task_status": "SUCCEEDED", "video_url": "http://r/1.mp4"}
+    event = {"dashscope_task_id": task_id, "request_id": "r", "submitted_at": 1.0, "payload": {"output": output}}
+    world.dies_at = "after_result"
+    with pytest.raises(CrashError):
+        world.operator().execute_complete(world.context, event)
+    result = world.attempt()
+    assert (result["task_id"], result["video_url"]) == (task_id, "http://r/1.mp4")
+    assert len(world.tasks) == 1
+
+
+def test_a_result_that_died_is_its_own_error(world: World) -> None:
+    task_id = world.attempt()
+    finished(world, task_id, life=-timedelta(seconds=1))
+    with pytest.raises(errors.ResultExpiredError, match=f"the result of task {task_id} died"):
+        world.attempt()
+    assert len(world.tasks) == 1
+    assert world.spent[-1] == "loss"
+
+
+@pytest.mark.parametrize(("code", "again"), [("InternalError.Algo", True), ("InvalidFile.FPS", False), (None, False)])
+def test_a_failed_task_is_made_anew_only_where_that_can_help(world: World, code: str | None, again: bool) -> None:
+    world.attempt()
+    world.store.clear()
+    task_id = world.attempt()
+    world.end(task_id, "FAILED", code)
+    if again:
+        assert world.attempt() != task_id
+    else:
+        with pytest.raises(errors.TaskFailedError):
+            world.attempt()
+    assert len(world.tasks) == 2 + again
+
+
+def test_a_forgotten_task_is_never_made_anew_by_itself(world: World) -> None:
+    world.attempt()
+    world.emulator.state.tasks.clear()
+    with pytest.raises(errors.TaskUnknownError):
+        world.attempt()
+    assert world.tasks == []
+
+
+@pytest.mark.parametrize("policy", ["submit", "fail"])
+def test_changed_input_never_adopts(world: World, policy: Any) -> None:
+    blocker = world.attempt()
+    world.store.clear()
+    queued = world.attempt()
+    world.audio = AUDIO + "?v=2"
+    if policy == "fail":
+        with pytest.raises(errors.ChangedInputError, match=f"not those of task {queued}"):
+            world.attempt(on_changed_input="fail")
+        assert len(world.tasks) == 2
+        return
+    assert world.attempt() not in (blocker, queued)
+    assert {task["task_id"]: task["status"] for task in world.tasks}[queued] == "CANCELED"
+
+
+@pytest.mark.parametrize("policy", ["adopt_unfinished", "reuse", "fresh"])
+@pytest.mark.parametrize("ended", [False, True])
+def test_a_clear_is_a_persons_wish(world: World, policy: Any, ended: bool) -> None:
+    world.attempt()
+    world.store.clear()
+    queued = world.attempt()
+    if ended:
+        finished(world, queued)
+        world.end(queued)
+    world.clear()
+    found = world.attempt(on_clear=policy)
+    if policy == "fresh":
+        assert found != queued
+        statuses = {task["task_id"]: task["status"] for task in world.tasks}
+        assert statuses[queued] == ("SUCCEEDED" if ended else "CANCELED")
+    elif policy == "reuse":
+        assert (found["task_id"] if ended else found) == queued
+    else:
+        assert (found == queued) is not ended
+    # The life that the clear began has retries of its own.
+    assert world.attempt(on_clear=policy) == found
+
+
+def test_a_siblings_clear_is_none_of_its_business(world: World) -> None:
+    task_id = world.attempt()
+    finished(world, task_id)
+    world.clear_number += 1
+    assert world.attempt()["task_id"] == task_id
+
+
+def test_without_a_record_every_try_submits(world: World, caplog: pytest.LogCaptureFixture) -> None:
+    first, second = world.attempt(durable=False), world.attempt(durable=False)
+    assert first != second
+    assert KEY not in world.store
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"on_clear": "maybe"},
+        {"on_changed_input": "adopt"},
+        {"on_unknown_submit": "reconcile"},
+        {"queue_timeout": None},
+        {"render_timeout": "1h"},
+        {"poll_interval": -1},
+        {"throttle_timeout": True},
+    ],
+)
+def test_bad_policies_are_found_when_the_dag_is_parsed(arguments: dict[str, Any]) -> None:
+    ((field, _),) = arguments.items()
+    with pytest.raises(errors.InputError, match=f"^{field} is .*, allowed is"):
+        VideoRetalkOperator(task_id="t", video_url=VIDEO, audio_url=AUDIO, **arguments)
+
+
+def test_what_began_while_it_was_given_up_is_waited_for(world: World) -> None:
+    running = world.attempt()
+    error = errors.QueueTimeoutError("too late").to_json()
+    event = {"dashscope_task_id": running, "request_id": "r", "submitted_at": 5.0, "error": error}
+    with pytest.raises(TaskDeferred) as deferred:
+        world.operator().execute_complete(world.context, event)
+    assert deferred.value.trigger.patience["queue_timeout"] is None
+    assert (deferred.value.trigger.dashscope_task_id, deferred.value.trigger.submitted_at) == (running, 5.0)
