@@ -3,8 +3,9 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
+KILLS := tests/system/test_crashes.py tests/system/test_random_kills.py
 
-.PHONY: demo ui test check format bench lock clean
+.PHONY: demo ui test test-system check format bench lock clean
 
 demo: $(INSTALLED)  ## The main job, end to end, on this machine: script to published video.
 	$(BIN)/python scripts/demo.py
@@ -13,7 +14,10 @@ ui: $(INSTALLED)  ## A local Airflow on the emulator, with connection, pool and 
 	$(BIN)/python scripts/ui.py
 
 test: $(INSTALLED)  ## All tests, with branch coverage.
-	$(BIN)/python -m pytest --cov --cov-report=term:skip-covered
+	$(BIN)/python -m pytest --cov --cov-report=term:skip-covered $(addprefix --ignore=,$(KILLS))
+
+test-system: $(INSTALLED)  ## A real Airflow on a real PostgreSQL, whose processes are killed; about ten minutes.
+	$(BIN)/python -m pytest $(KILLS)
 
 check: $(INSTALLED)  ## Lint, format and types.
 	$(BIN)/ruff check .

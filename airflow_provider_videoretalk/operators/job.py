@@ -6,6 +6,7 @@ import threading
 import time
 from dataclasses import asdict
 from datetime import timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from airflow.providers.common.compat.sdk import conf
@@ -61,8 +62,10 @@ class DashScopeJobOperator(DashScopeOperator):
         all anew, and cancels the old one if it still queues
     :param on_changed_input: what to do when inputs differ from those an earlier try submitted: ``submit`` the new ones,
         and cancel the old task if it still queues, or ``fail``
-    :param on_unknown_submit: what to do when a submit was sent and its reply lost: ``fail``, for a person to look, or
+    :param on_unknown_submit: what to do when a submit was sent and its reply lost: ``fail``, for a person to look;
+        ``reconcile``, to look for the task in the service's list (exact only with an account of its own); or
         ``resubmit``, which may pay twice
+    :param reconcile_after: how long after a submit the list is believed to show it; a timedelta, or seconds
     :param dashscope_conn_id: the connection
     :param throttle_timeout: how long to go on submitting while the account is throttled
     :raises DashScopeError: see :mod:`airflow_provider_videoretalk.dashscope.errors`
@@ -80,12 +83,13 @@ class DashScopeJobOperator(DashScopeOperator):
         on_clear: OnClear = "adopt_unfinished",
         on_changed_input: OnChangedInput = "submit",
         on_unknown_submit: OnUnknownSubmit = "fail",
+        reconcile_after: timedelta | float = timedelta(minutes=1),
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         check_word("on_clear", on_clear, ("adopt_unfinished", "reuse", "fresh"))
         check_word("on_changed_input", on_changed_input, ("submit", "fail"))
-        check_word("on_unknown_submit", on_unknown_submit, ("fail", "resubmit"))
+        check_word("on_unknown_submit", on_unknown_submit, ("fail", "reconcile", "resubmit"))
         self.wait_for_completion = wait_for_completion
         self.deferrable = deferrable
         self.poll_interval = as_seconds("poll_interval", poll_interval)
@@ -95,8 +99,11 @@ class DashScopeJobOperator(DashScopeOperator):
         self.on_clear = on_clear
         self.on_changed_input = on_changed_input
         self.on_unknown_submit = on_unknown_submit
+        self.reconcile_after = as_seconds("reconcile_after", reconcile_after)
         self._waiting_for: str | None = None
         self._task_instance: Any = None
+
+    model: str
 
     def submission(self) -> Request[Submission]:
         """The request to send, from the rendered fields.
@@ -180,6 +187,7 @@ class DashScopeJobOperator(DashScopeOperator):
 
         from airflow_provider_videoretalk.dashscope.errors import OutcomeUnknownError
         from airflow_provider_videoretalk.waiting.ledger import Generation, Intent
+        from airflow_provider_videoretalk.waiting.lookup import Lookup
         from airflow_provider_videoretalk.waiting.recovery import Recovery
 
         request, ledger = self.submission(), self._ledger(context)
@@ -195,13 +203,33 @@ class DashScopeJobOperator(DashScopeOperator):
             on_clear=self.on_clear,
             on_changed_input=self.on_changed_input,
             on_unknown_submit=self.on_unknown_submit,
+            lookup=Lookup(
+                model=self.model,
+                patience=self.reconcile_after,
+                known=partial(self._siblings, "dashscope_task_id"),
+                rivals=partial(self._siblings, "dashscope_intended_at"),
+            ),
         )
         try:
-            if recovery.decide(intent) == "submit":
+            verdict = recovery.decide(intent, now=time.time())
+            if verdict == "submit":
                 self._submit(request, ledger, intent, refusals=refusals, since=since)
         except OutcomeUnknownError as error:
             raise AirflowFailException(str(error)) from error
-        return ledger.required
+        record = ledger.required
+        if verdict == "look_again":
+            self._tell_rivals(record.intended_at)
+            self.come_back(record.intended_at + self.reconcile_after, refusals=refusals, since=since)
+        return record
+
+    def _tell_rivals(self, intended_at: float) -> None:
+        """Lets other instances of this mapped task know that a task of about now may be ours."""
+        self._task_instance.xcom_push(key="dashscope_intended_at", value=intended_at)
+
+    def _siblings(self, key: str) -> list[Any]:
+        """What all instances of this task in this run have pushed under ``key``."""
+        pulled = self._task_instance.xcom_pull(task_ids=self.task_id, key=key)
+        return [value for value in (pulled if isinstance(pulled, list) else [pulled]) if value]
 
     def _submit(
         self, request: Request[Submission], ledger: Ledger, intent: Intent, *, refusals: int, since: float
@@ -210,11 +238,13 @@ class DashScopeJobOperator(DashScopeOperator):
 
         reached("before_intent")
         ledger.intend(intent, now=time.time())
+        self._tell_rivals(ledger.required.intended_at)
         reached("after_intent")
         try:
             submission = self.hook.client.send(request)
         except OutcomeUnknownError:
-            if self.on_unknown_submit == "fail":
+            # Without a record that outlives this process there is nothing to reconcile from.
+            if self.on_unknown_submit == "fail" or (self.on_unknown_submit == "reconcile" and not ledger.durable):
                 raise
             self.come_back(time.time() + _BREATH, refusals=refusals, since=since)
         except DashScopeError as error:

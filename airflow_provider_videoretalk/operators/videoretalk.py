@@ -58,6 +58,8 @@ class VideoRetalkOperator(DashScopeJobOperator):
         self.video_extension = video_extension
         self.query_face_threshold = query_face_threshold
 
+    model = "videoretalk"
+
     def submission(self) -> Request[Submission]:
         from airflow_provider_videoretalk.dashscope.videoretalk import submit_videoretalk
         from airflow_provider_videoretalk.operators.values import as_bool, as_int

@@ -5,7 +5,7 @@ What must never be relaxed:
 1. The intent is written before the POST, and the task's id before anything else that follows it.
 2. Only a definite refusal (4xx, 429) takes an intent back.
 3. A record made for other inputs is never adopted.
-4. What can't be known (the outcome of a lost POST, a task that is UNKNOWN) never leads to a submit by itself.
+4. What can't be known (a lost POST that no list tells of, a task that is UNKNOWN) never leads to a submit by itself.
 """
 
 from __future__ import annotations
@@ -21,10 +21,13 @@ from airflow_provider_videoretalk.dashscope.task import Submission, TaskResult
 
 OnClear = Literal["adopt_unfinished", "reuse", "fresh"]
 OnChangedInput = Literal["submit", "fail"]
-OnUnknownSubmit = Literal["fail", "resubmit"]
+OnUnknownSubmit = Literal["fail", "reconcile", "resubmit"]
 
 KEY = "dashscope_submission"
 """The record's key in the task state store, where a person can look at it."""
+
+EARLIER_KEY = "dashscope_earlier_submissions"
+"""Key of the ids of all tasks that were submitted for the task instance: none of them can be a lost one."""
 
 _VERSION = 1
 
@@ -114,6 +117,7 @@ class Ledger:
 
     def __init__(self, store: Store) -> None:
         self._store = store
+        self.durable = not isinstance(store, VolatileStore)
         stored = store.get(KEY)
         self.record = Record.parse(stored) if stored else None
 
@@ -138,10 +142,15 @@ class Ledger:
         """Before the POST."""
         self._write(Record(intent=intent, intended_at=now))
 
+    def earlier(self) -> list[str]:
+        """The ids of all tasks that were submitted for this task instance, and whose ids became known."""
+        return list(self._store.get(EARLIER_KEY) or [])
+
     def submitted(self, submission: Submission, *, now: float) -> None:
         """As soon as the task's id is known."""
         known = replace(self.required, task_id=submission.task_id, request_id=submission.request_id, submitted_at=now)
         self._write(known)
+        self._store.set(EARLIER_KEY, [*self.earlier(), submission.task_id])
 
     def adopted(self, intent: Intent) -> None:
         """This life of the task instance goes on with the recorded task."""

@@ -9,23 +9,28 @@ from airflow_provider_videoretalk.dashscope.client import Client
 from airflow_provider_videoretalk.dashscope.errors import (
     ChangedInputError,
     DashScopeError,
-    OutcomeUnknownError,
     ResultExpiredError,
     TaskFailedError,
 )
-from airflow_provider_videoretalk.dashscope.task import Task, get_task
+from airflow_provider_videoretalk.dashscope.task import Submission, Task, get_task
 from airflow_provider_videoretalk.media.expiry import check_not_expired
 from airflow_provider_videoretalk.waiting.audit import Audit
 from airflow_provider_videoretalk.waiting.cancel import cancel
 from airflow_provider_videoretalk.waiting.ledger import Intent, Ledger, OnChangedInput, OnClear, OnUnknownSubmit
+from airflow_provider_videoretalk.waiting.lookup import Lookup, outcome_unknown
 
-Verdict = Literal["submit", "wait", "done"]
-"""Submit, ``wait`` for the recorded task, or be ``done`` with the recorded result."""
+Verdict = Literal["submit", "wait", "done", "look_again"]
+"""Submit, ``wait`` for the recorded task, be ``done`` with the recorded result, or ``look_again`` when the service's
+list can be believed.
+"""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Recovery:
-    """How a try goes on after an earlier one, by the policies that its operator states."""
+    """How a try goes on after an earlier one, by the policies that its operator states.
+
+    :param lookup: how to find a lost submit's task, where ``on_unknown_submit`` is ``reconcile``
+    """
 
     client: Client
     ledger: Ledger
@@ -33,12 +38,13 @@ class Recovery:
     on_clear: OnClear
     on_changed_input: OnChangedInput
     on_unknown_submit: OnUnknownSubmit
+    lookup: Lookup
 
-    def decide(self, intent: Intent) -> Verdict:
+    def decide(self, intent: Intent, *, now: float) -> Verdict:
         """What to do by the record, and where that does not say enough, by the service.
 
         :raises ChangedInputError: the inputs changed, and ``on_changed_input`` is ``fail``
-        :raises OutcomeUnknownError: a POST's outcome is unknown, and ``on_unknown_submit`` is ``fail``
+        :raises OutcomeUnknownError: a POST's outcome is unknown, and must not be guessed
         :raises TaskFailedError: the task failed, and another one would too
         :raises TaskUnknownError: the service has forgotten the task
         :raises ResultExpiredError: the result is dead
@@ -49,7 +55,7 @@ class Recovery:
         if finding == "changed":
             return self._changed()
         if finding == "unknown":
-            return self._unknown()
+            return self._unknown(now)
         if finding == "replaced":
             return self._replaced()
         if finding == "finished":
@@ -70,14 +76,21 @@ class Recovery:
             self.audit("cancel", record.task_id, cancel(self.client, record.task_id).sentence)
         return "submit"
 
-    def _unknown(self) -> Verdict:
+    def _unknown(self, now: float) -> Verdict:
+        record = self.ledger.required
         if self.on_unknown_submit == "resubmit":
             return "submit"
-        raise OutcomeUnknownError(
-            "an earlier try sent a submit and never learned its outcome",
-            remedy="Look into the service's task list: if nothing was created, clear the task to submit again; "
-            "if a task is there, wait for its id with a DashScopeTaskSensor.",
-        )
+        if self.on_unknown_submit == "fail":
+            raise outcome_unknown("an earlier try sent a submit and never learned its outcome")
+        if now < record.intended_at + self.lookup.patience:
+            return "look_again"
+        found = self.lookup.find(self.client, record.intended_at, earlier=self.ledger.earlier(), now=now)
+        if found is None:
+            return "submit"
+        self.ledger.submitted(Submission(task_id=found.task_id, request_id=found.request_id), now=record.intended_at)
+        self.audit("adopt", found.task_id, "The list shows it as the one task that a submit of unknown outcome made.")
+        self.audit("duplicate_prevented", found.task_id, "It is not submitted again.")
+        return "wait"
 
     def _finished(self, intent: Intent) -> Verdict:
         result = self.ledger.required.result

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from airflow.sdk.exceptions import AirflowFailException, TaskDeferred
 from connections import connect
+from state_store import TaskStateStore
 
 from airflow_provider_videoretalk.dashscope import errors
 from airflow_provider_videoretalk.emulator.faults import FaultRule
@@ -19,7 +20,7 @@ from airflow_provider_videoretalk.emulator.settings import EmulatorSettings
 from airflow_provider_videoretalk.emulator.work.stand_in import StandInEngine
 from airflow_provider_videoretalk.operators import job
 from airflow_provider_videoretalk.operators.videoretalk import VideoRetalkOperator
-from airflow_provider_videoretalk.waiting.ledger import KEY, VolatileStore
+from airflow_provider_videoretalk.waiting.ledger import KEY
 from airflow_provider_videoretalk.waiting.steps import Step
 
 SAMPLES = "https://help-static-aliyun-doc.aliyuncs.com/file-manage-files/zh-CN/20250717"
@@ -36,11 +37,12 @@ class World:
     def __init__(self, emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> None:
         self.emulator = emulator
         self.now = emulator.state.clock
-        self.store = VolatileStore()
+        self.store = TaskStateStore()
         self.max_tries, self.clear_number = 1, 0
         self.audio = AUDIO
         self.dies_at: Step | None = None
         self.spent: list[str] = []
+        self.siblings: dict[str, Any] = {}
         monkeypatch.setattr(job, "reached", self._reached)
         monkeypatch.setattr(
             VideoRetalkOperator, "audit", lambda operator, event, task_id, reason: self.spent.append(event)
@@ -53,7 +55,11 @@ class World:
 
     @property
     def context(self) -> dict[str, Any]:
-        ti = SimpleNamespace(max_tries=self.max_tries, xcom_push=lambda key, value: json.dumps(value))
+        ti = SimpleNamespace(
+            max_tries=self.max_tries,
+            xcom_push=lambda key, value: json.dumps(value),
+            xcom_pull=lambda task_ids, key: self.siblings.get(key),
+        )
         return {
             "ti": ti,
             "dag_run": SimpleNamespace(clear_number=self.clear_number),
@@ -163,6 +169,75 @@ def test_a_lost_reply_is_sent_again_where_the_policy_says_so(world: World) -> No
     with pytest.raises(TaskDeferred):
         world.operator(on_unknown_submit="resubmit").execute_again(world.context, deferred.value.trigger.note)
     assert len(world.tasks) == 2
+
+
+RECONCILE: dict[str, Any] = {"on_unknown_submit": "reconcile", "reconcile_after": 0}
+
+
+@pytest.mark.parametrize("effect", ["drop_before", "drop_after", "error_before", "error_after", "html_after"])
+def test_a_lost_reply_is_looked_up(world: World, effect: Any) -> None:
+    world.emulator.faults.arm(FaultRule(operation="submit", effect=effect))
+    with pytest.raises(TaskDeferred) as deferred:
+        world.operator(**RECONCILE).execute(world.context)
+    assert deferred.value.method_name == "execute_again"
+    task_id = world.attempt(**RECONCILE)
+    assert [task["task_id"] for task in world.tasks] == [task_id]
+    assert ("adopt" in world.spent) is effect.endswith("after")
+
+
+def test_the_list_is_not_believed_at_once(world: World) -> None:
+    world.dies_at = "after_post"
+    with pytest.raises(CrashError):
+        world.attempt()
+    with pytest.raises(TaskDeferred) as deferred:
+        world.operator(on_unknown_submit="reconcile", reconcile_after=60).execute(world.context)
+    assert deferred.value.trigger.moment == world.store[KEY]["intended_at"] + 60
+
+
+def test_another_ones_task_is_not_adopted(world: World) -> None:
+    """Another submit of the same account, at the same time: known by its id, by its intent, or not at all."""
+    world.dies_at = "after_intent"
+    with pytest.raises(CrashError):
+        world.attempt()
+    lost = dict(world.store)
+    world.store.clear()
+    other = world.attempt()
+    between = (lost[KEY]["intended_at"] + world.store[KEY]["intended_at"]) / 2
+    for siblings in ({"dashscope_task_id": [other]}, {"dashscope_intended_at": between}):
+        world.siblings = siblings
+        world.store = TaskStateStore(lost)
+        assert world.attempt(**RECONCILE) != other
+        del world.emulator.state.tasks[world.store[KEY]["task_id"]]
+    world.siblings = {}
+    world.store = TaskStateStore(lost)
+    assert world.attempt(**RECONCILE) == other
+
+
+def test_several_candidates_are_told_and_not_guessed_about(world: World) -> None:
+    world.dies_at = "after_intent"
+    with pytest.raises(CrashError):
+        world.attempt()
+    lost = dict(world.store)
+    others = []
+    for _ in range(2):
+        world.store.clear()
+        others.append(world.attempt())
+    world.store = TaskStateStore(lost)
+    with pytest.raises(AirflowFailException, match="several tasks were created") as caught:
+        world.attempt(**RECONCILE)
+    assert all(other in str(caught.value) for other in others)
+
+
+def test_an_endpoint_without_a_list(world: World) -> None:
+    world.dies_at = "after_post"
+    with pytest.raises(CrashError):
+        world.attempt()
+    world.emulator.faults.arm(
+        FaultRule(operation="list", effect="error_before", status=404, code="NotFound", message="no list here")
+    )
+    with pytest.raises(AirflowFailException, match="there is no list: no list here"):
+        world.attempt(**RECONCILE)
+    assert len(world.tasks) == 1
 
 
 @pytest.mark.parametrize("effect", ["throttle", "drop_before"])
@@ -286,7 +361,8 @@ def test_without_a_record_every_try_submits(world: World, caplog: pytest.LogCapt
     [
         {"on_clear": "maybe"},
         {"on_changed_input": "adopt"},
-        {"on_unknown_submit": "reconcile"},
+        {"on_unknown_submit": "guess"},
+        {"reconcile_after": "soon"},
         {"queue_timeout": None},
         {"render_timeout": "1h"},
         {"poll_interval": -1},

@@ -13,6 +13,7 @@ from connections import connect
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from state_store import TaskStateStore
 
 from airflow_provider_videoretalk.dashscope import errors
 from airflow_provider_videoretalk.emulator.faults import FaultRule
@@ -21,7 +22,7 @@ from airflow_provider_videoretalk.emulator.settings import EmulatorSettings
 from airflow_provider_videoretalk.emulator.work.stand_in import StandInEngine
 from airflow_provider_videoretalk.operators import job
 from airflow_provider_videoretalk.operators.videoretalk import VideoRetalkOperator
-from airflow_provider_videoretalk.waiting.ledger import KEY, VolatileStore
+from airflow_provider_videoretalk.waiting.ledger import KEY, OnUnknownSubmit
 
 STEPS = ["before_intent", "after_intent", "after_post", "after_id"]
 _numbers = itertools.count()
@@ -35,6 +36,7 @@ class PaidOnce(RuleBasedStateMachine):
     """One task instance through its lives. A wish is what a person asked for: a run, another input, a clear."""
 
     emulator: Emulator
+    policy: OnUnknownSubmit
 
     def __init__(self) -> None:
         super().__init__()
@@ -45,7 +47,7 @@ class PaidOnce(RuleBasedStateMachine):
         self.patch.setattr(VideoRetalkOperator, "audit", lambda *_: None)
         self.account = self.emulator.state.authenticate(f"Bearer {self.key}").account
         self.emulator.faults.clear()
-        self.store = VolatileStore()
+        self.store = TaskStateStore()
         self.max_tries = 1
         self.input = 0
         self.wishes = 1
@@ -70,8 +72,12 @@ class PaidOnce(RuleBasedStateMachine):
         operator = VideoRetalkOperator(
             task_id="t", video_url="http://127.0.0.1:9/v.mp4", audio_url=f"http://127.0.0.1:9/{self.input}.wav",
             deferrable=True,
+            on_unknown_submit=self.policy,
+            reconcile_after=0,
         )  # fmt: skip
-        ti = SimpleNamespace(max_tries=self.max_tries, xcom_push=lambda key, value: None)
+        ti = SimpleNamespace(
+            max_tries=self.max_tries, xcom_push=lambda key, value: None, xcom_pull=lambda task_ids, key: None
+        )
         context = {"ti": ti, "dag_run": SimpleNamespace(clear_number=0), "task_state_store": self.store}
         with suppress(TaskDeferred, AirflowFailException, CrashError, errors.TaskFailedError):
             operator.execute(context)
@@ -129,13 +135,14 @@ class PaidOnce(RuleBasedStateMachine):
             assert task.inputs.audio_url.endswith(f"/{self.input}.wav")
 
 
-def test_never_pays_twice() -> None:
+@pytest.mark.parametrize("policy", ["fail", "reconcile"])
+def test_never_pays_twice(policy: OnUnknownSubmit) -> None:
     # Nothing is rendered: what is submitted queues until a rule ends it.
     with Emulator(
         EmulatorSettings(port=0, submits_per_second=1e6, queries_per_second=1e6), engine=StandInEngine()
     ) as emulator:
         emulator.app.state.services.runner.start = lambda account: None
-        PaidOnce.emulator = emulator
+        PaidOnce.emulator, PaidOnce.policy = emulator, policy
         machine = PaidOnce.TestCase
         machine.settings = settings(
             max_examples=60,

@@ -48,7 +48,7 @@ def test_waiting_on_a_worker(service: HTTPServer, context: dict[str, Any]) -> No
     tells(service, "SUCCEEDED", video_url="http://r/1.mp4")
     result = operator(deferrable=False).execute(context)
     assert (result["task_id"], result["request_id"], result["video_url"]) == ("t1", "r-submit", "http://r/1.mp4")
-    assert context["ti"].pushed == {"dashscope_task_id": "t1"}
+    assert context["ti"].pushed["dashscope_task_id"] == "t1"
 
 
 def test_waiting_on_the_triggerer(service: HTTPServer, context: dict[str, Any]) -> None:

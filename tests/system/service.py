@@ -1,0 +1,117 @@
+"""The paid service of the system tests: emulators in a process of their own, and the clips they are given."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import socket
+import sys
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import requests
+
+_LAUNCHER = Path(__file__).with_name("stand_in_emulators.py")
+_SUBMIT = "/api/v1/services/aigc/image2video/video-synthesis"
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@dataclass(frozen=True, kw_only=True)
+class Service:
+    """One emulator, seen from its control room."""
+
+    port: int
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def base_url(self) -> str:
+        return f"{self.url}/api/v1"
+
+    def is_up(self) -> bool:
+        try:
+            return requests.get(f"{self.url}/emulator/health", timeout=5).ok
+        except requests.RequestException:
+            return False
+
+    def tasks(self, *, video_url: str) -> list[dict[str, Any]]:
+        """The books' lines of one clip, oldest first."""
+        books = requests.get(f"{self.url}/emulator/tasks", timeout=30).json()["tasks"]
+        return [task for task in books if task["inputs"]["video_url"] == video_url]
+
+    def faults_hit(self) -> list[dict[str, Any]]:
+        """The requests that a fault rule hit, oldest first."""
+        return [entry for entry in self._requests() if entry["fault"]]
+
+    def was_asked_for(self, task_id: str) -> bool:
+        """Whether anybody asked how this task stands."""
+        return any(entry["operation"] == "query" and entry["path"].endswith(task_id) for entry in self._requests())
+
+    def arm(self, *rules: Mapping[str, Any]) -> None:
+        requests.post(f"{self.url}/emulator/faults", json=[dict(rule) for rule in rules], timeout=30).raise_for_status()
+
+    def _requests(self) -> list[dict[str, Any]]:
+        entries: list[dict[str, Any]] = requests.get(f"{self.url}/emulator/requests", timeout=30).json()["requests"]
+        return entries
+
+    def submit(self, *, key: str, video_url: str, audio_url: str) -> None:
+        """Somebody else's task."""
+        body = {
+            "model": "videoretalk",
+            "input": {"video_url": video_url, "audio_url": audio_url},
+            "parameters": {"video_extension": False},
+        }
+        headers = {"Authorization": f"Bearer {key}", "X-DashScope-Async": "enable"}
+        requests.post(f"{self.url}{_SUBMIT}", json=body, headers=headers, timeout=30).raise_for_status()
+
+
+def services_command(settings: Mapping[str, Mapping[str, Any]]) -> tuple[dict[str, Service], list[str]]:
+    """Emulators by name, and the command that runs all of them."""
+    services = {name: Service(port=free_port()) for name in settings}
+    plan = {name: {**settings[name], "port": service.port} for name, service in services.items()}
+    return services, [sys.executable, str(_LAUNCHER), json.dumps(plan)]
+
+
+class ClipServer:
+    """Serves a file for every path: its bytes follow from the path alone, so that no two clips are alike."""
+
+    def __init__(self) -> None:
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
+        self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
+        self._thread.start()
+
+    def url(self, name: str) -> str:
+        return f"http://127.0.0.1:{self._server.server_address[1]}/{name}"
+
+    def close(self) -> None:
+        self._server.shutdown()
+        self._thread.join()
+        self._server.server_close()
+
+
+def content(name: str) -> bytes:
+    """What a :class:`ClipServer` serves under this name."""
+    return b"".join(hashlib.sha512(f"{name} {block}".encode()).digest() for block in range(1024))
+
+
+class _Handler(BaseHTTPRequestHandler):
+    def do_GET(self) -> None:
+        body = content(self.path.lstrip("/"))
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *args: Any) -> None:
+        """Keeps quiet."""
