@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from airflow_provider_videoretalk.dashscope.speech import SpeechResult
     from airflow_provider_videoretalk.dashscope.task import TaskResult
+    from airflow_provider_videoretalk.media.transfer import Copied
 
 # What of a source is no use after a day, and a key to it until then.
 _MORTAL = ("url", "video_url", "audio_url", "expires_at")
@@ -35,12 +36,20 @@ class PublishMediaOperator(BaseOperator):
     :param destination: URI of the object, e.g. ``s3://aws_default@bucket/videos/en.mp4``, or of a folder, ending with a
         slash, in which it is named after the task's id (templated)
     :param storage_conn_id: the Airflow connection of the store, where the URI names none (templated)
+    :param dashscope_conn_id: with a connection, a result whose URL is dead is asked for once more by its task's id,
+        which the service remembers for about a day (templated)
     :param metadata: JSON-safe values to add to the metadata (templated)
     :raises ResultExpiredError: the source's URL is dead
     :raises TransportError: the download failed; nothing was published
     """
 
-    template_fields: Sequence[str] = ("source", "destination", "storage_conn_id", "metadata")
+    template_fields: Sequence[str] = (
+        "source",
+        "destination",
+        "storage_conn_id",
+        "dashscope_conn_id",
+        "metadata",
+    )
 
     def __init__(
         self,
@@ -48,6 +57,7 @@ class PublishMediaOperator(BaseOperator):
         source: str | TaskResult | SpeechResult,
         destination: str,
         storage_conn_id: str | None = None,
+        dashscope_conn_id: str | None = None,
         metadata: Mapping[str, Any] | None = None,
         **kwargs: Any,
     ) -> None:
@@ -55,19 +65,18 @@ class PublishMediaOperator(BaseOperator):
         self.source = source
         self.destination = destination
         self.storage_conn_id = storage_conn_id
+        self.dashscope_conn_id = dashscope_conn_id
         self.metadata = metadata
 
     def execute(self, context: Context) -> dict[str, Any]:
-        from airflow_provider_videoretalk.media.expiry import check_not_expired
-        from airflow_provider_videoretalk.media.transfer import atomic, copy
+        from airflow_provider_videoretalk.media.transfer import atomic
 
         source = self.source if isinstance(self.source, Mapping) else {"url": self.source}
         described = {name: value for name, value in source.items() if name not in _MORTAL} | self._added()
         url = _url_of(source)
-        check_not_expired("source", source.get("expires_at"))
         path = self._path(url, source)
         asset = Asset(uri=_asset_uri(path))
-        copied = copy(url, path)
+        copied = self._copy(url, source, path)
         metadata: dict[str, Any] = {
             **described,
             "uri": str(path),
@@ -84,6 +93,31 @@ class PublishMediaOperator(BaseOperator):
         self.log.info("Published %s (%s bytes)", path, copied.size)
         self._emit(context, asset, metadata)
         return metadata | {"metadata_uri": str(beside)}
+
+    def _copy(self, url: str, source: Mapping[str, Any], path: ObjectStoragePath) -> Copied:
+        """Copies the source, or if it is dead, what the service now says of its task."""
+        from airflow_provider_videoretalk.dashscope.errors import ResultExpiredError
+        from airflow_provider_videoretalk.media.expiry import check_not_expired
+        from airflow_provider_videoretalk.media.transfer import copy
+
+        try:
+            check_not_expired("source", source.get("expires_at"))
+            return copy(url, path)
+        except ResultExpiredError:
+            if not self.dashscope_conn_id or not source.get("task_id"):
+                raise
+        return copy(self._asked_again(str(source["task_id"])), path)
+
+    def _asked_again(self, task_id: str) -> str:
+        from airflow_provider_videoretalk.dashscope.errors import ResultExpiredError
+        from airflow_provider_videoretalk.dashscope.task import get_task
+        from airflow_provider_videoretalk.hooks.dashscope import DashScopeHook
+
+        task = DashScopeHook(str(self.dashscope_conn_id)).client.send(get_task(task_id))
+        task.raise_for_status()
+        if task.result_url is None:
+            raise ResultExpiredError(f"task {task_id} has no result any more", remedy="Make the video again.")
+        return task.result_url
 
     def _added(self) -> dict[str, Any]:
         """The user's metadata.

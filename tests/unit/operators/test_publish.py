@@ -11,11 +11,17 @@ from typing import Any, ClassVar
 
 import pytest
 from airflow.sdk import Asset, AssetAlias
+from connections import connect
 from fsspec.implementations.memory import MemoryFileSystem
 from pytest_httpserver import HTTPServer
 from werkzeug import Response
 
-from airflow_provider_videoretalk.dashscope.errors import InputError, ResultExpiredError, TransportError
+from airflow_provider_videoretalk.dashscope.errors import (
+    InputError,
+    ResultExpiredError,
+    TaskUnknownError,
+    TransportError,
+)
 from airflow_provider_videoretalk.operators.publish import PublishMediaOperator
 
 CONTENT = bytes(range(256)) * 20_000
@@ -146,6 +152,42 @@ def test_an_expired_result_is_not_even_fetched(
     with pytest.raises(ResultExpiredError, match="source died at"):
         operator(source=result, destination=f"{tmp_path.as_uri()}/").execute(context)
     assert not httpserver.log
+
+
+def test_a_dead_url_is_asked_for_again(
+    tmp_path: Path,
+    httpserver: HTTPServer,
+    result: dict[str, Any],
+    context: dict[str, Any],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    connect(monkeypatch, host=httpserver.url_for("/api/v1"))
+    fresh = {"task_id": "t1", "task_status": "SUCCEEDED", "video_url": result["video_url"]}
+    httpserver.expect_request("/api/v1/tasks/t1").respond_with_json({"output": fresh})
+    result["expires_at"] = (datetime.now(timezone.utc) - timedelta(seconds=1)).isoformat()
+    result["video_url"] = httpserver.url_for("/dead.mp4")
+    destination = f"{tmp_path.as_uri()}/"
+    operator(source=result, destination=destination, dashscope_conn_id="dashscope_default").execute(context)
+    assert (tmp_path / "t1.mp4").read_bytes() == CONTENT
+    assert "/dead.mp4" not in [request.path for request, _ in httpserver.log]
+
+
+def test_a_forgotten_task_cannot_be_asked_for_again(
+    tmp_path: Path,
+    httpserver: HTTPServer,
+    result: dict[str, Any],
+    context: dict[str, Any],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    connect(monkeypatch, host=httpserver.url_for("/api/v1"))
+    httpserver.expect_request("/api/v1/tasks/t1").respond_with_json(
+        {"output": {"task_id": "t1", "task_status": "UNKNOWN"}}
+    )
+    result["expires_at"] = (datetime.now(timezone.utc) - timedelta(seconds=1)).isoformat()
+    with pytest.raises(TaskUnknownError):
+        operator(source=result, destination=f"{tmp_path.as_uri()}/", dashscope_conn_id="dashscope_default").execute(
+            context
+        )
 
 
 @pytest.mark.parametrize(
