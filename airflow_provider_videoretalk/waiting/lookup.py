@@ -39,8 +39,10 @@ class Lookup:
     def find(self, client: Client, intended_at: float, *, earlier: Collection[str], now: float) -> TaskRow | None:
         """The one task that the submit intended at that moment can have made, ``None`` where it made none.
 
+        Tasks from shortly before that moment are in doubt: theirs is the time of the service's clock.
+
         :param earlier: ids of tasks that the same task instance submitted before
-        :raises OutcomeUnknownError: there are several, or the endpoint has no list
+        :raises OutcomeUnknownError: there are several, or one in doubt, or the endpoint has no list
         """
         end = min(now, intended_at + CONNECT_TIMEOUT + READ_TIMEOUT) + CLOCK_SKEW
         known, rivals = {*self.known(), *earlier}, [rival for rival in self.rivals() if rival > intended_at]
@@ -49,9 +51,9 @@ class Lookup:
             for row in self._rows(client, intended_at - CLOCK_SKEW, end)
             if row.model == self.model and row.task_id not in known and _is_ours(row, rivals)
         ]
-        if len(found) > 1:
+        if len(found) > 1 or any(_created(row) < intended_at for row in found):
             ids = ", ".join(f"{row.task_id} ({row.status})" for row in found)
-            raise outcome_unknown(f"several tasks were created when an earlier try sent its submit: {ids}")
+            raise outcome_unknown(f"these tasks were created about when an earlier try sent its submit: {ids}")
         return found[0] if found else None
 
     def _rows(self, client: Client, start: float, end: float) -> list[TaskRow]:
@@ -86,5 +88,8 @@ def outcome_unknown(reason: str) -> OutcomeUnknownError:
 
 def _is_ours(row: TaskRow, rivals: Collection[float]) -> bool:
     """A POST follows its intent at once: the latest intent before a task's creation is the one that made it."""
-    created = row.created_at.timestamp() if row.created_at else 0.0
-    return not any(rival <= created for rival in rivals)
+    return not any(rival <= _created(row) for rival in rivals)
+
+
+def _created(row: TaskRow) -> float:
+    return row.created_at.timestamp() if row.created_at else 0.0

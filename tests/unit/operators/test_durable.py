@@ -223,9 +223,20 @@ def test_several_candidates_are_told_and_not_guessed_about(world: World) -> None
         world.store.clear()
         others.append(world.attempt())
     world.store = TaskStateStore(lost)
-    with pytest.raises(AirflowFailException, match="several tasks were created") as caught:
+    with pytest.raises(AirflowFailException, match="these tasks were created about when") as caught:
         world.attempt(**RECONCILE)
     assert all(other in str(caught.value) for other in others)
+
+
+def test_a_task_from_shortly_before_is_in_doubt(world: World) -> None:
+    """Clocks differ: it may be ours, or that of whoever used the account before."""
+    before = world.attempt()
+    world.store = TaskStateStore()
+    world.dies_at = "after_intent"
+    with pytest.raises(CrashError):
+        world.attempt()
+    with pytest.raises(AirflowFailException, match=f"these tasks .* {before}"):
+        world.attempt(**RECONCILE)
 
 
 def test_an_endpoint_without_a_list(world: World) -> None:
