@@ -8,6 +8,7 @@ import socket
 import sys
 import threading
 from collections.abc import Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -19,10 +20,17 @@ _LAUNCHER = Path(__file__).with_name("stand_in_emulators.py")
 _SUBMIT = "/api/v1/services/aigc/image2video/video-synthesis"
 
 
+def free_ports(count: int) -> list[int]:
+    """Ports that nobody listens on: all are held at once, since one that was let go may be given out again."""
+    with ExitStack() as held:
+        probes = [held.enter_context(socket.socket()) for _ in range(count)]
+        for probe in probes:
+            probe.bind(("127.0.0.1", 0))
+        return [int(probe.getsockname()[1]) for probe in probes]
+
+
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    return free_ports(1)[0]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,7 +86,8 @@ class Service:
 
 def services_command(settings: Mapping[str, Mapping[str, Any]]) -> tuple[dict[str, Service], list[str]]:
     """Emulators by name, and the command that runs all of them."""
-    services = {name: Service(port=free_port()) for name in settings}
+    ports = free_ports(len(settings))
+    services = {name: Service(port=port) for name, port in zip(settings, ports, strict=True)}
     plan = {name: {**settings[name], "port": service.port} for name, service in services.items()}
     return services, [sys.executable, str(_LAUNCHER), json.dumps(plan)]
 
