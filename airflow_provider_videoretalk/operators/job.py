@@ -71,6 +71,8 @@ class DashScopeJobOperator(DashScopeOperator):
     :raises DashScopeError: see :mod:`airflow_provider_videoretalk.dashscope.errors`
     """
 
+    model: str
+
     def __init__(
         self,
         *,
@@ -102,8 +104,7 @@ class DashScopeJobOperator(DashScopeOperator):
         self.reconcile_after = as_seconds("reconcile_after", reconcile_after)
         self._waiting_for: str | None = None
         self._task_instance: Any = None
-
-    model: str
+        self._recorded = False
 
     def submission(self) -> Request[Submission]:
         """The request to send, from the rendered fields.
@@ -173,7 +174,7 @@ class DashScopeJobOperator(DashScopeOperator):
             return
         from airflow_provider_videoretalk.waiting.cancel import cancel
 
-        if self.durable and _state_within(self._task_instance, seconds=_STATE_SECONDS) not in OVER:
+        if self._recorded and _state_within(self._task_instance, seconds=_STATE_SECONDS) not in OVER:
             self.log.info("DashScope task %s is left alone: another try will find it", self._waiting_for)
             return
         self.audit("cancel", self._waiting_for, cancel(self.hook.client, self._waiting_for).sentence)
@@ -191,7 +192,7 @@ class DashScopeJobOperator(DashScopeOperator):
         from airflow_provider_videoretalk.waiting.recovery import Recovery
 
         request, ledger = self.submission(), self._ledger(context)
-        self._task_instance = context["ti"]
+        self._task_instance, self._recorded = context["ti"], ledger.durable
         generation = Generation(
             max_tries=self._task_instance.max_tries, clear_number=getattr(context["dag_run"], "clear_number", 0)
         )

@@ -8,8 +8,7 @@ from typing import Any
 import pytest
 from connections import connect
 from pytest_httpserver import HTTPServer
-
-from airflow_provider_videoretalk.waiting.ledger import VolatileStore
+from state_store import TaskStateStore
 
 
 class TaskInstance:
@@ -44,7 +43,7 @@ def context() -> dict[str, Any]:
         "ti": TaskInstance(),
         "dag_run": SimpleNamespace(clear_number=0),
         "outlet_events": OutletEvents(),
-        "task_state_store": VolatileStore(),
+        "task_state_store": TaskStateStore(),
     }
 
 
