@@ -103,7 +103,7 @@ Finding = Literal["nothing", "changed", "unknown", "forgiven", "replaced", "resu
 - ``unknown``: a POST's outcome is not known
 - ``forgiven``: the same, and a person cleared the task instance since
 - ``replaced``: a person cleared the task instance, and wants a fresh task
-- ``resubmittable``: a person cleared the task instance, and wants a fresh task unless the old one has not ended
+- ``resubmittable``: a person cleared the task instance while the task had not ended, as far as any try had seen
 - ``submitted``: the task is to be waited for, or used if it has ended
 - ``finished``: the result is here
 """
@@ -135,7 +135,7 @@ class Ledger:
             return "replaced"
         # A sibling's clear looks like a clear of this task instance while it ran: what is paid is used then.
         if on_clear == "adopt_unfinished" and was.max_tries != now.max_tries:
-            return "resubmittable"
+            return "resubmittable" if record.result is None else "replaced"
         return "submitted" if record.result is None else "finished"
 
     def intend(self, intent: Intent, *, now: float) -> None:

@@ -113,7 +113,8 @@ class Recovery:
                 raise
             # Waiting bears what passes; it will see how the task stands.
             return "wait"
-        if task.ended and cleared:
+        # What succeeded since it was cleared is paid, and nobody has seen it yet.
+        if cleared and task.ended and task.status != "SUCCEEDED":
             return "submit"
         if _another_can_help(task):
             self.audit("loss", task_id, f"It ended {task.status}; another one is submitted.")

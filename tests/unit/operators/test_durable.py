@@ -354,6 +354,16 @@ def test_a_clear_is_a_persons_wish(world: World, policy: Any, ended: bool) -> No
     assert world.attempt(on_clear=policy) == found
 
 
+def test_what_ends_while_it_is_cleared_is_used(world: World) -> None:
+    world.attempt()
+    world.store.clear()
+    queued = world.attempt()
+    world.clear()
+    world.end(queued)
+    assert world.attempt() == queued
+    assert len(world.tasks) == 2
+
+
 def test_a_siblings_clear_is_none_of_its_business(world: World) -> None:
     task_id = world.attempt()
     finished(world, task_id)
