@@ -13,6 +13,7 @@ from airflow.providers.common.compat.connection import get_async_connection
 from airflow.providers.common.compat.sdk import AirflowNotFoundException, Connection
 from airflow.providers.http.hooks.http import HttpHook
 from airflow.sdk.log import mask_secret
+from asgiref.sync import sync_to_async
 
 from airflow_provider_videoretalk.dashscope.client import AsyncClient, Client
 from airflow_provider_videoretalk.dashscope.endpoint import BEIJING, Endpoint
@@ -72,7 +73,8 @@ class DashScopeHook(HttpHook):
         try:
             connection = await get_async_connection(self.dashscope_conn_id, hook=self)
         except AirflowNotFoundException as error:
-            return AsyncClient(self._endpoint_of_environment(error))
+            # It tells the supervisor to mask the key, which an event loop must not wait for.
+            return AsyncClient(await sync_to_async(self._endpoint_of_environment)(error))
         return AsyncClient(self._endpoint_of(connection))
 
     def get_conn(
