@@ -11,8 +11,13 @@ API_KEY = "sk-test-0123456789abcdef"
 
 
 def connect(
-    monkeypatch: pytest.MonkeyPatch, *, host: str | None, password: str | None = API_KEY, **extra: object
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    host: str | None,
+    password: str | None = API_KEY,
+    name: str = "dashscope_default",
+    **extra: object,
 ) -> None:
-    """Makes ``dashscope_default`` what it says."""
+    """Makes the connection ``name`` what it says."""
     value = {"conn_type": "dashscope", "host": host, "password": password, "extra": extra}
-    monkeypatch.setenv("AIRFLOW_CONN_DASHSCOPE_DEFAULT", json.dumps(value))
+    monkeypatch.setenv(f"AIRFLOW_CONN_{name.upper()}", json.dumps(value))

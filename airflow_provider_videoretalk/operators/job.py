@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import threading
-import time
 from dataclasses import asdict
 from datetime import timedelta
-from functools import partial
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from airflow.providers.common.compat.sdk import conf
@@ -22,21 +20,13 @@ if TYPE_CHECKING:
     from airflow_provider_videoretalk.dashscope.request import Request
     from airflow_provider_videoretalk.dashscope.task import Submission, SubmissionResult, Task, TaskResult
     from airflow_provider_videoretalk.waiting.audit import SpendEvent
-    from airflow_provider_videoretalk.waiting.ledger import (
-        Intent,
-        Ledger,
-        OnChangedInput,
-        OnClear,
-        OnUnknownSubmit,
-        Record,
-    )
+    from airflow_provider_videoretalk.waiting.ledger import Ledger, OnChangedInput, OnClear, OnUnknownSubmit
+    from airflow_provider_videoretalk.waiting.record import Intent, Record
     from airflow_provider_videoretalk.waiting.schedule import Patience
+    from airflow_provider_videoretalk.waiting.submitter import Submitter
 
 # Airflow's own limit on a deferral cancels nothing and says little: it stands behind the trigger's, for lost triggers.
 _BACKSTOP = timedelta(minutes=10)
-
-# Before a submit of unknown outcome is sent again by the user's own policy, in seconds.
-_BREATH = 5.0
 
 # Airflow kills a worker's process about five seconds after it asked it to end.
 _STATE_SECONDS = 3.0
@@ -117,6 +107,10 @@ class DashScopeJobOperator(DashScopeOperator):
         """The operator's return value for a task that succeeded."""
         return task.result(request_id=request_id)
 
+    def expected_seconds(self) -> float | None:
+        """Seconds of output that the task will bill, where the inputs tell; they are told whoever ends it early."""
+        return None
+
     def attempt(self, context: Context, *, refusals: int, since: float) -> TaskResult | SubmissionResult:
         from airflow_provider_videoretalk.dashscope.task import Submission
 
@@ -131,17 +125,15 @@ class DashScopeJobOperator(DashScopeOperator):
 
     def execute_complete(self, context: Context, event: dict[str, Any]) -> TaskResult:
         """Goes on once the wait has ended, here or on the triggerer."""
-        from airflow_provider_videoretalk.dashscope.errors import QueueTimeoutError
-        from airflow_provider_videoretalk.waiting.cancel import cancel
+        from airflow_provider_videoretalk.dashscope.errors import QueueTimeoutError, TaskTimeoutError
         from airflow_provider_videoretalk.waiting.event import submission_of, task_of
 
         reached("after_event")
         try:
             task = task_of(event)
-        except QueueTimeoutError:
-            cancellation = cancel(self.hook.client, event["dashscope_task_id"])
-            self.audit("cancel", event["dashscope_task_id"], cancellation.sentence)
-            if cancellation.done:
+        except TaskTimeoutError as error:
+            cancelled = self._cancel(event["dashscope_task_id"])
+            if cancelled or not isinstance(error, QueueTimeoutError):
                 raise
             # It began in the meantime, and will bill: what is paid is waited for, within the render's own limit.
             return self._await(context, submission_of(event), event["submitted_at"], queue_limited=False)
@@ -172,12 +164,18 @@ class DashScopeJobOperator(DashScopeOperator):
         """
         if self._waiting_for is None or self._task_instance is None:
             return
-        from airflow_provider_videoretalk.waiting.cancel import cancel
-
         if self._recorded and _state_within(self._task_instance, seconds=_STATE_SECONDS) not in OVER:
             self.log.info("DashScope task %s is left alone: another try will find it", self._waiting_for)
             return
-        self.audit("cancel", self._waiting_for, cancel(self.hook.client, self._waiting_for).sentence)
+        self._cancel(self._waiting_for)
+
+    def _cancel(self, task_id: str) -> bool:
+        """Whether the task, which nobody waits for any longer, will neither run nor bill."""
+        from airflow_provider_videoretalk.waiting.cancel import cancel
+
+        cancellation = cancel(self.hook.client, task_id, expected_seconds=self.expected_seconds())
+        self.audit("cancel", task_id, cancellation.sentence)
+        return cancellation.done
 
     def _record(self, context: Context, *, refusals: int, since: float) -> Record:
         """The record of a task that was submitted, by this try or an earlier one.
@@ -186,17 +184,39 @@ class DashScopeJobOperator(DashScopeOperator):
         """
         from airflow.providers.common.compat.sdk import AirflowFailException
 
-        from airflow_provider_videoretalk.dashscope.errors import OutcomeUnknownError
-        from airflow_provider_videoretalk.waiting.ledger import Generation, Intent
+        from airflow_provider_videoretalk.dashscope.errors import OutcomeUnknownError, ThrottledError
+        from airflow_provider_videoretalk.waiting.recovery import NotYetError
+
+        request = self.submission()
+        try:
+            return self._submitter(context).ensure(request, self._intent(context, request))
+        except OutcomeUnknownError as error:
+            raise AirflowFailException(str(error)) from error
+        except ThrottledError as error:
+            self.send_later(error, refusals=refusals, since=since)
+        except NotYetError as error:
+            self.log.info("An earlier submit's outcome is not known yet; looking again later")
+            self.come_back(error.moment, refusals=refusals, since=since)
+
+    def _intent(self, context: Context, request: Request[Submission]) -> Intent:
+        from airflow_provider_videoretalk.waiting.record import Generation, Intent, fingerprint_of
+
+        ti = context["ti"]
+        return Intent(
+            owner=f"{ti.dag_id}/{ti.run_id}/{ti.task_id}/{ti.map_index}",
+            connection=self.dashscope_conn_id,
+            fingerprint=fingerprint_of(request),
+            generation=Generation(max_tries=ti.max_tries, clear_number=getattr(context["dag_run"], "clear_number", 0)),
+            expected_seconds=self.expected_seconds(),
+        )
+
+    def _submitter(self, context: Context) -> Submitter:
         from airflow_provider_videoretalk.waiting.lookup import Lookup
         from airflow_provider_videoretalk.waiting.recovery import Recovery
+        from airflow_provider_videoretalk.waiting.submitter import Submitter
 
-        request, ledger = self.submission(), self._ledger(context)
+        ledger = self._ledger(context)
         self._task_instance, self._recorded = context["ti"], ledger.durable
-        generation = Generation(
-            max_tries=self._task_instance.max_tries, clear_number=getattr(context["dag_run"], "clear_number", 0)
-        )
-        intent = Intent.of(request, generation)
         recovery = Recovery(
             client=self.hook.client,
             ledger=ledger,
@@ -204,81 +224,43 @@ class DashScopeJobOperator(DashScopeOperator):
             on_clear=self.on_clear,
             on_changed_input=self.on_changed_input,
             on_unknown_submit=self.on_unknown_submit,
-            lookup=Lookup(
-                model=self.model,
-                patience=self.reconcile_after,
-                known=partial(self._siblings, "dashscope_task_id"),
-                rivals=partial(self._siblings, "dashscope_intended_at"),
-            ),
+            lookup=Lookup(model=self.model, patience=self.reconcile_after),
         )
-        try:
-            verdict = recovery.decide(intent, now=time.time())
-            if verdict == "submit":
-                self._submit(request, ledger, intent, refusals=refusals, since=since)
-        except OutcomeUnknownError as error:
-            raise AirflowFailException(str(error)) from error
-        record = ledger.required
-        if verdict == "look_again":
-            self._tell_rivals(record.intended_at)
-            self.come_back(record.intended_at + self.reconcile_after, refusals=refusals, since=since)
-        return record
-
-    def _tell_rivals(self, intended_at: float) -> None:
-        """Lets other instances of this mapped task know that a task of about now may be ours."""
-        self._task_instance.xcom_push(key="dashscope_intended_at", value=intended_at)
-
-    def _siblings(self, key: str) -> list[Any]:
-        """What all instances of this task in this run have pushed under ``key``."""
-        pulled = self._task_instance.xcom_pull(task_ids=self.task_id, key=key)
-        return [value for value in (pulled if isinstance(pulled, list) else [pulled]) if value]
-
-    def _submit(
-        self, request: Request[Submission], ledger: Ledger, intent: Intent, *, refusals: int, since: float
-    ) -> None:
-        from airflow_provider_videoretalk.dashscope.errors import DashScopeError, OutcomeUnknownError, ThrottledError
-
-        reached("before_intent")
-        ledger.intend(intent, now=time.time())
-        self._tell_rivals(ledger.required.intended_at)
-        reached("after_intent")
-        try:
-            submission = self.hook.client.send(request)
-        except OutcomeUnknownError:
-            # Without a record that outlives this process there is nothing to reconcile from.
-            if self.on_unknown_submit == "fail" or (self.on_unknown_submit == "reconcile" and not ledger.durable):
-                raise
-            self.come_back(time.time() + _BREATH, refusals=refusals, since=since)
-        except DashScopeError as error:
-            ledger.refused()
-            if isinstance(error, ThrottledError):
-                self.send_later(error, refusals=refusals, since=since)
-            raise
-        reached("after_post")
-        ledger.submitted(submission, now=time.time())
-        reached("after_id")
-        self.audit("submit", submission.task_id, f"Submitted, request_id {submission.request_id}.")
+        return Submitter(recovery=recovery)
 
     def _ledger(self, context: Context) -> Ledger:
-        from airflow_provider_videoretalk.waiting.ledger import Ledger, VolatileStore
+        from airflow_provider_videoretalk.variable_store import VariableStore
+        from airflow_provider_videoretalk.waiting.ledger import Ledger
+        from airflow_provider_videoretalk.waiting.register import Register
+        from airflow_provider_videoretalk.waiting.store import VolatileStore
 
         store = context.get("task_state_store") if self.durable else None
         if store is None:
             self.log.info("A retry submits anew: durable is off, or Airflow is older than 3.3 and keeps no task state")
-        return Ledger(store if store is not None else VolatileStore())
+            return Ledger(VolatileStore(), Register(VolatileStore()))
+        return Ledger(store, Register(VariableStore()))
 
-    def _patience(self, *, queue_limited: bool) -> Patience:
+    def _patience(self, context: Context, *, queue_limited: bool) -> Patience:
         from airflow_provider_videoretalk.waiting.schedule import Patience
 
         return Patience(
+            deadline=self._deadline(context),
             poll_interval=self.poll_interval,
             queue_timeout=self.queue_timeout if queue_limited else None,
             render_timeout=self.render_timeout,
         )
 
+    def _deadline(self, context: Context) -> float | None:
+        """When ``execution_timeout`` is over: Airflow itself does not hold a deferred task to it."""
+        began = getattr(context["ti"], "start_date", None)
+        if self.execution_timeout is None or began is None or not self.deferrable:
+            return None
+        return float((began + self.execution_timeout).timestamp())
+
     def _await(
         self, context: Context, submission: Submission, submitted_at: float, *, queue_limited: bool
     ) -> TaskResult:
-        patience = self._patience(queue_limited=queue_limited)
+        patience = self._patience(context, queue_limited=queue_limited)
         if self.deferrable:
             self._defer(submission, submitted_at, patience)
         return self.execute_complete(context, self._wait(submission, submitted_at, patience))
@@ -303,7 +285,6 @@ class DashScopeJobOperator(DashScopeOperator):
         from airflow.providers.common.compat.sdk import AirflowTaskTimeout
 
         from airflow_provider_videoretalk.dashscope.errors import DashScopeError
-        from airflow_provider_videoretalk.waiting.cancel import cancel
         from airflow_provider_videoretalk.waiting.event import event_of
         from airflow_provider_videoretalk.waiting.schedule import Schedule
         from airflow_provider_videoretalk.waiting.watcher import Narrator, watch
@@ -317,7 +298,7 @@ class DashScopeJobOperator(DashScopeOperator):
         except DashScopeError as error:
             outcome = error
         except AirflowTaskTimeout:
-            self.audit("cancel", task_id, cancel(self.hook.client, task_id).sentence)
+            self._cancel(task_id)
             raise
         self._waiting_for = None
         return event_of(outcome, submission=submission, submitted_at=submitted_at)

@@ -72,6 +72,11 @@ class VideoRetalkOperator(DashScopeJobOperator):
             query_face_threshold=as_int("query_face_threshold", self.query_face_threshold),
         )
 
+    def expected_seconds(self) -> float | None:
+        """The speech's length, where it came with the URL: the output is no longer than that."""
+        seconds = self.audio_url.get("seconds") if isinstance(self.audio_url, Mapping) else None
+        return float(seconds) if seconds is not None else None
+
     def result(self, task: Task, *, request_id: str | None) -> TaskResult:
         from airflow_provider_videoretalk.dashscope.errors import TaskFailedError
 

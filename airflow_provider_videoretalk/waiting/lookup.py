@@ -1,12 +1,12 @@
 """Finding the task of a submit whose reply was lost, in the service's list.
 
-The list tells neither inputs nor a tag of ours: a task is known by its model, its time and its account alone. With a
-key of an account of its own, and submits one after the other, that is exact.
+The list tells neither inputs nor a tag of ours: a task is known by its model, its time and its account alone. What this
+Airflow submitted is known by its register; that is exact where nobody else uses the account.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timezone
 
@@ -14,9 +14,13 @@ from airflow_provider_videoretalk.dashscope.client import Client
 from airflow_provider_videoretalk.dashscope.errors import OutcomeUnknownError, RequestError
 from airflow_provider_videoretalk.dashscope.request import CONNECT_TIMEOUT, READ_TIMEOUT
 from airflow_provider_videoretalk.dashscope.task import TaskRow, list_tasks
+from airflow_provider_videoretalk.waiting.record import Record
 
 CLOCK_SKEW = 10.0
 """Seconds by which Airflow's clock and the service's may differ."""
+
+# How long after its intent a POST can reach the service.
+_TRAVEL = CONNECT_TIMEOUT + READ_TIMEOUT
 
 # What the service uses by default; its maximum is not documented.
 _PAGE_SIZE = 10
@@ -27,33 +31,32 @@ class Lookup:
     """
     :param model: the model that was submitted
     :param patience: seconds after a submit from when on the list is believed to show it
-    :param known: ids of tasks that are known to be others'
-    :param rivals: when others sent submits whose outcome they don't know, in seconds since the epoch
     """
 
     model: str
     patience: float
-    known: Callable[[], Collection[str]]
-    rivals: Callable[[], Collection[float]]
 
-    def find(self, client: Client, intended_at: float, *, earlier: Collection[str], now: float) -> TaskRow | None:
-        """The one task that the submit intended at that moment can have made, ``None`` where it made none.
+    def find(self, client: Client, lost: Record, register: Collection[Record], *, now: float) -> TaskRow | None:
+        """The one task that a lost submit can have made, ``None`` where it made none.
 
-        Tasks from shortly before that moment are in doubt: theirs is the time of the service's clock.
+        A task is in doubt where it is from shortly before the submit (its time is the service's clock's), and where
+        another lost submit on the same connection can have made it.
 
-        :param earlier: ids of tasks that the same task instance submitted before
+        :param register: what this Airflow submitted lately
         :raises OutcomeUnknownError: there are several, or one in doubt, or the endpoint has no list
         """
-        end = min(now, intended_at + CONNECT_TIMEOUT + READ_TIMEOUT) + CLOCK_SKEW
-        known, rivals = {*self.known(), *earlier}, [rival for rival in self.rivals() if rival > intended_at]
+        known = {record.task_id for record in register}
+        end = min(now, lost.intended_at + _TRAVEL) + CLOCK_SKEW
         found = [
             row
-            for row in self._rows(client, intended_at - CLOCK_SKEW, end)
-            if row.model == self.model and row.task_id not in known and _is_ours(row, rivals)
+            for row in self._rows(client, lost.intended_at - CLOCK_SKEW, end)
+            if row.model == self.model and row.task_id not in known
         ]
-        if len(found) > 1 or any(_created(row) < intended_at for row in found):
+        rivals = [record.intended_at for record in register if _rivals(record, lost)]
+        if len(found) > 1 or any(_is_in_doubt(row, lost, rivals) for row in found):
             ids = ", ".join(f"{row.task_id} ({row.status})" for row in found)
-            raise outcome_unknown(f"these tasks were created about when an earlier try sent its submit: {ids}")
+            others = f", and {len(rivals)} other submits on this connection are as lost" if rivals else ""
+            raise outcome_unknown(f"these tasks were created about when an earlier try sent its submit: {ids}{others}")
         return found[0] if found else None
 
     def _rows(self, client: Client, start: float, end: float) -> list[TaskRow]:
@@ -86,9 +89,15 @@ def outcome_unknown(reason: str) -> OutcomeUnknownError:
     )
 
 
-def _is_ours(row: TaskRow, rivals: Collection[float]) -> bool:
-    """A POST follows its intent at once: the latest intent before a task's creation is the one that made it."""
-    return not any(rival <= _created(row) for rival in rivals)
+def _rivals(record: Record, lost: Record) -> bool:
+    """Whether this is another submit of unknown outcome, of the same account."""
+    same = record.intent.owner == lost.intent.owner and record.intended_at == lost.intended_at
+    return record.task_id is None and record.intent.connection == lost.intent.connection and not same
+
+
+def _is_in_doubt(row: TaskRow, lost: Record, rivals: Collection[float]) -> bool:
+    created = _created(row)
+    return created < lost.intended_at or any(rival - CLOCK_SKEW <= created <= rival + _TRAVEL for rival in rivals)
 
 
 def _created(row: TaskRow) -> float:

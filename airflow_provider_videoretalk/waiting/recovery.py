@@ -16,13 +16,20 @@ from airflow_provider_videoretalk.dashscope.task import Submission, Task, get_ta
 from airflow_provider_videoretalk.media.expiry import check_not_expired
 from airflow_provider_videoretalk.waiting.audit import Audit
 from airflow_provider_videoretalk.waiting.cancel import cancel
-from airflow_provider_videoretalk.waiting.ledger import Intent, Ledger, OnChangedInput, OnClear, OnUnknownSubmit
+from airflow_provider_videoretalk.waiting.ledger import Ledger, OnChangedInput, OnClear, OnUnknownSubmit
 from airflow_provider_videoretalk.waiting.lookup import Lookup, outcome_unknown
+from airflow_provider_videoretalk.waiting.record import Intent
 
-Verdict = Literal["submit", "wait", "done", "look_again"]
-"""Submit, ``wait`` for the recorded task, be ``done`` with the recorded result, or ``look_again`` when the service's
-list can be believed.
-"""
+Verdict = Literal["submit", "go_on"]
+"""Submit, or go on with the recorded task, whose result may be recorded as well."""
+
+
+class NotYetError(Exception):
+    """What to do can't be told before ``moment``, in seconds since the epoch."""
+
+    def __init__(self, moment: float) -> None:
+        super().__init__(f"not to be decided before {moment}")
+        self.moment = moment
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,6 +52,7 @@ class Recovery:
 
         :raises ChangedInputError: the inputs changed, and ``on_changed_input`` is ``fail``
         :raises OutcomeUnknownError: a POST's outcome is unknown, and must not be guessed
+        :raises NotYetError: the service's list can't be believed yet
         :raises TaskFailedError: the task failed, and another one would too
         :raises TaskUnknownError: the service has forgotten the task
         :raises ResultExpiredError: the result is dead
@@ -72,8 +80,9 @@ class Recovery:
 
     def _replaced(self) -> Verdict:
         record = self.ledger.required
-        if record.task_id is not None and record.result is None:
-            self.audit("cancel", record.task_id, cancel(self.client, record.task_id).sentence)
+        if record.task_id is not None and not record.finished:
+            cancellation = cancel(self.client, record.task_id, expected_seconds=record.intent.expected_seconds)
+            self.audit("cancel", record.task_id, cancellation.sentence)
         return "submit"
 
     def _unknown(self, now: float) -> Verdict:
@@ -83,14 +92,14 @@ class Recovery:
         if self.on_unknown_submit == "fail":
             raise outcome_unknown("an earlier try sent a submit and never learned its outcome")
         if now < record.intended_at + self.lookup.patience:
-            return "look_again"
-        found = self.lookup.find(self.client, record.intended_at, earlier=self.ledger.earlier(), now=now)
+            raise NotYetError(record.intended_at + self.lookup.patience)
+        found = self.lookup.find(self.client, record, self.ledger.register.records(), now=now)
         if found is None:
             return "submit"
         self.ledger.submitted(Submission(task_id=found.task_id, request_id=found.request_id), now=record.intended_at)
         self.audit("adopt", found.task_id, "The list shows it as the one task that a submit of unknown outcome made.")
         self.audit("duplicate_prevented", found.task_id, "It is not submitted again.")
-        return "wait"
+        return "go_on"
 
     def _finished(self, intent: Intent) -> Verdict:
         result = self.ledger.required.result
@@ -102,7 +111,7 @@ class Recovery:
             raise
         self.ledger.adopted(intent)
         self.audit("duplicate_prevented", result["task_id"], "Its result is here already.")
-        return "done"
+        return "go_on"
 
     def _submitted(self, intent: Intent, *, cleared: bool) -> Verdict:
         task_id = str(self.ledger.required.task_id)
@@ -112,7 +121,7 @@ class Recovery:
             if cleared or not error.retryable:
                 raise
             # Waiting bears what passes; it will see how the task stands.
-            return "wait"
+            return "go_on"
         # What succeeded since it was cleared is paid, and nobody has seen it yet.
         if cleared and task.ended and task.status != "SUCCEEDED":
             return "submit"
@@ -123,7 +132,7 @@ class Recovery:
         self.ledger.adopted(intent)
         self.audit("adopt", task_id, f"An earlier try submitted it; it is {task.stage}.")
         self.audit("duplicate_prevented", task_id, "It is not submitted again.")
-        return "wait"
+        return "go_on"
 
 
 def _another_can_help(task: Task) -> bool:

@@ -151,7 +151,17 @@ ROOMS: dict[str, set[str]] = {
     "hooks": {"dashscope"},
     "triggers": {"dashscope", "hooks", "waiting", "audit", "task_state"},
     "sensors": {"dashscope", "hooks", "triggers", "waiting"},
-    "operators": {"limits", "dashscope", "media", "hooks", "triggers", "waiting", "audit", "task_state"},
+    "operators": {
+        "limits",
+        "dashscope",
+        "media",
+        "hooks",
+        "triggers",
+        "waiting",
+        "audit",
+        "task_state",
+        "variable_store",
+    },
     # A house of its own, that shares no more with the client than what the vendor's page says.
     "emulator": {"limits"},
     "emulator/engine": {"limits"},

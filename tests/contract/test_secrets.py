@@ -32,6 +32,7 @@ def test_serialised_dags(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         assert API_KEY not in serialised
 
 
+@pytest.mark.trap(8)
 def test_trigger_arguments(httpserver: HTTPServer, monkeypatch: pytest.MonkeyPatch) -> None:
     httpserver.expect_request("/api/v1/services/aigc/image2video/video-synthesis").respond_with_json(
         {"request_id": "r", "output": {"task_id": "t1", "task_status": "PENDING"}}
@@ -39,7 +40,7 @@ def test_trigger_arguments(httpserver: HTTPServer, monkeypatch: pytest.MonkeyPat
     connect(monkeypatch, host=httpserver.url_for("/api/v1"))
 
     class TaskInstance:
-        max_tries = 0
+        dag_id, run_id, task_id, map_index, max_tries = "dag", "run", "t", -1, 0
 
         def xcom_push(self, key: str, value: Any) -> None:
             assert API_KEY not in json.dumps(value)

@@ -10,6 +10,8 @@ from connections import connect
 from pytest_httpserver import HTTPServer
 from state_store import TaskStateStore
 
+from airflow_provider_videoretalk import variable_store
+
 
 class TaskInstance:
     """The part of a running task instance that the operators use."""
@@ -35,6 +37,14 @@ class OutletEvent:
 class OutletEvents(dict[Any, OutletEvent]):
     def __missing__(self, outlet: Any) -> OutletEvent:
         return self.setdefault(outlet, OutletEvent())
+
+
+@pytest.fixture(autouse=True)
+def variables(monkeypatch: pytest.MonkeyPatch) -> TaskStateStore:
+    """Airflow's Variables, without Airflow."""
+    store = TaskStateStore()
+    monkeypatch.setattr(variable_store, "VariableStore", lambda: store)
+    return store
 
 
 @pytest.fixture

@@ -20,6 +20,7 @@ from airflow_provider_videoretalk.emulator.settings import EmulatorSettings
 from airflow_provider_videoretalk.emulator.work.stand_in import StandInEngine
 from airflow_provider_videoretalk.operators import job
 from airflow_provider_videoretalk.operators.videoretalk import VideoRetalkOperator
+from airflow_provider_videoretalk.waiting import submitter
 from airflow_provider_videoretalk.waiting.ledger import KEY
 from airflow_provider_videoretalk.waiting.steps import Step
 
@@ -42,8 +43,9 @@ class World:
         self.audio = AUDIO
         self.dies_at: Step | None = None
         self.spent: list[str] = []
-        self.siblings: dict[str, Any] = {}
+        self.run_id = "run"
         monkeypatch.setattr(job, "reached", self._reached)
+        monkeypatch.setattr(submitter, "reached", self._reached)
         monkeypatch.setattr(
             VideoRetalkOperator, "audit", lambda operator, event, task_id, reason: self.spent.append(event)
         )
@@ -56,9 +58,12 @@ class World:
     @property
     def context(self) -> dict[str, Any]:
         ti = SimpleNamespace(
+            dag_id="dag",
+            run_id=self.run_id,
+            task_id="retalk",
+            map_index=-1,
             max_tries=self.max_tries,
             xcom_push=lambda key, value: json.dumps(value),
-            xcom_pull=lambda task_ids, key: self.siblings.get(key),
         )
         return {
             "ti": ti,
@@ -123,7 +128,14 @@ def finished(world: World, task_id: str, *, life: timedelta = timedelta(hours=1)
     """The ledger's record of a task whose result is here."""
     record = world.store[KEY]
     expires = (datetime.now(timezone.utc) + life).isoformat()
+    record["finished"] = True
     record["result"] = {"task_id": task_id, "expires_at": expires, "video_url": "http://r/1.mp4"}
+
+
+def succeeded(task_id: str) -> dict[str, Any]:
+    """The event of a task that succeeded."""
+    output = {"task_id": task_id, "task_status": "SUCCEEDED", "video_url": "http://r/1.mp4"}
+    return {"dashscope_task_id": task_id, "request_id": "r", "submitted_at": 1.0, "payload": {"output": output}}
 
 
 @pytest.mark.parametrize("step", ["before_intent", "after_id"])
@@ -194,47 +206,71 @@ def test_the_list_is_not_believed_at_once(world: World) -> None:
     assert deferred.value.trigger.moment == world.store[KEY]["intended_at"] + 60
 
 
-def test_another_ones_task_is_not_adopted(world: World) -> None:
-    """Another submit of the same account, at the same time: known by its id, by its intent, or not at all."""
-    world.dies_at = "after_intent"
+def lose(world: World, step: Step, *, run_id: str = "run") -> None:
+    """A try of a run dies at this step."""
+    world.run_id, world.store, world.dies_at = run_id, TaskStateStore(), step
     with pytest.raises(CrashError):
         world.attempt()
-    lost = dict(world.store)
-    world.store.clear()
+
+
+def test_a_task_of_another_run_is_not_adopted(world: World) -> None:
+    """It was created at the same time, on the same account: the register tells whose it is."""
+    lose(world, "after_intent")
+    lost, world.run_id, world.store = world.store, "another", TaskStateStore()
     other = world.attempt()
-    between = (lost[KEY]["intended_at"] + world.store[KEY]["intended_at"]) / 2
-    for siblings in ({"dashscope_task_id": [other]}, {"dashscope_intended_at": between}):
-        world.siblings = siblings
-        world.store = TaskStateStore(lost)
-        assert world.attempt(**RECONCILE) != other
-        del world.emulator.state.tasks[world.store[KEY]["task_id"]]
-    world.siblings = {}
-    world.store = TaskStateStore(lost)
+    world.run_id, world.store = "run", lost
+    assert world.attempt(**RECONCILE) != other
+    assert len(world.tasks) == 2
+
+
+def test_a_task_of_nobody_here_is_adopted(world: World, variables: TaskStateStore) -> None:
+    lose(world, "after_intent")
+    lost, world.run_id, world.store = world.store, "another", TaskStateStore()
+    register = dict(variables)
+    other = world.attempt()
+    variables.data, world.run_id, world.store = register, "run", lost
     assert world.attempt(**RECONCILE) == other
 
 
-def test_several_candidates_are_told_and_not_guessed_about(world: World) -> None:
-    world.dies_at = "after_intent"
+@pytest.mark.parametrize(("first", "second"), [("after_intent", "after_post"), ("after_post", "after_intent")])
+def test_two_lost_submits_are_not_told_apart(world: World, first: Step, second: Step) -> None:
+    lose(world, first)
+    lost = world.store
+    lose(world, second, run_id="another")
+    for run_id, store in (("run", lost), ("another", world.store)):
+        world.run_id, world.store = run_id, store
+        with pytest.raises(AirflowFailException, match="1 other submits on this connection are as lost"):
+            world.attempt(**RECONCILE)
+    assert len(world.tasks) == 1
+
+
+def test_a_lost_submit_on_another_connection_is_no_rival(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    lose(world, "after_post")
+    lost, world.run_id, world.store, world.dies_at = world.store, "another", TaskStateStore(), "after_intent"
+    connect(monkeypatch, name="other", host=world.emulator.base_url, password="sk-other", queries_per_second=1000)
     with pytest.raises(CrashError):
-        world.attempt()
-    lost = dict(world.store)
-    others = []
+        world.attempt(dashscope_conn_id="other")
+    world.run_id, world.store = "run", lost
+    assert world.attempt(**RECONCILE) == world.tasks[0]["task_id"]
+
+
+def test_several_candidates_are_told_and_not_guessed_about(world: World, variables: TaskStateStore) -> None:
+    lose(world, "after_intent")
+    lost, register, others = world.store, dict(variables), []
     for _ in range(2):
-        world.store.clear()
+        world.store = TaskStateStore()
         others.append(world.attempt())
-    world.store = TaskStateStore(lost)
+    world.store, variables.data = lost, register
     with pytest.raises(AirflowFailException, match="these tasks were created about when") as caught:
         world.attempt(**RECONCILE)
     assert all(other in str(caught.value) for other in others)
 
 
-def test_a_task_from_shortly_before_is_in_doubt(world: World) -> None:
+def test_a_task_from_shortly_before_is_in_doubt(world: World, variables: TaskStateStore) -> None:
     """Clocks differ: it may be ours, or that of whoever used the account before."""
     before = world.attempt()
-    world.store = TaskStateStore()
-    world.dies_at = "after_intent"
-    with pytest.raises(CrashError):
-        world.attempt()
+    variables.clear()
+    lose(world, "after_intent")
     with pytest.raises(AirflowFailException, match=f"these tasks .* {before}"):
         world.attempt(**RECONCILE)
 
@@ -275,11 +311,9 @@ def test_a_result_that_is_here_is_used(world: World) -> None:
 
 def test_a_result_is_remembered_before_anything_else_can_fail(world: World) -> None:
     task_id = world.attempt()
-    output = {"task_id": task_id, "task_status": "SUCCEEDED", "video_url": "http://r/1.mp4"}
-    event = {"dashscope_task_id": task_id, "request_id": "r", "submitted_at": 1.0, "payload": {"output": output}}
     world.dies_at = "after_result"
     with pytest.raises(CrashError):
-        world.operator().execute_complete(world.context, event)
+        world.operator().execute_complete(world.context, succeeded(task_id))
     result = world.attempt()
     assert (result["task_id"], result["video_url"]) == (task_id, "http://r/1.mp4")
     assert len(world.tasks) == 1
@@ -331,6 +365,7 @@ def test_changed_input_never_adopts(world: World, policy: Any) -> None:
     assert {task["task_id"]: task["status"] for task in world.tasks}[queued] == "CANCELED"
 
 
+@pytest.mark.trap(5)
 @pytest.mark.parametrize("policy", ["adopt_unfinished", "reuse", "fresh"])
 @pytest.mark.parametrize("ended", [False, True])
 def test_a_clear_is_a_persons_wish(world: World, policy: Any, ended: bool) -> None:
@@ -361,6 +396,36 @@ def test_what_ends_while_it_is_cleared_is_used(world: World) -> None:
     world.clear()
     world.end(queued)
     assert world.attempt() == queued
+    assert len(world.tasks) == 2
+
+
+@pytest.mark.parametrize("policy", ["adopt_unfinished", "reuse", "fresh"])
+@pytest.mark.parametrize("stands", ["queued", "finished", "seen"])
+def test_a_clear_that_discards_the_store(world: World, policy: Any, stands: str) -> None:
+    """As Airflow 3.4's does: the register remembers."""
+    blocker = world.attempt()
+    world.run_id, world.store = "another", TaskStateStore()
+    queued = world.attempt()
+    assert isinstance(queued, str)
+    if stands != "queued":
+        world.end(queued)
+    if stands == "seen":
+        world.operator().execute_complete(world.context, succeeded(queued))
+    world.clear()
+    world.store = TaskStateStore()
+    adopted = policy == "reuse" or (policy == "adopt_unfinished" and stands != "seen")
+    assert (world.attempt(on_clear=policy) == queued) is adopted
+    statuses = {task["task_id"]: task["status"] for task in world.tasks}
+    assert len(statuses) == (2 if adopted else 3)
+    assert statuses[blocker] == "RUNNING"
+    assert (statuses[queued] == "CANCELED") is (policy == "fresh" and stands == "queued")
+
+
+def test_a_retry_goes_by_its_own_store(world: World) -> None:
+    """The register may hold what a deleted run of the same name submitted."""
+    world.attempt()
+    world.store = TaskStateStore()
+    world.attempt()
     assert len(world.tasks) == 2
 
 

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 from state_store import TaskStateStore
 
+from airflow_provider_videoretalk import variable_store
 from airflow_provider_videoretalk.dashscope import errors
 from airflow_provider_videoretalk.emulator.faults import FaultRule
 from airflow_provider_videoretalk.emulator.server import Emulator
@@ -22,6 +23,7 @@ from airflow_provider_videoretalk.emulator.settings import EmulatorSettings
 from airflow_provider_videoretalk.emulator.work.stand_in import StandInEngine
 from airflow_provider_videoretalk.operators import job
 from airflow_provider_videoretalk.operators.videoretalk import VideoRetalkOperator
+from airflow_provider_videoretalk.waiting import submitter
 from airflow_provider_videoretalk.waiting.ledger import KEY, OnUnknownSubmit
 
 STEPS = ["before_intent", "after_intent", "after_post", "after_id"]
@@ -44,6 +46,9 @@ class PaidOnce(RuleBasedStateMachine):
         self.key = f"sk-property-{next(_numbers)}"
         connect(self.patch, host=self.emulator.base_url, password=self.key, queries_per_second=1e6)
         self.patch.setattr(job, "reached", self._reached)
+        self.patch.setattr(submitter, "reached", self._reached)
+        self.variables = TaskStateStore()
+        self.patch.setattr(variable_store, "VariableStore", lambda: self.variables)
         self.patch.setattr(VideoRetalkOperator, "audit", lambda *_: None)
         self.account = self.emulator.state.authenticate(f"Bearer {self.key}").account
         self.emulator.faults.clear()
@@ -76,8 +81,9 @@ class PaidOnce(RuleBasedStateMachine):
             reconcile_after=0,
         )  # fmt: skip
         ti = SimpleNamespace(
-            max_tries=self.max_tries, xcom_push=lambda key, value: None, xcom_pull=lambda task_ids, key: None
-        )
+            dag_id="dag", run_id="run", task_id="t", map_index=-1,
+            max_tries=self.max_tries, xcom_push=lambda key, value: None,
+        )  # fmt: skip
         context = {"ti": ti, "dag_run": SimpleNamespace(clear_number=0), "task_state_store": self.store}
         with suppress(TaskDeferred, AirflowFailException, CrashError, errors.TaskFailedError):
             operator.execute(context)
@@ -107,6 +113,12 @@ class PaidOnce(RuleBasedStateMachine):
         self.wishes += known is None or known.final
         self.max_tries += 2
         self.attempt()
+
+    @rule(policy=st.just(None))
+    def clear_that_discards_the_store(self, policy: None) -> None:
+        """As Airflow 3.4's does."""
+        self.store = TaskStateStore()
+        self.clear_and_retry()
 
     @rule()
     def change_the_input(self) -> None:

@@ -14,14 +14,15 @@ from werkzeug import Request as Received
 from werkzeug import Response
 
 from airflow_provider_videoretalk.dashscope import errors
-from airflow_provider_videoretalk.operators import base
+from airflow_provider_videoretalk.operators import base, job
 from airflow_provider_videoretalk.operators.dashscope import DashScopeTaskOperator
 from airflow_provider_videoretalk.operators.videoretalk import VideoRetalkOperator
 from airflow_provider_videoretalk.triggers.dashscope import DashScopeTaskTrigger
 from airflow_provider_videoretalk.triggers.delay import DelayTrigger
 
 SUBMIT = "/api/v1/services/aigc/image2video/video-synthesis"
-VALID: dict[str, Any] = {"video_url": "https://h/a.mp4", "audio_url": "https://h/a.wav"}
+AUDIO = "https://h/a.wav"
+VALID: dict[str, Any] = {"video_url": "https://h/a.mp4", "audio_url": AUDIO}
 
 
 def operator(**arguments: Any) -> VideoRetalkOperator:
@@ -39,6 +40,18 @@ def tells(service: HTTPServer, status: str, **output: Any) -> dict[str, Any]:
     return body
 
 
+def refuses_to_cancel(service: HTTPServer) -> None:
+    body = {"code": "UnsupportedOperation", "message": "not PENDING", "request_id": "c"}
+    service.expect_request("/api/v1/tasks/t1/cancel", method="POST").respond_with_json(body, status=400)
+
+
+def listen(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What the audit says from now on."""
+    said: list[str] = []
+    monkeypatch.setattr(VideoRetalkOperator, "audit", lambda operator, event, task_id, reason: said.append(reason))
+    return said
+
+
 def requests_to(service: HTTPServer, path: str) -> int:
     return sum(request.path == path for request, _ in service.log)
 
@@ -49,6 +62,18 @@ def test_waiting_on_a_worker(service: HTTPServer, context: dict[str, Any]) -> No
     result = operator(deferrable=False).execute(context)
     assert (result["task_id"], result["request_id"], result["video_url"]) == ("t1", "r-submit", "http://r/1.mp4")
     assert context["ti"].pushed["dashscope_task_id"] == "t1"
+
+
+@pytest.mark.trap(6)
+def test_a_retry_that_finds_its_task_returns_the_result(service: HTTPServer, context: dict[str, Any]) -> None:
+    """Airflow's own mixin for resumable jobs returns nothing then."""
+    accepts(service)
+    tells(service, "SUCCEEDED", video_url="http://r/1.mp4")
+    with pytest.raises(TaskDeferred):
+        operator(deferrable=True).execute(context)
+    assert operator(deferrable=False).execute(context)["video_url"] == "http://r/1.mp4"
+    assert operator(deferrable=False).execute(context)["video_url"] == "http://r/1.mp4"
+    assert requests_to(service, SUBMIT) == 1
 
 
 def test_waiting_on_the_triggerer(service: HTTPServer, context: dict[str, Any]) -> None:
@@ -153,12 +178,63 @@ def test_what_queued_too_long_is_cancelled(service: HTTPServer, context: dict[st
     assert requests_to(service, "/api/v1/tasks/t1/cancel") == 1
 
 
-def test_what_rendered_too_long_is_left_to_itself(service: HTTPServer, context: dict[str, Any]) -> None:
+@pytest.mark.parametrize(
+    ("audio_url", "bill"), [(AUDIO, "its whole length"), ({"audio_url": AUDIO, "seconds": 12.5}, "about 12.5 seconds")]
+)
+def test_what_rendered_too_long_is_reported(
+    service: HTTPServer, context: dict[str, Any], monkeypatch: pytest.MonkeyPatch, audio_url: Any, bill: str
+) -> None:
     accepts(service)
     tells(service, "RUNNING")
+    refuses_to_cancel(service)
+    said = listen(monkeypatch)
     with pytest.raises(errors.RenderTimeoutError, match="can't be stopped, and bills when it succeeds"):
-        operator(deferrable=False, render_timeout=timedelta(0)).execute(context)
-    assert requests_to(service, "/api/v1/tasks/t1/cancel") == 0
+        operator(deferrable=False, render_timeout=timedelta(0), audio_url=audio_url).execute(context)
+    assert f"Task t1 is RUNNING and can't be stopped: it will bill {bill}, if it succeeds." in said
+
+
+@pytest.mark.trap(10)
+def test_execution_timeout_holds_while_deferred(
+    service: HTTPServer, context: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Airflow enforces it on workers alone, and its own limit on a deferral cancels nothing."""
+    accepts(service)
+    context["ti"].start_date = datetime(2026, 1, 1, tzinfo=timezone.utc)
+    task = operator(deferrable=True, execution_timeout=timedelta(minutes=10))
+    with pytest.raises(TaskDeferred) as deferred:
+        task.execute(context)
+    trigger = deferred.value.trigger
+    assert trigger.patience["deadline"] == datetime(2026, 1, 1, 0, 10, tzinfo=timezone.utc).timestamp()
+    assert (
+        deferred.value.timeout.total_seconds() > trigger.patience["queue_timeout"] + trigger.patience["render_timeout"]
+    )
+    service.expect_request("/api/v1/tasks/t1/cancel", method="POST").respond_with_json({"request_id": "c"})
+    said = listen(monkeypatch)
+    late = errors.TaskTimeoutError("task t1 was not finished in the time allowed").to_json()
+    with pytest.raises(errors.TaskTimeoutError, match="in the time allowed"):
+        task.execute_complete(
+            context, {"dashscope_task_id": "t1", "request_id": "r", "submitted_at": 1.0, "error": late}
+        )
+    assert said == ["Task t1 was still queued and is cancelled; it bills nothing."]
+
+
+@pytest.mark.trap(4)
+def test_on_kill_does_not_wait_for_a_lock_that_its_own_thread_holds(
+    service: HTTPServer, context: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A signal may come in the middle of a call to the supervisor: nothing is known then, and nothing cancelled."""
+    task, held = operator(deferrable=False), threading.Lock()
+
+    def ask(**_: Any) -> dict[str, Any]:
+        with held:
+            return {"run": {"retalk": "failed"}}
+
+    monkeypatch.setattr(RuntimeTaskInstance, "get_task_states", staticmethod(ask))
+    monkeypatch.setattr(job, "_STATE_SECONDS", 0.05)
+    task._waiting_for, task._task_instance, task._recorded = "t1", context["ti"], True
+    with held:
+        task.on_kill()
+    assert not service.log
 
 
 def test_on_kill_cancels_what_a_worker_waits_for(

@@ -1,0 +1,79 @@
+"""What is known of one submission."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from airflow_provider_videoretalk.dashscope.request import Request
+from airflow_provider_videoretalk.dashscope.task import Submission, TaskResult
+
+_VERSION = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Generation:
+    """Which life of the task instance this is. A retry leaves both numbers alone; a clear raises them.
+
+    :param max_tries: raised by clearing a task instance that is deferred or has ended
+    :param clear_number: the DAG run's count of clears: raised also by clearing a sibling, and the only sign of clearing
+        a task instance that runs
+    """
+
+    max_tries: int
+    clear_number: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Intent:
+    """What a try is about to submit, for whom, and in which life of the task instance.
+
+    :param owner: the task instance, the same through all of its lives
+    :param connection: the connection's id, which stands for an account
+    :param fingerprint: of endpoint path, model, inputs and parameters
+    :param expected_seconds: of output, which is what bills, where that is known
+    """
+
+    owner: str
+    connection: str
+    fingerprint: str
+    generation: Generation
+    expected_seconds: float | None = None
+
+
+def fingerprint_of(request: Request[Submission]) -> str:
+    """What tells a submit from one of other inputs, or to another model."""
+    body = json.dumps({"path": request.path, "body": request.body}, sort_keys=True)
+    return hashlib.sha256(body.encode()).hexdigest()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Record:
+    """What is known of one submission. Times are seconds since the epoch.
+
+    :param intended_at: when the POST was about to be sent
+    :param task_id: ``None`` where the POST's outcome is not known
+    :param finished: whether a try has had the result
+    :param result: what the task returned
+    """
+
+    intent: Intent
+    intended_at: float
+    task_id: str | None = None
+    request_id: str | None = None
+    submitted_at: float | None = None
+    finished: bool = False
+    result: TaskResult | None = None
+
+    @classmethod
+    def parse(cls, data: Mapping[str, Any]) -> Record:
+        fields = {name: value for name, value in data.items() if name != "version"}
+        intent = fields["intent"]
+        return cls(**fields | {"intent": Intent(**intent | {"generation": Generation(**intent["generation"])})})
+
+    def to_json(self) -> dict[str, Any]:
+        """The record as JSON's types, for :meth:`parse`."""
+        return {"version": _VERSION, **asdict(self)}

@@ -1,0 +1,59 @@
+"""Sees to it that there is one task for an intent, and not a second one."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from airflow_provider_videoretalk.dashscope.errors import DashScopeError, OutcomeUnknownError
+from airflow_provider_videoretalk.dashscope.request import Request
+from airflow_provider_videoretalk.dashscope.task import Submission
+from airflow_provider_videoretalk.waiting.record import Intent, Record
+from airflow_provider_videoretalk.waiting.recovery import NotYetError, Recovery
+from airflow_provider_videoretalk.waiting.steps import reached
+
+# Before a submit of unknown outcome is sent again by the user's own policy, in seconds.
+_BREATH = 5.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Submitter:
+    """
+    :param recovery: decides what an earlier try's record means
+    :param clock: seconds since the epoch
+    """
+
+    recovery: Recovery
+    clock: Callable[[], float] = time.time
+
+    def ensure(self, request: Request[Submission], intent: Intent) -> Record:
+        """The record of a task that exists: an earlier try's, or one that is submitted now.
+
+        :raises NotYetError: an earlier submit's outcome is to be found out later
+        :raises DashScopeError: see :meth:`Recovery.decide` and the client
+        """
+        if self.recovery.decide(intent, now=self.clock()) == "submit":
+            self._submit(request, intent)
+        return self.recovery.ledger.required
+
+    def _submit(self, request: Request[Submission], intent: Intent) -> None:
+        ledger = self.recovery.ledger
+        reached("before_intent")
+        ledger.intend(intent, now=self.clock())
+        reached("after_intent")
+        try:
+            submission = self.recovery.client.send(request)
+        except OutcomeUnknownError:
+            # Without a record that outlives this process there is nothing to find out from.
+            policy = self.recovery.on_unknown_submit
+            if policy == "fail" or (policy == "reconcile" and not ledger.durable):
+                raise
+            raise NotYetError(self.clock() + _BREATH) from None
+        except DashScopeError:
+            ledger.refused()
+            raise
+        reached("after_post")
+        ledger.submitted(submission, now=self.clock())
+        reached("after_id")
+        self.recovery.audit("submit", submission.task_id, f"Submitted, request_id {submission.request_id}.")
