@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
-KILLS := tests/system/test_crashes.py tests/system/test_random_kills.py
+SYSTEM := tests/system/test_crashes.py tests/system/test_random_kills.py tests/system/test_many_clips.py
 
 .PHONY: demo ui test test-system check format bench lock clean
 
@@ -14,10 +14,10 @@ ui: $(INSTALLED)  ## A local Airflow on the emulator, with connection, pool and 
 	$(BIN)/python scripts/ui.py
 
 test: $(INSTALLED)  ## All tests, with branch coverage.
-	$(BIN)/python -m pytest --cov --cov-report=term:skip-covered $(addprefix --ignore=,$(KILLS))
+	$(BIN)/python -m pytest --cov --cov-report=term:skip-covered $(addprefix --ignore=,$(SYSTEM))
 
 test-system: $(INSTALLED)  ## A real Airflow on a real PostgreSQL, whose processes are killed; about ten minutes.
-	$(BIN)/python -m pytest $(KILLS)
+	$(BIN)/python -m pytest $(SYSTEM)
 
 check: $(INSTALLED)  ## Lint, format and types.
 	$(BIN)/ruff check .
@@ -28,7 +28,8 @@ format: $(INSTALLED)
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: $(INSTALLED)  ## What importing costs, beside other providers.
+bench: $(INSTALLED)  ## What waiting and importing cost, beside other ways; about twenty minutes.
+	$(BIN)/python -m benchmarks.waiting
 	$(BIN)/python benchmarks/imports.py
 
 lock:  ## Resolves requirements.lock anew; needs uv.

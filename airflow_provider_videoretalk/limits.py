@@ -61,3 +61,11 @@ VIDEO_CONTAINERS = ("mp4", "avi", "mov")
 VIDEO_CODECS = ("h264", "hevc")
 AUDIO_CONTAINERS = ("wav", "mp3", "aac")
 IMAGE_FORMATS = ("jpeg", "png", "bmp", "webp")
+
+# The vendor's page on error messages: InternalError.Timeout, for any asynchronous model.
+TASK_SECONDS = 3 * 3600.0
+"""How long after its submit the service drops a task that has no result, queued or not."""
+
+# The one sample of the vendor's page: its times and its usage.
+RENDER_FACTOR = 9.0
+"""Seconds that a render takes per second of output, as long as nothing better is known."""

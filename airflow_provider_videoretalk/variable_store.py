@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
-DESCRIPTION = "What airflow-provider-videoretalk submitted in the last day, so that nothing is paid for twice."
+DESCRIPTION = "Kept for some hours by airflow-provider-videoretalk, so that nothing is paid for twice."
 
 
 class VariableStore:
-    """JSON values under a Variable's key."""
+    """JSON values under a Variable's key; needs Airflow 3.3, which can list keys."""
 
     def get(self, key: str, default: Any = None) -> Any:
         from airflow.sdk import Variable
@@ -24,3 +25,9 @@ class VariableStore:
         from airflow.sdk import Variable
 
         Variable.delete(key)
+
+    def names(self, prefix: str) -> Sequence[str]:
+        """The keys that begin so."""
+        from airflow.sdk import Variable
+
+        return list(Variable.keys(prefix=prefix))

@@ -1,4 +1,4 @@
-"""Airflow's task state store, without Airflow."""
+"""Airflow's task state store, and its Variables, without Airflow."""
 
 from __future__ import annotations
 
@@ -14,3 +14,6 @@ class TaskStateStore(UserDict[str, Any]):
 
     def delete(self, key: str) -> None:
         self.pop(key, None)
+
+    def names(self, prefix: str) -> list[str]:
+        return [key for key in self if key.startswith(prefix)]

@@ -37,6 +37,7 @@ def parse(arguments: Sequence[str] | None = None) -> EmulatorSettings:
     add("--port", type=int, default=default.port, help="TCP port, 0 for any free one")
     add("--time-scale", type=float, default=default.time_scale, help="divides every duration of the service")
     add("--render-factor", type=float, default=default.render_factor, help="seconds of render per second of output")
+    add("--list-delay", type=float, default=default.list_delay, help="seconds until the list shows a task")
     add("--running", type=int, default=default.running, help="tasks of one account that run at once")
     add("--workers", type=int, default=default.workers, help="processes that render; as many as --running if not given")
     add("--submits-per-second", type=float, default=default.submits_per_second, help="per account")

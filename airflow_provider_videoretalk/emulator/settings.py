@@ -31,8 +31,10 @@ class EmulatorSettings:
     :param speech_per_second: rate of speech requests per account; ``None`` for no limit
     :param policies_per_second: rate of upload policies per account
     :param time_scale: divides every duration of the service (render time, lifetimes, the 3 h limit, an upload policy's
-        300 s), never a rate and never the 60 s a download may take
+        300 s, the list's delay), never a rate and never the 60 s a download may take
     :param render_factor: seconds a render takes per second of output, before ``time_scale``; 9 in the documented sample
+    :param list_delay: seconds after its submission from when on the list shows a task, before ``time_scale``. Whether
+        the service's list lags at all is not known
     :param api_keys: the keys that are accepted; ``None`` accepts whatever starts with ``sk-``
     :param accounts: key -> account name; a key not named here is an account of its own
     :param missing: parts a gateway does not have; they answer 404
@@ -54,6 +56,7 @@ class EmulatorSettings:
     policies_per_second: float = 100.0
     time_scale: float = 1.0
     render_factor: float = 9.0
+    list_delay: float = 0.0
     api_keys: tuple[str, ...] | None = None
     accounts: Mapping[str, str] = field(default_factory=dict)
     missing: frozenset[MissingPart] = frozenset()
@@ -82,8 +85,9 @@ class EmulatorSettings:
                 raise ValueError(f"{name} must be at least 1, not {getattr(self, name)}")
         if self.speech_per_second is not None and not self.speech_per_second > 0:
             raise ValueError(f"speech_per_second must be greater than 0 or None, not {self.speech_per_second}")
-        if self.render_factor < 0:
-            raise ValueError(f"render_factor must not be negative, not {self.render_factor}")
+        for name in ("render_factor", "list_delay"):
+            if not getattr(self, name) >= 0:
+                raise ValueError(f"{name} must not be negative, not {getattr(self, name)}")
         if self.workers is not None and self.workers < 1:
             raise ValueError(f"workers must be at least 1 or None, not {self.workers}")
         if self.api_keys is not None and not all(self.api_keys):
@@ -110,6 +114,11 @@ class EmulatorSettings:
     def policy_seconds(self) -> float:
         """How long an upload policy is valid."""
         return POLICY_SECONDS / self.time_scale
+
+    @property
+    def list_delay_seconds(self) -> float:
+        """How long after its submission a task is not in the list yet."""
+        return self.list_delay / self.time_scale
 
     def render_seconds(self, output_seconds: float) -> float:
         """Shortest time the service takes to make `output_seconds` of video."""

@@ -21,12 +21,15 @@ if TYPE_CHECKING:
     from airflow_provider_videoretalk.dashscope.task import Submission, SubmissionResult, Task, TaskResult
     from airflow_provider_videoretalk.waiting.audit import SpendEvent
     from airflow_provider_videoretalk.waiting.ledger import Ledger, OnChangedInput, OnClear, OnUnknownSubmit
+    from airflow_provider_videoretalk.waiting.patience import Patience
     from airflow_provider_videoretalk.waiting.record import Intent, Record
-    from airflow_provider_videoretalk.waiting.schedule import Patience
     from airflow_provider_videoretalk.waiting.submitter import Submitter
 
 # Airflow's own limit on a deferral cancels nothing and says little: it stands behind the trigger's, for lost triggers.
 _BACKSTOP = timedelta(minutes=10)
+
+# Told once for all instances of a mapped task: by the first that could have been held back by a pool.
+_BEYOND_A_POOL = 3
 
 # Airflow kills a worker's process about five seconds after it asked it to end.
 _STATE_SECONDS = 3.0
@@ -42,7 +45,8 @@ class DashScopeJobOperator(DashScopeOperator):
     :param wait_for_completion: ``False`` returns a ``SubmissionResult`` at once, for a
         :class:`~airflow_provider_videoretalk.sensors.dashscope.DashScopeTaskSensor` to wait for
     :param deferrable: wait on the triggerer rather than on a worker; Airflow's ``default_deferrable`` by default
-    :param poll_interval: most time between two queries; a timedelta, or seconds, like the limits below
+    :param poll_interval: least time between two queries for the task; a timedelta, or seconds, like those below
+    :param max_poll_interval: most time between two queries, as while others are ahead of it in the queue
     :param queue_timeout: how long the task may queue; then it is cancelled. The service itself gives up three hours
         after the submit
     :param render_timeout: how long the render may take; it can't be stopped, and bills when it succeeds
@@ -56,6 +60,8 @@ class DashScopeJobOperator(DashScopeOperator):
         ``reconcile``, to look for the task in the service's list (exact only with an account of its own); or
         ``resubmit``, which may pay twice
     :param reconcile_after: how long after a submit the list is believed to show it; a timedelta, or seconds
+    :param hold_back: defer a submit whose task would not begin within ``queue_timeout``, or not end within the
+        service's three hours, by the account's queue and the last renders' length; first come, first served
     :param dashscope_conn_id: the connection
     :param throttle_timeout: how long to go on submitting while the account is throttled
     :raises DashScopeError: see :mod:`airflow_provider_videoretalk.dashscope.errors`
@@ -68,7 +74,8 @@ class DashScopeJobOperator(DashScopeOperator):
         *,
         wait_for_completion: bool = True,
         deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
-        poll_interval: timedelta | float = 15.0,
+        poll_interval: timedelta | float = 4.0,
+        max_poll_interval: timedelta | float = timedelta(minutes=5),
         queue_timeout: timedelta | float = timedelta(hours=3),
         render_timeout: timedelta | float = timedelta(hours=1),
         durable: bool = True,
@@ -76,6 +83,7 @@ class DashScopeJobOperator(DashScopeOperator):
         on_changed_input: OnChangedInput = "submit",
         on_unknown_submit: OnUnknownSubmit = "fail",
         reconcile_after: timedelta | float = timedelta(minutes=1),
+        hold_back: bool = True,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -85,6 +93,7 @@ class DashScopeJobOperator(DashScopeOperator):
         self.wait_for_completion = wait_for_completion
         self.deferrable = deferrable
         self.poll_interval = as_seconds("poll_interval", poll_interval)
+        self.max_poll_interval = as_seconds("max_poll_interval", max_poll_interval)
         self.queue_timeout = as_seconds("queue_timeout", queue_timeout)
         self.render_timeout = as_seconds("render_timeout", render_timeout)
         self.durable = durable
@@ -92,6 +101,7 @@ class DashScopeJobOperator(DashScopeOperator):
         self.on_changed_input = on_changed_input
         self.on_unknown_submit = on_unknown_submit
         self.reconcile_after = as_seconds("reconcile_after", reconcile_after)
+        self.hold_back = hold_back
         self._waiting_for: str | None = None
         self._task_instance: Any = None
         self._recorded = False
@@ -114,6 +124,12 @@ class DashScopeJobOperator(DashScopeOperator):
     def attempt(self, context: Context, *, refusals: int, since: float) -> TaskResult | SubmissionResult:
         from airflow_provider_videoretalk.dashscope.task import Submission
 
+        if context["ti"].map_index == _BEYOND_A_POOL and self.pool == "default_pool":
+            self.log.warning(
+                "Many clips are mapped without a pool of their own: all are submitted at once and queue in the "
+                "account, where each may stay three hours. Give the task a pool of 2 or 3 slots that counts deferred "
+                "tasks."
+            )
         record = self._record(context, refusals=refusals, since=since)
         context["ti"].xcom_push(key="dashscope_task_id", value=record.task_id)
         if record.result is not None:
@@ -185,6 +201,7 @@ class DashScopeJobOperator(DashScopeOperator):
         from airflow.providers.common.compat.sdk import AirflowFailException
 
         from airflow_provider_videoretalk.dashscope.errors import OutcomeUnknownError, ThrottledError
+        from airflow_provider_videoretalk.waiting.admission import HeldBackError
         from airflow_provider_videoretalk.waiting.recovery import NotYetError
 
         request = self.submission()
@@ -197,6 +214,11 @@ class DashScopeJobOperator(DashScopeOperator):
         except NotYetError as error:
             self.log.info("An earlier submit's outcome is not known yet; looking again later")
             self.come_back(error.moment, refusals=refusals, since=since)
+        except HeldBackError as error:
+            self.log.info("Held back, nothing is submitted: %s", error)
+            context["ti"].xcom_push(key="dashscope_expected_start", value=error.expected_start)
+            # Whoever is held back has not begun to be refused.
+            self.come_back(error.moment, refusals=0, since=error.moment)
 
     def _intent(self, context: Context, request: Request[Submission]) -> Intent:
         from airflow_provider_videoretalk.waiting.record import Generation, Intent, fingerprint_of
@@ -211,9 +233,11 @@ class DashScopeJobOperator(DashScopeOperator):
         )
 
     def _submitter(self, context: Context) -> Submitter:
+        from airflow_provider_videoretalk.waiting.admission import Admission
         from airflow_provider_videoretalk.waiting.lookup import Lookup
         from airflow_provider_videoretalk.waiting.recovery import Recovery
         from airflow_provider_videoretalk.waiting.submitter import Submitter
+        from airflow_provider_videoretalk.waiting.waitlist import Waitlist
 
         ledger = self._ledger(context)
         self._task_instance, self._recorded = context["ti"], ledger.durable
@@ -226,7 +250,14 @@ class DashScopeJobOperator(DashScopeOperator):
             on_unknown_submit=self.on_unknown_submit,
             lookup=Lookup(model=self.model, patience=self.reconcile_after),
         )
-        return Submitter(recovery=recovery)
+        admission = Admission(
+            client=self.hook.client,
+            register=ledger.register,
+            waitlist=Waitlist(ledger.register.store, self.dashscope_conn_id),
+            model=self.model,
+            limit=self.queue_timeout,
+        )
+        return Submitter(recovery=recovery, admission=admission if self.hold_back else None)
 
     def _ledger(self, context: Context) -> Ledger:
         from airflow_provider_videoretalk.variable_store import VariableStore
@@ -241,11 +272,12 @@ class DashScopeJobOperator(DashScopeOperator):
         return Ledger(store, Register(VariableStore()))
 
     def _patience(self, context: Context, *, queue_limited: bool) -> Patience:
-        from airflow_provider_videoretalk.waiting.schedule import Patience
+        from airflow_provider_videoretalk.waiting.patience import Patience
 
         return Patience(
             deadline=self._deadline(context),
             poll_interval=self.poll_interval,
+            max_poll_interval=self.max_poll_interval,
             queue_timeout=self.queue_timeout if queue_limited else None,
             render_timeout=self.render_timeout,
         )
@@ -275,6 +307,7 @@ class DashScopeJobOperator(DashScopeOperator):
                 submitted_at=submitted_at,
                 request_id=submission.request_id,
                 patience=asdict(patience),
+                expected_seconds=self.expected_seconds(),
             ),
             method_name="execute_complete",
             timeout=timedelta(seconds=self.queue_timeout + self.render_timeout) + _BACKSTOP,
@@ -286,11 +319,17 @@ class DashScopeJobOperator(DashScopeOperator):
 
         from airflow_provider_videoretalk.dashscope.errors import DashScopeError
         from airflow_provider_videoretalk.waiting.event import event_of
+        from airflow_provider_videoretalk.waiting.narrator import Narrator
         from airflow_provider_videoretalk.waiting.schedule import Schedule
-        from airflow_provider_videoretalk.waiting.watcher import Narrator, watch
+        from airflow_provider_videoretalk.waiting.watch import watch
 
         task_id = submission.task_id
-        schedule = Schedule(task_id=task_id, patience=patience, submitted_at=submitted_at)
+        schedule = Schedule(
+            task_id=task_id,
+            patience=patience,
+            submitted_at=submitted_at,
+            expected_seconds=self.expected_seconds(),
+        )
         outcome: Task | DashScopeError
         self._waiting_for = task_id
         try:

@@ -92,10 +92,11 @@ class DashScopeTaskSensor(BaseSensorOperator):
 
     def _defer(self) -> NoReturn:
         from airflow_provider_videoretalk.triggers.dashscope import DashScopeTaskTrigger
-        from airflow_provider_videoretalk.waiting.schedule import Patience
+        from airflow_provider_videoretalk.waiting.patience import Patience
 
         submission = self._submission()
-        patience = Patience(poll_interval=self.poke_interval, deadline=time.time() + self.timeout)
+        # The sensor can't cancel: it tells how the service itself ends what queues too long.
+        patience = Patience(poll_interval=self.poke_interval, deadline=time.time() + self.timeout, service_limit=None)
         self.defer(
             trigger=DashScopeTaskTrigger(
                 dashscope_conn_id=self.dashscope_conn_id,

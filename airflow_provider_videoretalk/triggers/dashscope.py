@@ -25,6 +25,8 @@ _LAST_ACTS: set[asyncio.Task[None]] = set()
 # Seconds between looking up the connection again; together longer than an API server takes to restart.
 _LOOKUP_PAUSES = (1, 2, 4, 8, 16, 32, 64)
 
+_LATE_IMPORTS = ("airflow_provider_videoretalk.hooks.dashscope", "airflow_provider_videoretalk.waiting.watcher")
+
 
 class DashScopeTaskTrigger(BaseTrigger):
     """Fires once, when a DashScope task ended, timed out, or can't be asked for any more.
@@ -37,7 +39,8 @@ class DashScopeTaskTrigger(BaseTrigger):
     :param submitted_at: when the task was submitted, in seconds since the epoch; 0 where that is not known
     :param request_id: the submit's request id, handed through to the event
     :param cancel_on_kill: whether to cancel the task, if it is still queued, when somebody ends the task instance
-    :param patience: the fields of :class:`~airflow_provider_videoretalk.waiting.schedule.Patience`
+    :param patience: the fields of :class:`~airflow_provider_videoretalk.waiting.patience.Patience`
+    :param expected_seconds: of output, where they are known
     """
 
     def __init__(
@@ -49,6 +52,7 @@ class DashScopeTaskTrigger(BaseTrigger):
         request_id: str | None = None,
         patience: dict[str, Any] | None = None,
         cancel_on_kill: bool = True,
+        expected_seconds: float | None = None,
     ) -> None:
         super().__init__()
         self.dashscope_conn_id = dashscope_conn_id
@@ -57,9 +61,10 @@ class DashScopeTaskTrigger(BaseTrigger):
         self.request_id = request_id
         self.patience = patience or {}
         self.cancel_on_kill = cancel_on_kill
+        self.expected_seconds = expected_seconds
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
-        return f"{type(self).__module__}.{type(self).__qualname__}", {
+        arguments = {
             "dashscope_conn_id": self.dashscope_conn_id,
             "dashscope_task_id": self.dashscope_task_id,
             "submitted_at": self.submitted_at,
@@ -67,10 +72,14 @@ class DashScopeTaskTrigger(BaseTrigger):
             "patience": self.patience,
             "cancel_on_kill": self.cancel_on_kill,
         }
+        if self.expected_seconds is not None:
+            arguments["expected_seconds"] = self.expected_seconds
+        return f"{type(self).__module__}.{type(self).__qualname__}", arguments
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
-        # The first import in a triggerer takes a fifth of a second, which the event loop must not stand still for.
-        await asyncio.to_thread(importlib.import_module, "airflow_provider_videoretalk.hooks.dashscope")
+        # The first imports in a triggerer take a fifth of a second, which the event loop must not stand still for.
+        for module in _LATE_IMPORTS:
+            await asyncio.to_thread(importlib.import_module, module)
         reached("in_trigger")
         yield TriggerEvent(await self._wait())
 
@@ -87,16 +96,22 @@ class DashScopeTaskTrigger(BaseTrigger):
         from airflow_provider_videoretalk.dashscope.errors import DashScopeError
         from airflow_provider_videoretalk.dashscope.task import Submission
         from airflow_provider_videoretalk.waiting.event import event_of
-        from airflow_provider_videoretalk.waiting.schedule import Patience, Schedule
-        from airflow_provider_videoretalk.waiting.watcher import Narrator, watch_async
+        from airflow_provider_videoretalk.waiting.narrator import Narrator
+        from airflow_provider_videoretalk.waiting.patience import Patience
+        from airflow_provider_videoretalk.waiting.watcher import watching
 
-        task_id = self.dashscope_task_id
-        schedule = Schedule(task_id=task_id, patience=Patience(**self.patience), submitted_at=self.submitted_at)
-        submission = Submission(task_id=task_id, request_id=self.request_id)
+        submission = Submission(task_id=self.dashscope_task_id, request_id=self.request_id)
         outcome: Task | DashScopeError
         try:
-            async with await self._client() as client:
-                outcome = await watch_async(client, task_id, schedule, news=Narrator(self.log))
+            client = await self._client()
+            async with watching(client.endpoint) as watcher:
+                outcome = await watcher.wait(
+                    task_id=self.dashscope_task_id,
+                    submitted_at=self.submitted_at,
+                    patience=Patience(**self.patience),
+                    news=Narrator(self.log),
+                    expected_seconds=self.expected_seconds,
+                )
         except DashScopeError as error:
             outcome = error
         return event_of(outcome, submission=submission, submitted_at=self.submitted_at)
@@ -126,7 +141,7 @@ class DashScopeTaskTrigger(BaseTrigger):
             self.log.info("DashScope task %s is left alone: the task instance is %s", self.dashscope_task_id, state)
             return
         async with await self._client() as client:
-            cancellation = await cancel_async(client, self.dashscope_task_id)
+            cancellation = await cancel_async(client, self.dashscope_task_id, expected_seconds=self.expected_seconds)
         note_spend(self.log, "cancel", self.dashscope_task_id, cancellation.sentence)
 
     async def _task_instance_state(self) -> str | None:

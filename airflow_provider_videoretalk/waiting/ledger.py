@@ -74,6 +74,7 @@ class Ledger:
         """Before the POST."""
         record = Record(intent=intent, intended_at=now)
         # The register first: what fails here must not leave an intent behind that looks like a lost POST.
+        self.register.drop_old()
         self.register.write(record)
         self._store.set(KEY, record.to_json())
         self.record = record
@@ -91,7 +92,15 @@ class Ledger:
     def finished(self, result: TaskResult) -> None:
         """Before anything is done with the result."""
         if self.record is not None and self.record.task_id == result["task_id"]:
-            self._write(replace(self.record, finished=True, result=result))
+            self._write(
+                replace(
+                    self.record,
+                    finished=True,
+                    render_seconds=result["render_seconds"],
+                    billed_seconds=result["billed_seconds"],
+                    result=result,
+                )
+            )
 
     def refused(self) -> None:
         """After a definite refusal: nothing was created."""

@@ -15,6 +15,7 @@ from airflow_provider_videoretalk.dashscope.errors import OutcomeUnknownError, R
 from airflow_provider_videoretalk.dashscope.request import CONNECT_TIMEOUT, READ_TIMEOUT
 from airflow_provider_videoretalk.dashscope.task import TaskRow, list_tasks
 from airflow_provider_videoretalk.waiting.record import Record
+from airflow_provider_videoretalk.waiting.register import LIFETIME, Register
 
 CLOCK_SKEW = 10.0
 """Seconds by which Airflow's clock and the service's may differ."""
@@ -36,23 +37,29 @@ class Lookup:
     model: str
     patience: float
 
-    def find(self, client: Client, lost: Record, register: Collection[Record], *, now: float) -> TaskRow | None:
+    def find(self, client: Client, lost: Record, register: Register, *, now: float) -> TaskRow | None:
         """The one task that a lost submit can have made, ``None`` where it made none.
 
         A task is in doubt where it is from shortly before the submit (its time is the service's clock's), and where
         another lost submit on the same connection can have made it.
 
         :param register: what this Airflow submitted lately
-        :raises OutcomeUnknownError: there are several, or one in doubt, or the endpoint has no list
+        :raises OutcomeUnknownError: there are several, or one in doubt, or the endpoint has no list; or the register
+            may have forgotten what was submitted about then
         """
-        known = {record.task_id for record in register}
-        end = min(now, lost.intended_at + _TRAVEL) + CLOCK_SKEW
+        since, until = lost.intended_at - _TRAVEL - CLOCK_SKEW, lost.intended_at + _TRAVEL + CLOCK_SKEW
+        if now > since + LIFETIME:
+            raise outcome_unknown(
+                f"an earlier try sent its submit {now - lost.intended_at:.0f} s ago, too long to tell what became of it"
+            )
+        nearby = register.records(since=since - CLOCK_SKEW, until=until + CLOCK_SKEW)
+        known = {record.task_id for record in nearby}
         found = [
             row
-            for row in self._rows(client, lost.intended_at - CLOCK_SKEW, end)
+            for row in self._rows(client, lost.intended_at - CLOCK_SKEW, min(now + CLOCK_SKEW, until))
             if row.model == self.model and row.task_id not in known
         ]
-        rivals = [record.intended_at for record in register if _rivals(record, lost)]
+        rivals = [record.intended_at for record in nearby if _rivals(record, lost)]
         if len(found) > 1 or any(_is_in_doubt(row, lost, rivals) for row in found):
             ids = ", ".join(f"{row.task_id} ({row.status})" for row in found)
             others = f", and {len(rivals)} other submits on this connection are as lost" if rivals else ""

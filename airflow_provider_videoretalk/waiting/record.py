@@ -57,6 +57,8 @@ class Record:
     :param intended_at: when the POST was about to be sent
     :param task_id: ``None`` where the POST's outcome is not known
     :param finished: whether a try has had the result
+    :param render_seconds: how long the render took, once it is finished
+    :param billed_seconds: of output, once it is finished
     :param result: what the task returned
     """
 
@@ -66,6 +68,8 @@ class Record:
     request_id: str | None = None
     submitted_at: float | None = None
     finished: bool = False
+    render_seconds: float | None = None
+    billed_seconds: float | None = None
     result: TaskResult | None = None
 
     @classmethod

@@ -93,7 +93,7 @@ class Recovery:
             raise outcome_unknown("an earlier try sent a submit and never learned its outcome")
         if now < record.intended_at + self.lookup.patience:
             raise NotYetError(record.intended_at + self.lookup.patience)
-        found = self.lookup.find(self.client, record, self.ledger.register.records(), now=now)
+        found = self.lookup.find(self.client, record, self.ledger.register, now=now)
         if found is None:
             return "submit"
         self.ledger.submitted(Submission(task_id=found.task_id, request_id=found.request_id), now=record.intended_at)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from airflow_provider_videoretalk.dashscope.errors import DashScopeError, OutcomeUnknownError
 from airflow_provider_videoretalk.dashscope.request import Request
 from airflow_provider_videoretalk.dashscope.task import Submission
+from airflow_provider_videoretalk.waiting.admission import Admission
 from airflow_provider_videoretalk.waiting.record import Intent, Record
 from airflow_provider_videoretalk.waiting.recovery import NotYetError, Recovery
 from airflow_provider_videoretalk.waiting.steps import reached
@@ -21,19 +22,24 @@ _BREATH = 5.0
 class Submitter:
     """
     :param recovery: decides what an earlier try's record means
+    :param admission: decides whether a new submit would be in time; ``None`` lets all in
     :param clock: seconds since the epoch
     """
 
     recovery: Recovery
+    admission: Admission | None
     clock: Callable[[], float] = time.time
 
     def ensure(self, request: Request[Submission], intent: Intent) -> Record:
         """The record of a task that exists: an earlier try's, or one that is submitted now.
 
         :raises NotYetError: an earlier submit's outcome is to be found out later
+        :raises HeldBackError: a submit would not be in time now
         :raises DashScopeError: see :meth:`Recovery.decide` and the client
         """
         if self.recovery.decide(intent, now=self.clock()) == "submit":
+            if self.admission is not None:
+                self.admission.check(intent, now=self.clock())
             self._submit(request, intent)
         return self.recovery.ledger.required
 

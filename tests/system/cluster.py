@@ -28,7 +28,7 @@ from urllib.parse import quote
 import psutil
 import psycopg2
 import requests
-from system.processes import Supervised
+from system.processes import Supervised, lives
 from system.service import ClipServer, Service, free_port, services_command
 from system.waiting import until
 
@@ -54,6 +54,7 @@ FAST = {
 _PACKAGE = Path(__file__).parents[2] / "airflow_provider_videoretalk"
 _DAGS = Path(__file__).with_name("dags")
 _STARTED_WITHIN = 180.0
+_DATABASE_AWAY = 3.0
 _JOBS: dict[Component, str] = {
     "scheduler": "SchedulerJob",
     "triggerer": "TriggererJob",
@@ -139,7 +140,7 @@ class Cluster:
         if self._connection is not None:
             self._connection.close()
         with suppress(FileNotFoundError, psutil.NoSuchProcess, psutil.TimeoutExpired):
-            postmaster = psutil.Process(int((self.home / "database" / "postmaster.pid").read_text().split()[0]))
+            postmaster = self._postmaster()
             postmaster.send_signal(signal.SIGINT)
             postmaster.wait(30)
         self.clips.close()
@@ -178,25 +179,35 @@ class Cluster:
 
     def wait_until_back(self, component: Component) -> None:
         """Waits until a killed component works again."""
-        killed = self._killed[component]
-
-        def back() -> bool:
-            if component == "api-server":
-                return self._api_is_up()
-            query = (
-                "select 1 from job where job_type = %s and state = 'running' and start_date > to_timestamp(%s) "
-                "and latest_heartbeat > start_date"
-            )
-            return bool(self._select(query, _JOBS[component], killed))
-
+        sign = "start_date > to_timestamp(%s) and latest_heartbeat > start_date"
+        back = partial(self._works, component, sign=sign, since=self._killed[component])
         until(back, what=f"the {component} is back", within=_STARTED_WITHIN)
+
+    def kill_database(self) -> float:
+        """SIGKILL to PostgreSQL; it comes back after a few seconds, on the same data. Returns when it was killed."""
+        # Nobody looks into the database meanwhile.
+        with self._lock:
+            killed = time.time()
+            self._end_postgres()
+            time.sleep(_DATABASE_AWAY)
+            self._start_postgres()
+            back = time.time()
+            self._connect()
+        for component in _COMPONENTS:
+            works = partial(self._works, component, sign="latest_heartbeat > to_timestamp(%s)", since=back)
+            until(works, what=f"the {component} works on the new database", within=_STARTED_WITHIN)
+        return killed
+
+    def start_second_triggerer(self) -> None:
+        """Starts one beside the first."""
+        self.processes.start("triggerer-2", [sys.executable, "-m", "airflow", *_COMPONENTS["triggerer"]])
 
     def stall_triggerer(self) -> float:
         """Stops the triggerer until a second one has taken over its triggers, and lets it go on. Returns when."""
         (owners,) = self._owners_of_triggers()
         stalled = time.time()
         self.processes.signal("triggerer", signal.SIGSTOP)
-        self.processes.start("triggerer-2", [sys.executable, "-m", "airflow", *_COMPONENTS["triggerer"]])
+        self.start_second_triggerer()
 
         def taken_over() -> bool:
             return owners not in self._owners_of_triggers()
@@ -259,15 +270,29 @@ class Cluster:
         run = {"dag_run_id": run_id, "logical_date": None, "conf": dict(conf)}
         self.ensure(f"/dags/{dag_id}/dagRuns", run)
 
-    def clear(self, dag_id: str, run_id: str, task_id: str) -> None:
-        body = {"dry_run": False, "dag_run_id": run_id, "task_ids": [task_id], "only_failed": False}
+    def clear(self, dag_id: str, run_id: str, task_id: str, *, downstream: bool = False, forgets: bool = False) -> None:
+        """
+        :param downstream: also what follows the task
+        :param forgets: as Airflow 3.4's clear does, discard what the task state store holds for the task
+        """
+        if forgets:
+            self.call("DELETE", f"{_task_path(dag_id, run_id, task_id)}/state-store")
+        body = {
+            "dry_run": False,
+            "dag_run_id": run_id,
+            "task_ids": [task_id],
+            "only_failed": False,
+            "include_downstream": downstream,
+        }
         self.call("POST", f"/dags/{dag_id}/clearTaskInstances", json=body)
 
     def mark(self, dag_id: str, run_id: str, task_id: str, state: str) -> None:
-        path = f"/dags/{dag_id}/dagRuns/{quote(run_id)}/taskInstances/{task_id}"
-        self.call("PATCH", path, json={"new_state": state})
+        self.call("PATCH", _task_path(dag_id, run_id, task_id), json={"new_state": state})
 
     # What can be seen: read from the database, which a killed API server does not hide.
+
+    def is_parsed(self, dag_id: str) -> bool:
+        return bool(self._select("select 1 from dag where not is_stale and dag_id = %s", dag_id))
 
     def run_state(self, dag_id: str, run_id: str) -> str:
         query = "select state from dag_run where dag_id = %s and run_id = %s"
@@ -310,8 +335,7 @@ class Cluster:
         with (self.home / "logs" / "migrate.log").open("wb") as log:
             command = [sys.executable, "-m", "airflow", "db", "migrate"]
             subprocess.run(command, env=self._env(), cwd=self.home, stdout=log, stderr=log, check=True)
-        self._connection = psycopg2.connect(self._database.replace("+psycopg2", ""))
-        self._connection.autocommit = True
+        self._connect()
         for component, arguments in _COMPONENTS.items():
             self._processes.start(component, [sys.executable, "-m", "airflow", *arguments])
         self._wait_until_healthy()
@@ -319,10 +343,28 @@ class Cluster:
 
     def _start_postgres(self) -> str:
         command = [sys.executable, "-W", "ignore", "-c", _POSTGRES, str(self.home / "database")]
-        with (self.home / "logs" / "postgres.log").open("wb") as log:
+        with (self.home / "logs" / "postgres.log").open("ab") as log:
             output = subprocess.run(command, stdout=subprocess.PIPE, stderr=log, text=True, check=True).stdout
         _, _, folder = output.strip().splitlines()[-1].partition("host=")
         return f"postgresql+psycopg2://postgres:@/postgres?host={folder}"
+
+    def _end_postgres(self) -> None:
+        postmaster = self._postmaster()
+        family = [postmaster, *postmaster.children(recursive=True)]
+        for member in family:
+            with suppress(psutil.NoSuchProcess):
+                member.kill()
+        until(lambda: not any(map(lives, family)), what="PostgreSQL is gone", within=_STARTED_WITHIN)
+        # In a container without an init its id stays in the process table, and these two would keep it from starting.
+        for lock in ("postmaster.pid", ".s.PGSQL.5432.lock"):
+            (self.home / "database" / lock).unlink(missing_ok=True)
+
+    def _postmaster(self) -> psutil.Process:
+        return psutil.Process(int((self.home / "database" / "postmaster.pid").read_text().split()[0]))
+
+    def _connect(self) -> None:
+        self._connection = psycopg2.connect(self._database.replace("+psycopg2", ""))
+        self._connection.autocommit = True
 
     def _env(self) -> dict[str, str]:
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("AIRFLOW")}
@@ -360,11 +402,9 @@ class Cluster:
                 return False
             return all((health.get(part) or {}).get("status") == "healthy" for part in parts)
 
-        def parsed() -> bool:
-            return bool(self._select("select 1 from dag where not is_stale and dag_id = 'clip_blocking'"))
-
         until(healthy, what=f"Airflow is healthy (its logs are in {self.home / 'logs'})", within=_STARTED_WITHIN)
-        until(parsed, what="the DAGs are parsed", within=_STARTED_WITHIN)
+        for dag_id in ("clip_blocking", "many_clips"):
+            until(partial(self.is_parsed, dag_id), what=f"{dag_id} is parsed", within=_STARTED_WITHIN)
         for name, service in self.services.items():
             until(service.is_up, what=f"emulator {name} is up", within=_STARTED_WITHIN)
 
@@ -373,6 +413,13 @@ class Cluster:
             return requests.get(f"{self.url}/api/v2/version", timeout=5).ok
         except requests.RequestException:
             return False
+
+    def _works(self, component: Component, *, sign: str, since: float) -> bool:
+        """Whether a job of the component shows a sign, a condition about a moment."""
+        if component == "api-server":
+            return self._api_is_up()
+        query = f"select 1 from job where job_type = %s and state = 'running' and {sign}"
+        return bool(self._select(query, _JOBS[component], since))
 
     def _authorization(self) -> dict[str, str]:
         with self._lock:
@@ -387,6 +434,10 @@ class Cluster:
         with self._lock, self._connection.cursor() as cursor:
             cursor.execute(query, values)
             return list(cursor.fetchall())
+
+
+def _task_path(dag_id: str, run_id: str, task_id: str) -> str:
+    return f"/dags/{dag_id}/dagRuns/{quote(run_id)}/taskInstances/{task_id}"
 
 
 def _event(line: str) -> str:

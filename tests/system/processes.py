@@ -71,7 +71,7 @@ class Supervised:
 
         Returns whether nothing is left.
         """
-        left = [stray for stray in self._strays.get(name, ()) if _lives(stray)]
+        left = [stray for stray in self._strays.get(name, ()) if lives(stray)]
         for stray in left:
             with suppress(psutil.NoSuchProcess):
                 if not stray.children():
@@ -138,7 +138,7 @@ class Supervised:
             return []
 
 
-def _lives(process: psutil.Process) -> bool:
+def lives(process: psutil.Process) -> bool:
     """Whether it runs: in a container without an init, a dead orphan stays in the table as a zombie."""
     try:
         return process.is_running() and process.status() != psutil.STATUS_ZOMBIE

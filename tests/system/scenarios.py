@@ -113,6 +113,11 @@ class Clip:
         whole = beside.exists() and json.loads(beside.read_text())["size"] == self.destination.stat().st_size
         return "right" if whole and self.destination.read_bytes() == content(f"{self.name}.mp4") else "wrong"
 
+    def unpublish(self) -> None:
+        """Takes the published video away."""
+        self.destination.unlink()
+        self.destination.with_name(f"{self.destination.name}.json").unlink()
+
     def log(self) -> str:
         return self.cluster.task_log(self.dag_id, self.run_id, "retalk")
 
@@ -141,6 +146,7 @@ class Scenario:
     :param faults: armed in an emulator of the clip's own
     :param settings: of that emulator
     :param queued: how many of somebody else's tasks render first
+    :param one_key: the paths' clips have one connection to one emulator, and start together
     :param policy: which of the DAGs
     :param says: words that the task's log must hold, in whatever case
     """
@@ -154,6 +160,7 @@ class Scenario:
     faults: Sequence[Mapping[str, Any]] = ()
     settings: Mapping[str, Any] = field(default_factory=dict)
     queued: int = 0
+    one_key: bool = False
     policy: str = ""
     paths: Sequence[WaitingOn] = PATHS
     run: str = "success"
@@ -164,18 +171,24 @@ class Scenario:
 
     @property
     def alone(self) -> bool:
-        return self.loss is not None or bool(self.triggerer_steps)
+        return self.loss is not None or bool(self.triggerer_steps) or self.one_key
 
     def is_said_in(self, log: str) -> bool:
         return self.says.casefold() in log.casefold()
 
-    def slug(self, path: WaitingOn) -> str:
+    def slug(self, path: str) -> str:
         """A name for files, URLs and connections."""
         return re.sub(r"\W+", "-", f"{self.name}-{path}")
 
+    def key(self, path: WaitingOn) -> str:
+        return "sk-clip" if self.queued else f"sk-{self.connection(path)}"
+
+    def connection(self, path: WaitingOn) -> str:
+        return self.slug("both" if self.one_key else path)
+
     def service_name(self, path: WaitingOn) -> str:
-        own = bool(self.faults or self.settings or self.queued)
-        return self.slug(path) if own else "main"
+        own = bool(self.faults or self.settings or self.queued or self.one_key)
+        return self.connection(path) if own else "main"
 
     def service_settings(self) -> dict[str, Any]:
         # The stranger's key and the clip's are one account, whose tasks wait for each other.
@@ -247,15 +260,15 @@ def _safely(cluster: Cluster, scenario: Scenario, path: WaitingOn, *, injury: In
 
 
 def _play(cluster: Cluster, scenario: Scenario, path: WaitingOn, *, injury: Injury | None) -> Row:
-    name = scenario.slug(path)
+    name, connection = scenario.slug(path), scenario.connection(path)
     clip = Clip(
         cluster=cluster,
         service=cluster.services[scenario.service_name(path)],
         name=name,
         dag_id="_".join(filter(None, ("clip", path, scenario.policy))),
-        key="sk-clip" if scenario.queued else f"sk-{name}",
+        key=scenario.key(path),
     )
-    clip.connect(name)
+    clip.connect(connection)
     for _ in range(scenario.queued):
         urls = {"video_url": cluster.clips.url("stranger.mp4"), "audio_url": cluster.clips.url("stranger.wav")}
         clip.service.submit(key="sk-stranger", **urls)
@@ -264,7 +277,7 @@ def _play(cluster: Cluster, scenario: Scenario, path: WaitingOn, *, injury: Inju
     for step in scenario.steps:
         cluster.arm(step, folder=clip.steps)
     hurt = time.time()
-    clip.start(name)
+    clip.start(connection)
     hurt = injury(clip) if injury else hurt
     run = cluster.wait_run(clip.dag_id, clip.run_id, within=ENDS_WITHIN)
     ended = time.time()
@@ -326,19 +339,27 @@ def worker_dies_waiting(clip: Clip) -> float:
     return clip.cluster.kill_worker(clip.dag_id, clip.run_id, "retalk")
 
 
-def cleared_while(status: str) -> Injury:
+def cleared_while(status: str, *, forgets: bool = False) -> Injury:
     def clear(clip: Clip) -> float:
         clip.wait_for_wait(status)
-        clip.cluster.clear(clip.dag_id, clip.run_id, "retalk")
+        clip.cluster.clear(clip.dag_id, clip.run_id, "retalk", forgets=forgets)
         return time.time()
 
     return clear
 
 
-def marked_failed_while(status: str) -> Injury:
+def cleared_when_published(clip: Clip) -> float:
+    """The run succeeded, its video is lost since, and the clip is cleared with what follows it."""
+    clip.cluster.wait_run(clip.dag_id, clip.run_id, within=ENDS_WITHIN)
+    clip.unpublish()
+    clip.cluster.clear(clip.dag_id, clip.run_id, "retalk", downstream=True)
+    return time.time()
+
+
+def marked_while(state: str, status: str) -> Injury:
     def mark(clip: Clip) -> float:
         clip.wait_for_wait(status)
-        clip.cluster.mark(clip.dag_id, clip.run_id, "retalk", "failed")
+        clip.cluster.mark(clip.dag_id, clip.run_id, "retalk", state)
         return time.time()
 
     return mark

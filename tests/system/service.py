@@ -55,21 +55,26 @@ class Service:
 
     def tasks(self, *, video_url: str) -> list[dict[str, Any]]:
         """The books' lines of one clip, oldest first."""
-        books = requests.get(f"{self.url}/emulator/tasks", timeout=30).json()["tasks"]
-        return [task for task in books if task["inputs"]["video_url"] == video_url]
+        return [task for task in self.all_tasks() if task["inputs"]["video_url"] == video_url]
+
+    def all_tasks(self) -> list[dict[str, Any]]:
+        """The books' lines, oldest first."""
+        books: list[dict[str, Any]] = requests.get(f"{self.url}/emulator/tasks", timeout=30).json()["tasks"]
+        return books
 
     def faults_hit(self) -> list[dict[str, Any]]:
         """The requests that a fault rule hit, oldest first."""
-        return [entry for entry in self._requests() if entry["fault"]]
+        return [entry for entry in self.requests() if entry["fault"]]
 
     def was_asked_for(self, task_id: str) -> bool:
         """Whether anybody asked how this task stands."""
-        return any(entry["operation"] == "query" and entry["path"].endswith(task_id) for entry in self._requests())
+        return any(entry["operation"] == "query" and entry["path"].endswith(task_id) for entry in self.requests())
 
     def arm(self, *rules: Mapping[str, Any]) -> None:
         requests.post(f"{self.url}/emulator/faults", json=[dict(rule) for rule in rules], timeout=30).raise_for_status()
 
-    def _requests(self) -> list[dict[str, Any]]:
+    def requests(self) -> list[dict[str, Any]]:
+        """Every request that was answered, oldest first."""
         entries: list[dict[str, Any]] = requests.get(f"{self.url}/emulator/requests", timeout=30).json()["requests"]
         return entries
 

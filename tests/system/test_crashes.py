@@ -15,12 +15,13 @@ from system.scenarios import (
     Row,
     Scenario,
     WaitingOn,
+    cleared_when_published,
     cleared_while,
     dies_at,
     fault_hits,
     is_submitted,
     killed,
-    marked_failed_while,
+    marked_while,
     play_all,
     table,
     triggerer_dies_at,
@@ -29,7 +30,7 @@ from system.scenarios import (
     worker_dies_waiting,
 )
 
-ABREAST = 6
+ABREAST = 8
 SLOW = {"render_factor": 60}
 NO_LIST = {"missing": ["list"]}
 LOST = {"operation": "submit", "effect": "drop_after"}
@@ -51,6 +52,13 @@ SCENARIOS = (
     *(Scenario(name=f"killed {step}", steps=(step,), injury=dies_at(step)) for step in STEPS),
     Scenario(name="submit taken, reply lost", faults=(LOST,), injury=fault_hits),
     Scenario(name="submit lost", faults=(UNSENT,), injury=fault_hits),
+    # The first intent made nothing, and must not cast doubt on what the second one made.
+    Scenario(
+        name="killed after_intent, then reply lost",
+        steps=("after_intent",),
+        faults=(LOST,),
+        injury=fault_hits,
+    ),
     Scenario(name="submit taken, answered 500", faults=({**LOST, "effect": "error_after"},), injury=fault_hits),
     Scenario(name="submit taken, gateway's page", faults=({**LOST, "effect": "html_after"},), injury=fault_hits),
     Scenario(name="throttled", faults=({**LOST, "effect": "throttle", "times": 3},), injury=fault_hits),
@@ -64,6 +72,15 @@ SCENARIOS = (
         faults=(LOST, {"operation": "list", "effect": "stall", "seconds": 3}),
         injury=fault_hits,
     ),
+    Scenario(name="reply lost, list lags", settings={"list_delay": 30}, faults=(LOST,), injury=fault_hits),
+    # Longer than until a try looks into the list for the first time.
+    Scenario(
+        name="reply lost, list lags long",
+        settings={"list_delay": 240},
+        faults=(LOST,),
+        injury=fault_hits,
+        policy="patient",
+    ),
     Scenario(
         name="worker killed in submit",
         faults=({"operation": "submit", "effect": "stall", "seconds": 8},),
@@ -72,12 +89,55 @@ SCENARIOS = (
     Scenario(name="worker killed while waiting", settings=SLOW, paths=("blocking",), injury=worker_dies_waiting),
     Scenario(name="cleared while queued", settings=SLOW, queued=2, injury=cleared_while("PENDING")),
     Scenario(name="cleared while rendering", settings=SLOW, injury=cleared_while("RUNNING")),
+    Scenario(
+        name="as Airflow 3.4: cleared while queued",
+        settings=SLOW,
+        queued=2,
+        injury=cleared_while("PENDING", forgets=True),
+    ),
+    Scenario(
+        name="as Airflow 3.4: cleared while rendering",
+        settings=SLOW,
+        injury=cleared_while("RUNNING", forgets=True),
+    ),
+    # What a person's clear of a finished clip means is a policy.
+    Scenario(name="cleared when published", injury=cleared_when_published, submitted=2, billed=2),
+    Scenario(name="cleared when published: reuse", injury=cleared_when_published, policy="reuse"),
+    Scenario(
+        name="cleared while queued: fresh",
+        settings=SLOW,
+        queued=3,
+        injury=cleared_while("PENDING"),
+        policy="fresh",
+        submitted=2,
+        says="is cancelled",
+    ),
+    # What was submitted for other inputs is never taken for these.
+    Scenario(
+        name="inputs changed by a retry",
+        settings=SLOW,
+        queued=3,
+        steps=("after_id",),
+        injury=dies_at("after_id"),
+        policy="changing",
+        submitted=2,
+        says="is cancelled",
+    ),
+    Scenario(
+        name="inputs changed by a retry: fail",
+        steps=("after_id",),
+        injury=dies_at("after_id"),
+        policy="changing_fail",
+        run="failed",
+        published="none",
+        says="the inputs are not those of task",
+    ),
     # What nobody wants any longer costs nothing where it still queues, and is reported where it renders.
     Scenario(
         name="marked failed while queued",
         settings=SLOW,
         queued=3,
-        injury=marked_failed_while("PENDING"),
+        injury=marked_while("failed", "PENDING"),
         run="failed",
         billed=0,
         published="none",
@@ -86,7 +146,25 @@ SCENARIOS = (
     Scenario(
         name="marked failed while rendering",
         settings=SLOW,
-        injury=marked_failed_while("RUNNING"),
+        injury=marked_while("failed", "RUNNING"),
+        run="failed",
+        published="none",
+        says="can't be stopped",
+    ),
+    Scenario(
+        name="marked success while queued",
+        settings=SLOW,
+        queued=3,
+        injury=marked_while("success", "PENDING"),
+        run="failed",
+        billed=0,
+        published="none",
+        says="is cancelled",
+    ),
+    Scenario(
+        name="marked success while rendering",
+        settings=SLOW,
+        injury=marked_while("success", "RUNNING"),
         run="failed",
         published="none",
         says="can't be stopped",
@@ -138,6 +216,17 @@ SCENARIOS = (
         run="failed",
         published="none",
     ),
+    # The list shows both clips' tasks, and tells neither from the other.
+    Scenario(
+        name="two clips of one key, replies lost",
+        faults=(LOST,),
+        one_key=True,
+        injury=fault_hits,
+        policy="patient",
+        run="failed",
+        published="none",
+        says="these tasks were created about when",
+    ),
     Scenario(
         name="killed in_trigger",
         triggerer_steps=("in_trigger",),
@@ -160,6 +249,7 @@ SCENARIOS = (
         ready=is_submitted,
         loss=killed("api-server"),
     ),
+    Scenario(name="database killed", settings=SLOW, ready=waits_for("RUNNING"), loss=Cluster.kill_database),
     # The last: the second triggerer stays.
     Scenario(
         name="triggerer stalled, another took over",

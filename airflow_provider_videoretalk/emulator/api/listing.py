@@ -88,10 +88,12 @@ class ListQuery:
 def list_tasks(state: EmulatorState, *, account: Account, query: ListQuery, request_id: str) -> TaskPage:
     """One page of an account's tasks, newest first (the service's order is not known)."""
     state.sweep()
+    newest = state.clock() - state.settings.list_delay_seconds
     found = [
-        task for task in state.tasks.values() if task.account is account and state.lives(task) and query.matches(task)
+        task
+        for task in state.tasks_of(account)
+        if task.submitted <= newest and state.lives(task) and query.matches(task)
     ]
-    found.reverse()
     first = (query.page_no - 1) * query.page_size
     return TaskPage(
         request_id=request_id,

@@ -55,6 +55,7 @@ class Account:
         # Shapes as in the documented sample: 16 digits for the account.
         self.uid = str(10**15 + digits % (9 * 10**15))
         self.queue: deque[Task] = deque()
+        self.task_ids: list[str] = []
         self.running = 0
         self._limiters = {key: RateLimiter(per_second=rate, clock=clock) for key, rate in limits.items()}
 

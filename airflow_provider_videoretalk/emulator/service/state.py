@@ -13,7 +13,7 @@ from airflow_provider_videoretalk.emulator.service.storage import Storage
 from airflow_provider_videoretalk.emulator.service.task import PlannedFailure, Task, TaskInputs, TaskUsage
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from airflow_provider_videoretalk.emulator.faults import Operation
     from airflow_provider_videoretalk.emulator.settings import EmulatorSettings
@@ -41,7 +41,8 @@ class EmulatorState:
         self.storage = Storage(settings=settings, clock=clock)
         self.accounts: dict[str, Account] = {}
         self.tasks: dict[str, Task] = {}
-        self._open: dict[str, Task] = {}
+        # All tasks may take equally long: the oldest is due first.
+        self._open: deque[Task] = deque()
         self.requests: deque[dict[str, Any]] = deque(maxlen=LOG_LINES)
         self.on_timeout: Callable[[Task], None] = lambda task: None
 
@@ -97,7 +98,9 @@ class EmulatorState:
             submitted=self.clock(),
             planned_failure=planned_failure,
         )
-        self.tasks[task.task_id] = self._open[task.task_id] = task
+        self.tasks[task.task_id] = task
+        self._open.append(task)
+        caller.account.task_ids.append(task.task_id)
         caller.account.queue.append(task)
         return task
 
@@ -120,6 +123,10 @@ class EmulatorState:
         self.sweep()
         task = self.tasks.get(task_id)
         return task if task is not None and task.account is account and self.lives(task) else None
+
+    def tasks_of(self, account: Account) -> Iterator[Task]:
+        """An account's own tasks, newest first."""
+        return (self.tasks[task_id] for task_id in reversed(account.task_ids) if task_id in self.tasks)
 
     def lives(self, task: Task) -> bool:
         """Whether a task's record can still be queried: 24 h after its end."""
@@ -151,20 +158,14 @@ class EmulatorState:
     def sweep(self) -> None:
         """End every task that has gone 3 h without a result."""
         now = self.clock()
-        for task in list(self._open.values()):
+        while self._open:
+            task = self._open[0]
             due = task.submitted + self.settings.task_timeout_seconds
-            if task.final:
-                del self._open[task.task_id]
-            if task.final or now < due:
-                continue
-            if task.status == "PENDING":
-                task.account.queue.remove(task)
-            message = (
-                "An internal timeout error has occurred during execution, "
-                "please try again later or contact service support."
-            )
-            task.fail("InternalError.Timeout", message, at=due)
-            self.on_timeout(task)
+            if not task.final:
+                if now < due:
+                    return
+                self._time_out(task, at=due)
+            self._open.popleft()
 
     def books(self) -> list[dict[str, Any]]:
         """Every task ever submitted, oldest first, those whose record has expired included."""
@@ -175,6 +176,16 @@ class EmulatorState:
         """404 for what a gateway lacks, by the settings."""
         if part in self.settings.missing:
             raise ServiceError(404, "NotFound", "The requested resource does not exist.")
+
+    def _time_out(self, task: Task, *, at: float) -> None:
+        if task.status == "PENDING":
+            task.account.queue.remove(task)
+        message = (
+            "An internal timeout error has occurred during execution, "
+            "please try again later or contact service support."
+        )
+        task.fail("InternalError.Timeout", message, at=at)
+        self.on_timeout(task)
 
     def require_action(self, action: str | None) -> None:
         if action != "getPolicy":

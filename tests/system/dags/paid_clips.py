@@ -13,10 +13,17 @@ from airflow_provider_videoretalk.operators.publish import PublishMediaOperator
 from airflow_provider_videoretalk.operators.videoretalk import VideoRetalkOperator
 
 PATHS = {"deferrable": True, "blocking": False}
+EVERY_TRY_ANOTHER = "{{ params.audio_url }}?try={{ ti.try_number }}"
 POLICIES: dict[str, dict[str, Any]] = {
     "": {"on_unknown_submit": "reconcile", "reconcile_after": 2.0},
+    # Longer than a try waits before it asks again.
+    "patient": {"on_unknown_submit": "reconcile", "reconcile_after": 14.0},
     "resubmit": {"on_unknown_submit": "resubmit"},
     "fail": {"on_unknown_submit": "fail"},
+    "reuse": {"on_clear": "reuse"},
+    "fresh": {"on_clear": "fresh"},
+    "changing": {"audio_url": EVERY_TRY_ANOTHER},
+    "changing_fail": {"audio_url": EVERY_TRY_ANOTHER, "on_changed_input": "fail"},
 }
 RETRIES = {"retries": 5, "retry_delay": timedelta(seconds=1), "pool": "videoretalk"}
 
@@ -41,12 +48,11 @@ def clip_dag(path: str, policy: str) -> DAG:
         retalk = VideoRetalkOperator(
             task_id="retalk",
             video_url="{{ params.video_url }}",
-            audio_url="{{ params.audio_url }}",
             dashscope_conn_id="{{ params.connection }}",
             deferrable=PATHS[path],
             poll_interval=1.0,
             pre_execute=aim_steps,
-            **POLICIES[policy],
+            **{"audio_url": "{{ params.audio_url }}"} | POLICIES[policy],
         )
         PublishMediaOperator(
             task_id="publish",

@@ -152,5 +152,18 @@ def test_wrong_filter_is_refused(state: EmulatorState, query: dict[str, str]) ->
     assert (caught.value.status, caught.value.code) == (400, "InvalidParameter")
 
 
+def test_list_may_lag(clock: Any) -> None:
+    state = EmulatorState(settings=EmulatorSettings(list_delay=30, time_scale=20), clock=clock)
+    first = submit(state)
+    clock.advance(1.4)
+    second = submit(state)
+    assert page(state, task_id=first.task_id).total == 0
+    clock.advance(0.2)
+    assert ids(page(state)) == [first.task_id]
+    assert state.find(account=second.account, task_id=second.task_id) is second, "a query does not lag"
+    clock.advance(1.4)
+    assert ids(page(state)) == [second.task_id, first.task_id]
+
+
 def test_a_whole_day_is_no_longer_than_a_day(state: EmulatorState) -> None:
     assert page(state, start_time="20261120000000", end_time="20261121000000").total == 0

@@ -18,6 +18,8 @@ from airflow_provider_videoretalk.emulator.settings import EmulatorSettings
         ("time_scale", float("nan")),
         ("running", 0),
         ("render_factor", -1),
+        ("list_delay", -0.5),
+        ("list_delay", float("nan")),
         ("workers", 0),
         ("api_keys", ("",)),
         ("missing", frozenset({"submit"})),
@@ -31,11 +33,12 @@ def test_wrong_value_is_named(setting: str, value: object) -> None:
 
 
 def test_time_scale_divides_durations_but_no_rate() -> None:
-    scaled = EmulatorSettings(time_scale=100)
+    scaled = EmulatorSettings(time_scale=100, list_delay=30)
     assert scaled.result_seconds == pytest.approx(864)
     assert scaled.upload_seconds == pytest.approx(1728)
     assert scaled.task_timeout_seconds == pytest.approx(108)
     assert scaled.policy_seconds == pytest.approx(3)
+    assert scaled.list_delay_seconds == pytest.approx(0.3)
     assert scaled.render_seconds(7.2) == pytest.approx(7.2 * 9 / 100)
     assert scaled.submits_per_second == 1
     assert scaled.download_timeout == 60

@@ -96,6 +96,23 @@ def test_three_hours_without_a_result_end_a_task(state: EmulatorState, clock: An
     assert (running.status, running.billed_seconds) == ("FAILED", 0)
 
 
+def test_a_sweep_looks_at_no_task_behind_the_oldest_open_one(
+    state: EmulatorState, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tasks = [submit(state) for _ in range(5000)]
+    looked: list[str] = []
+
+    def final(task: Task) -> bool:
+        looked.append(task.task_id)
+        return task is tasks[0]
+
+    monkeypatch.setattr(Task, "final", property(final))
+    state.sweep()
+    assert looked == [tasks[0].task_id, tasks[1].task_id]
+    state.sweep()
+    assert looked[2:] == [tasks[1].task_id], "what has ended is not looked at again"
+
+
 def test_record_lives_a_day_after_the_end(state: EmulatorState, clock: Any) -> None:
     task = submit(state)
     state.next_task(task.account)

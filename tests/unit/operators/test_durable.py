@@ -244,6 +244,15 @@ def test_two_lost_submits_are_not_told_apart(world: World, first: Step, second: 
     assert len(world.tasks) == 1
 
 
+def test_what_was_lost_long_ago_is_not_looked_up(world: World) -> None:
+    """The register has forgotten by then whose the tasks of that time are."""
+    lose(world, "after_post")
+    world.store[KEY]["intended_at"] -= 6 * 3600
+    with pytest.raises(AirflowFailException, match="too long to tell what became of it"):
+        world.attempt(**RECONCILE)
+    assert len(world.tasks) == 1
+
+
 def test_a_lost_submit_on_another_connection_is_no_rival(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     lose(world, "after_post")
     lost, world.run_id, world.store, world.dies_at = world.store, "another", TaskStateStore(), "after_intent"

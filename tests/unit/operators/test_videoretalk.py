@@ -4,6 +4,7 @@ import json
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta, timezone
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -193,6 +194,19 @@ def test_what_rendered_too_long_is_reported(
     assert f"Task t1 is RUNNING and can't be stopped: it will bill {bill}, if it succeeds." in said
 
 
+@pytest.mark.parametrize(("map_index", "pool", "told"), [(3, None, 1), (3, "videoretalk", 0), (2, None, 0)])
+def test_many_clips_without_a_pool_are_warned_of(
+    service: HTTPServer, context: dict[str, Any], monkeypatch: pytest.MonkeyPatch, map_index: int, pool: Any, told: int
+) -> None:
+    accepts(service)
+    context["ti"].map_index = map_index
+    task, warnings = operator(wait_for_completion=False, pool=pool), list[str]()
+    log = SimpleNamespace(warning=lambda message, *_: warnings.append(message), info=lambda *_: None)
+    monkeypatch.setattr(VideoRetalkOperator, "log", log)
+    task.execute(context)
+    assert sum("without a pool of their own" in warning for warning in warnings) == told
+
+
 @pytest.mark.trap(10)
 def test_execution_timeout_holds_while_deferred(
     service: HTTPServer, context: dict[str, Any], monkeypatch: pytest.MonkeyPatch
@@ -283,7 +297,7 @@ def test_takes_a_speech_result(service: HTTPServer, context: dict[str, Any]) -> 
     accepts(service)
     task = operator(audio_url=SPEECH, wait_for_completion=False, video_extension="True", query_face_threshold="150")
     task.execute(context)
-    sent = service.log[0][0].get_json()
+    (sent,) = [request.get_json() for request, _ in service.log if request.path == SUBMIT]
     assert sent["input"]["audio_url"] == "https://h/speech.wav"
     assert sent["parameters"] == {"video_extension": True, "query_face_threshold": 150}
 
@@ -330,7 +344,8 @@ def test_any_other_model(service: HTTPServer, context: dict[str, Any]) -> None:
         wait_for_completion=False,
     )
     assert task.execute(context)["task_id"] == "t2"
-    assert service.log[0][0].get_json() == {"model": "wan2.2-s2v", "input": {"image_url": "oss://a"}, "parameters": {}}
+    (sent,) = [request.get_json() for request, _ in service.log if request.method == "POST"]
+    assert sent == {"model": "wan2.2-s2v", "input": {"image_url": "oss://a"}, "parameters": {}}
     for field in ("input", "parameters"):
         wrong: dict[str, Any] = {"input": {}, "parameters": {}, field: '{"a": 1}'}
         with pytest.raises(errors.InputError, match=rf"^{field} is a str, allowed is a mapping"):

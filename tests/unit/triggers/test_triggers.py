@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import time
 from types import SimpleNamespace
 from typing import Any
@@ -11,12 +12,15 @@ from airflow.sdk.execution_time.task_runner import RuntimeTaskInstance
 from airflow.sdk.module_loading import import_string
 from airflow.triggers.base import BaseTrigger
 from pytest_httpserver import HTTPServer
+from werkzeug import Request, Response
 
+from airflow_provider_videoretalk.dashscope.client import AsyncClient
 from airflow_provider_videoretalk.dashscope.errors import AccessError, ConfigurationError, QueueTimeoutError
 from airflow_provider_videoretalk.hooks.dashscope import DashScopeHook
 from airflow_provider_videoretalk.triggers import dashscope
 from airflow_provider_videoretalk.triggers.dashscope import DashScopeTaskTrigger
 from airflow_provider_videoretalk.triggers.delay import DelayTrigger
+from airflow_provider_videoretalk.waiting import watcher
 from airflow_provider_videoretalk.waiting.event import task_of
 
 CANCEL = "/api/v1/tasks/t1/cancel"
@@ -24,7 +28,8 @@ CANCEL = "/api/v1/tasks/t1/cancel"
 
 def waiting(**arguments: Any) -> DashScopeTaskTrigger:
     given = {"dashscope_conn_id": "dashscope_default", "dashscope_task_id": "t1", "submitted_at": time.time()}
-    return DashScopeTaskTrigger(**given | arguments)
+    patience = {"poll_interval": 0.05} | arguments.pop("patience", {})
+    return DashScopeTaskTrigger(**given | {"patience": patience} | arguments)
 
 
 async def fires(trigger: BaseTrigger) -> list[dict[str, Any]]:
@@ -35,6 +40,7 @@ async def fires(trigger: BaseTrigger) -> list[dict[str, Any]]:
     "trigger",
     [
         waiting(submitted_at=1.5, request_id="r", patience={"poll_interval": 15.0, "deadline": None}),
+        waiting(expected_seconds=12.5),
         DelayTrigger(moment=1.5, note={"refusals": 2, "since": 1.0}),
     ],
 )
@@ -62,6 +68,66 @@ def test_keeps_its_task_when_airflow_hands_it_its_own(service: HTTPServer) -> No
     trigger.task_instance = SimpleNamespace(task_id="retalk")  # type: ignore[assignment]
     asyncio.run(fires(trigger))
     assert [request.path for request, _ in service.log] == ["/api/v1/tasks/t1"]
+
+
+def test_all_on_a_loop_share_one_watcher(service: HTTPServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    sessions = 0
+    enter = AsyncClient.__aenter__
+
+    async def counted(client: AsyncClient) -> AsyncClient:
+        nonlocal sessions
+        sessions += 1
+        return await enter(client)
+
+    monkeypatch.setattr(AsyncClient, "__aenter__", counted)
+    for number in range(20):
+        output = {"task_id": f"t{number}", "task_status": "SUCCEEDED"}
+        service.expect_request(f"/api/v1/tasks/t{number}").respond_with_json({"output": output})
+    triggers = [waiting(dashscope_task_id=f"t{number}", submitted_at=0.0) for number in range(20)]
+
+    async def run() -> list[list[dict[str, Any]]]:
+        events = await asyncio.gather(*(fires(trigger) for trigger in triggers))
+        assert len(asyncio.all_tasks()) == 1
+        return events
+
+    events = asyncio.run(run())
+    assert [task_of(event).task_id for (event,) in events] == [f"t{number}" for number in range(20)]
+    assert sessions == 1
+    assert not watcher._WATCHERS
+
+
+def test_a_trigger_that_is_cancelled_leaves_nothing(service: HTTPServer) -> None:
+    async def run() -> None:
+        loop, asked = asyncio.get_running_loop(), asyncio.Event()
+
+        def pending(request: Request) -> Response:
+            loop.call_soon_threadsafe(asked.set)
+            return Response(json.dumps({"output": {"task_id": "t1", "task_status": "PENDING"}}))
+
+        service.expect_request("/api/v1/tasks/t1").respond_with_handler(pending)
+        running = asyncio.create_task(fires(waiting(submitted_at=0.0)))
+        await asked.wait()
+        running.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await running
+        assert len(asyncio.all_tasks()) == 1
+        assert not watcher._WATCHERS
+
+    asyncio.run(run())
+
+
+def test_what_is_expected_reaches_the_forecast(service: HTTPServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    service.expect_request("/api/v1/tasks/t1").respond_with_json({"output": {"task_id": "t1", "task_status": "FAILED"}})
+    asked = []
+    wait = watcher.Watcher.wait
+
+    async def spied(self: watcher.Watcher, **arguments: Any) -> Any:
+        asked.append(arguments["expected_seconds"])
+        return await wait(self, **arguments)
+
+    monkeypatch.setattr(watcher.Watcher, "wait", spied)
+    asyncio.run(fires(waiting(expected_seconds=12.5)))
+    assert asked == [12.5]
 
 
 def test_errors_that_stay_become_the_event(service: HTTPServer, monkeypatch: pytest.MonkeyPatch) -> None:

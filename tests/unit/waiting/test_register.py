@@ -5,11 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-import pytest
 from state_store import TaskStateStore
 
 from airflow_provider_videoretalk.waiting.record import Generation, Intent, Record
-from airflow_provider_videoretalk.waiting.register import KEYS, LIFETIME, Register
+from airflow_provider_videoretalk.waiting.register import LIFETIME, PREFIX, Register
 
 NOW = 1_800_000_000.0
 
@@ -20,7 +19,7 @@ def record(owner: str = "dag/run/retalk/-1", at: float = NOW, **fields: Any) -> 
 
 
 def register(store: Any) -> Register:
-    return Register(store, clock=lambda: NOW, sleep=lambda seconds: None)
+    return Register(store, clock=lambda: NOW)
 
 
 def test_a_submission_is_one_record_through_its_life() -> None:
@@ -53,46 +52,35 @@ def test_what_was_refused_is_forgotten() -> None:
 
 
 def test_it_does_not_grow_for_ever() -> None:
-    store = TaskStateStore()
-    for owner in range(200):
-        register(store).write(record(str(owner), NOW - LIFETIME))
-    for owner in range(200):
-        register(store).write(record(str(owner)))
-    assert len(register(store).records()) == 200
-    assert set(store) <= set(KEYS)
+    shared = register(TaskStateStore())
+    for age in (0.0, LIFETIME, LIFETIME + 1):
+        shared.write(record(str(age), NOW - age))
+    shared.drop_old()
+    assert [kept.intent.owner for kept in shared.records()] == [str(LIFETIME), "0.0"]
 
 
-def test_another_writer_in_between_is_noticed() -> None:
-    """The store has no transactions: of two that read at once, the later writer drops what the other one wrote."""
+def test_of_a_time_only_those_are_read() -> None:
+    class Counting(TaskStateStore):
+        def get(self, key: str, default: Any = None) -> Any:
+            read.append(key)
+            return super().get(key, default)
 
-    class Contended(TaskStateStore):
-        def set(self, key: str, value: Any) -> None:
-            super().set(key, value)
-            if rivals:
-                super().set(key, {"rival": rivals.pop().to_json()})
-
-    rivals = [record("rival"), record("rival")]
-    shared = register(Contended())
-    shared.write(record())
-    assert shared.records() == [record("rival"), record()]
+    read: list[str] = []
+    shared = register(Counting())
+    for age in range(10):
+        shared.write(record(str(age), NOW - age))
+    assert len(shared.records(since=NOW - 3, until=NOW - 2)) == len(read) == 2
 
 
-def test_it_gives_up_on_a_store_that_keeps_nothing() -> None:
-    class Deaf(TaskStateStore):
-        def set(self, key: str, value: Any) -> None:
-            attempts.append(key)
+def test_what_is_dropped_while_it_is_listed() -> None:
+    class Slow(TaskStateStore):
+        def names(self, prefix: str) -> list[str]:
+            return [*super().names(prefix), f"{PREFIX}0_1"]
 
-    attempts: list[str] = []
-    register(Deaf()).write(record())
-    assert len(attempts) == 5
+    assert register(Slow()).records() == []
 
 
 def test_a_record_survives_json() -> None:
     kept = record(task_id="t1", request_id="r", submitted_at=NOW)
     assert Record.parse(kept.to_json()) == kept
     assert Record.parse(replace(kept, finished=True).to_json()).finished
-
-
-@pytest.mark.parametrize("key", KEYS)
-def test_keys_are_names_a_person_can_read(key: str) -> None:
-    assert key.startswith("dashscope_submissions_")

@@ -1,0 +1,24 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from airflow_provider_videoretalk.dashscope.errors import DashScopeError, QueueTimeoutError
+from airflow_provider_videoretalk.dashscope.task import Submission, Task
+from airflow_provider_videoretalk.waiting.event import event_of, submission_of, task_of
+
+ENDED = Task.parse({"request_id": "r", "output": {"task_id": "t1", "task_status": "SUCCEEDED"}})
+
+
+@pytest.mark.parametrize("outcome", [ENDED, QueueTimeoutError("late", remedy="hurry")])
+def test_events_survive_json(outcome: Task | DashScopeError) -> None:
+    submission = Submission(task_id="t1", request_id="r-submit")
+    event = json.loads(json.dumps(event_of(outcome, submission=submission, submitted_at=1.5)))
+    assert submission_of(event) == submission
+    assert event["submitted_at"] == 1.5
+    if isinstance(outcome, Task):
+        assert task_of(event) == outcome
+    else:
+        with pytest.raises(QueueTimeoutError, match=r"late\. hurry"):
+            task_of(event)
