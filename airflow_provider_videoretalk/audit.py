@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from airflow_provider_videoretalk.waiting.audit import SpendEvent
-    from airflow_provider_videoretalk.waiting.watcher import Log
+    from airflow_provider_videoretalk.waiting.narrator import Log
 
 
 def note_spend(log: Log, event: SpendEvent, task_id: str, reason: str) -> None:

@@ -15,6 +15,7 @@ from airflow_provider_videoretalk.dashscope.client import Client
 from airflow_provider_videoretalk.dashscope.errors import DashScopeError
 from airflow_provider_videoretalk.dashscope.task import TaskStatus, list_tasks
 from airflow_provider_videoretalk.limits import RENDER_FACTOR, TASK_SECONDS
+from airflow_provider_videoretalk.waiting.forecast import Forecast
 from airflow_provider_videoretalk.waiting.record import Intent, Record
 from airflow_provider_videoretalk.waiting.register import Register
 from airflow_provider_videoretalk.waiting.waitlist import Waitlist
@@ -24,10 +25,6 @@ _SAFE_SHARE = 0.9
 
 # How long to hold back between two looks, in seconds: a queue may empty sooner than expected.
 _SHORTEST_HOLD, _LONGEST_HOLD = 60.0, 3600.0
-
-# Of this many finished renders the next ones' length is guessed.
-_LEARN_FROM = 50
-
 
 # So few tasks are done within three hours, however long their renders.
 _ALWAYS_IN_TIME = 3
@@ -126,16 +123,19 @@ class Admission:
 
 
 def render_seconds(records: Sequence[Record], *, expected_seconds: float | None) -> float | None:
-    """How long a render should take, by the latest ones; ``None`` where nothing tells.
+    """How long a render should take, by the latest ones and else by the vendor's sample; ``None`` where nothing tells.
 
     :param expected_seconds: of output; without, any render's
     """
-    done = [record for record in records if record.render_seconds is not None][-_LEARN_FROM:]
-    rates = [r.render_seconds / r.billed_seconds for r in done if r.render_seconds is not None and r.billed_seconds]
+    forecast = Forecast()
+    for record in records:
+        if record.render_seconds is not None:
+            forecast.note(record.render_seconds, output_seconds=record.billed_seconds)
+    learned = forecast.expected(expected_seconds)
+    if learned is not None:
+        return learned
     if expected_seconds is not None:
-        return expected_seconds * (median(rates) if rates else RENDER_FACTOR)
-    if done:
-        return median(record.render_seconds for record in done if record.render_seconds is not None)
+        return expected_seconds * RENDER_FACTOR
     expected = [r.intent.expected_seconds for r in records if r.intent.expected_seconds is not None]
     return median(expected) * RENDER_FACTOR if expected else None
 

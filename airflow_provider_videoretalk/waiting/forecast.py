@@ -27,12 +27,15 @@ class Forecast:
         """Takes in a task that ended; only one that succeeded, and whose times the service tells, says anything."""
         if task.status != "SUCCEEDED" or task.started_at is None or task.finished_at is None:
             return
-        seconds = (task.finished_at - task.started_at).total_seconds()
+        self.note((task.finished_at - task.started_at).total_seconds(), output_seconds=task.billed_seconds)
+
+    def note(self, seconds: float, *, output_seconds: float | None) -> None:
+        """Takes in how long a render took, and how long its video is, where that is known."""
         if seconds <= 0:
             return
         self._renders.add(seconds)
-        if task.billed_seconds:
-            self._paces.add(seconds / task.billed_seconds)
+        if output_seconds:
+            self._paces.add(seconds / output_seconds)
 
     def expected(self, output_seconds: float | None = None) -> float | None:
         """What a render probably takes; ``None`` when nothing is known.

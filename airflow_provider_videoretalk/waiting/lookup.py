@@ -97,9 +97,9 @@ def outcome_unknown(reason: str) -> OutcomeUnknownError:
 
 
 def _rivals(record: Record, lost: Record) -> bool:
-    """Whether this is another submit of unknown outcome, of the same account."""
-    same = record.intent.owner == lost.intent.owner and record.intended_at == lost.intended_at
-    return record.task_id is None and record.intent.connection == lost.intent.connection and not same
+    """Whether this is a submit of unknown outcome, of the same account, and not one of ours for the same video."""
+    ours = record.intent.owner == lost.intent.owner and record.intent.fingerprint == lost.intent.fingerprint
+    return record.task_id is None and record.intent.connection == lost.intent.connection and not ours
 
 
 def _is_in_doubt(row: TaskRow, lost: Record, rivals: Collection[float]) -> bool:

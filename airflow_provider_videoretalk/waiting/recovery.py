@@ -95,6 +95,8 @@ class Recovery:
             raise NotYetError(record.intended_at + self.lookup.patience)
         found = self.lookup.find(self.client, record, self.ledger.register, now=now)
         if found is None:
+            # It made nothing, and stands in nobody's way.
+            self.ledger.register.withdraw(record)
             return "submit"
         self.ledger.submitted(Submission(task_id=found.task_id, request_id=found.request_id), now=record.intended_at)
         self.audit("adopt", found.task_id, "The list shows it as the one task that a submit of unknown outcome made.")

@@ -11,7 +11,8 @@ from typing import Literal
 from airflow_provider_videoretalk.dashscope.errors import DashScopeError
 from airflow_provider_videoretalk.dashscope.task import Task, TaskStatus
 from airflow_provider_videoretalk.waiting.narrator import News, Progress
-from airflow_provider_videoretalk.waiting.schedule import Patience, Schedule
+from airflow_provider_videoretalk.waiting.patience import Patience
+from airflow_provider_videoretalk.waiting.schedule import Schedule
 
 Way = Literal["alone", "PENDING", "RUNNING"]
 """How a task is to be asked for: by a query of its own, or rather by the list of a status."""

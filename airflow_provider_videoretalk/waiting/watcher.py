@@ -23,14 +23,12 @@ from airflow_provider_videoretalk.dashscope.request import Request
 from airflow_provider_videoretalk.dashscope.task import Task, TaskPage, TaskStatus, get_task
 from airflow_provider_videoretalk.waiting.census import Census, Sweep
 from airflow_provider_videoretalk.waiting.forecast import forecast_of
-from airflow_provider_videoretalk.waiting.narrator import Log, Narrator, News
+from airflow_provider_videoretalk.waiting.narrator import News
+from airflow_provider_videoretalk.waiting.patience import Patience
 from airflow_provider_videoretalk.waiting.rate import Rate
 from airflow_provider_videoretalk.waiting.roster import Roster, Turn
-from airflow_provider_videoretalk.waiting.schedule import Patience, Schedule
+from airflow_provider_videoretalk.waiting.schedule import Schedule
 from airflow_provider_videoretalk.waiting.waiter import Waiter, Watched
-from airflow_provider_videoretalk.waiting.watch import watch
-
-__all__ = ["Log", "Narrator", "Watcher", "watch", "watching"]
 
 T = TypeVar("T")
 Listed = Literal["PENDING", "RUNNING"]

@@ -22,6 +22,7 @@ from airflow_provider_videoretalk.operators import job
 from airflow_provider_videoretalk.operators.videoretalk import VideoRetalkOperator
 from airflow_provider_videoretalk.waiting import submitter
 from airflow_provider_videoretalk.waiting.ledger import KEY
+from airflow_provider_videoretalk.waiting.register import PREFIX
 from airflow_provider_videoretalk.waiting.steps import Step
 
 SAMPLES = "https://help-static-aliyun-doc.aliyuncs.com/file-manage-files/zh-CN/20250717"
@@ -250,6 +251,17 @@ def test_what_was_lost_long_ago_is_not_looked_up(world: World) -> None:
     world.store[KEY]["intended_at"] -= 6 * 3600
     with pytest.raises(AirflowFailException, match="too long to tell what became of it"):
         world.attempt(**RECONCILE)
+    assert len(world.tasks) == 1
+
+
+def test_a_second_lost_submit_of_ours_is_no_rival(world: World, variables: TaskStateStore) -> None:
+    """The first one made nothing, as the list told; and had it made something, that would be the right video."""
+    lose(world, "after_intent")
+    world.dies_at = "after_post"
+    with pytest.raises(CrashError):
+        world.attempt(**RECONCILE)
+    assert len(variables.names(PREFIX)) == 1
+    assert world.attempt(**RECONCILE) == world.tasks[0]["task_id"]
     assert len(world.tasks) == 1
 
 

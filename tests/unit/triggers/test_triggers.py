@@ -10,7 +10,7 @@ import pytest
 from airflow.models.trigger import Trigger
 from airflow.sdk.execution_time.task_runner import RuntimeTaskInstance
 from airflow.sdk.module_loading import import_string
-from airflow.triggers.base import BaseTrigger
+from airflow.triggers.base import BaseTrigger, TriggerEvent
 from pytest_httpserver import HTTPServer
 from werkzeug import Request, Response
 
@@ -57,6 +57,26 @@ def test_fires_once_when_the_task_ended(service: HTTPServer) -> None:
     (event,) = asyncio.run(fires(waiting(request_id="r-submit")))
     assert event["request_id"] == "r-submit"
     assert task_of(event).result_url == "http://r/1.mp4"
+
+
+@pytest.mark.trap(7)
+@pytest.mark.trap(9)
+def test_its_event_does_not_end_the_task_and_nothing_follows_it(service: HTTPServer) -> None:
+    """A task ended by its trigger emits no asset events; a trigger that lingers is killed after the success."""
+    service.expect_request("/api/v1/tasks/t1").respond_with_json(
+        {"output": {"task_id": "t1", "task_status": "SUCCEEDED"}}
+    )
+
+    async def run() -> None:
+        events = waiting().run()
+        assert type(await anext(events)) is TriggerEvent
+        requests, others = len(service.log), asyncio.all_tasks()
+        with pytest.raises(StopAsyncIteration):
+            await anext(events)
+        assert len(service.log) == requests
+        assert asyncio.all_tasks() == others
+
+    asyncio.run(run())
 
 
 def test_keeps_its_task_when_airflow_hands_it_its_own(service: HTTPServer) -> None:
@@ -223,6 +243,8 @@ def test_a_deleted_run_cancels(service: HTTPServer, monkeypatch: pytest.MonkeyPa
     assert [request.path for request, _ in service.log] == [CANCEL]
 
 
+@pytest.mark.trap(2)
+@pytest.mark.trap(3)
 @pytest.mark.parametrize("state", ["deferred", "running", "queued", "scheduled", "restarting", "up_for_retry", None])
 def test_a_kill_after_which_somebody_comes_back_cancels_nothing(
     service: HTTPServer, monkeypatch: pytest.MonkeyPatch, state: str | None
@@ -231,6 +253,7 @@ def test_a_kill_after_which_somebody_comes_back_cancels_nothing(
     assert not service.log
 
 
+@pytest.mark.trap(1)
 def test_a_kill_outlives_its_own_cancellation(service: HTTPServer, monkeypatch: pytest.MonkeyPatch) -> None:
     """Airflow cancels ``on_kill`` itself about a second after it called it."""
     service.expect_request(CANCEL, method="POST").respond_with_json({"request_id": "c"})

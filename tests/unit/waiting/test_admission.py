@@ -175,4 +175,4 @@ def test_what_a_render_takes() -> None:
     assert render_seconds([Record(intent=intent(expected_seconds=20), intended_at=NOW)], expected_seconds=None) == 180
     known = [done(10, 10), done(20, 10), done(60, 10), done(5, None)]
     assert render_seconds(known, expected_seconds=30) == 60
-    assert render_seconds(known, expected_seconds=None) == 15
+    assert render_seconds(known, expected_seconds=None) == 20
