@@ -16,7 +16,7 @@ ui: $(INSTALLED)  ## A local Airflow on the emulator, with connection, pool and 
 test: $(INSTALLED)  ## All tests, with branch coverage.
 	$(BIN)/python -m pytest --cov --cov-report=term:skip-covered $(addprefix --ignore=,$(SYSTEM))
 
-test-system: $(INSTALLED)  ## A real Airflow on a real PostgreSQL, whose processes are killed; about ten minutes.
+test-system: $(INSTALLED)  ## A real Airflow on a real PostgreSQL, whose processes are killed; about twenty minutes.
 	$(BIN)/python -m pytest $(SYSTEM)
 
 check: $(INSTALLED)  ## Lint, format and types.
