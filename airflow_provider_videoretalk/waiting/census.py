@@ -110,16 +110,16 @@ class Census:
         # With more pages left than tasks to find on them, asking for each costs less.
         return sweep.complete or left > len(sweep.unseen)
 
-    def glance(self, sweep: Sweep, page: TaskPage, *, ours: int | None) -> bool:
-        """Whether the first page's total tells that no row has come or gone, so that the others need not be read.
+    def glance(self, sweep: Sweep, page: TaskPage, *, ours: range) -> bool:
+        """Whether the first page's total tells that nothing unforeseen has happened, and there is no need to read on.
 
         Only among rows that are all ours: elsewhere one may go as another comes.
 
-        :param ours: tasks waited for that are in the status, if none can come into it unseen
+        :param ours: how many of those waited for may be in the status without a surprise
         """
         alone = self._strangers.get(sweep.status) == 0
         again = self._glances[sweep.status] < _GLANCES
-        same = alone and again and sweep.page == 1 < page.total_pages and page.total == ours
+        same = alone and again and sweep.page == 1 < page.total_pages and page.total in ours
         self._glances[sweep.status] = self._glances[sweep.status] + 1 if same else 0
         return same
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 _SHARE = 0.9
 # Evenly sent, queries fall into step with those of others, of whom the same ones would always be refused.
-_JITTER = 0.1
+_JITTER = 0.05
 # Half of the limit is won back in half of these seconds, whatever the limit.
 _RECOVERY = 60.0
 _LEAST = 1 / 100

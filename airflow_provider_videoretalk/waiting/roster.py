@@ -77,9 +77,13 @@ class Roster:
         """All who wait."""
         return [waiter for watched in self._watched.values() for waiter in watched.waiters]
 
-    def settled(self, status: TaskStatus) -> int | None:
-        """How many are in a status; ``None`` where others may come into it unseen."""
-        return None if self._believed[None] or (status == "RUNNING" and len(self._line)) else self._believed[status]
+    def settled(self, status: TaskStatus) -> range:
+        """How many of them may be in a status if nothing unforeseen has happened; none where some may come unseen."""
+        known = self._believed[status]
+        if self._believed[None] or (status == "RUNNING" and len(self._line)):
+            return range(0)
+        # Each one that renders may have ended just now, and been followed by the next in line.
+        return range(known - self._line.rendering if status == "PENDING" else known, known + 1)
 
     # Turns.
 

@@ -13,8 +13,6 @@ from airflow_provider_videoretalk.waiting.forecast import Forecast
 from airflow_provider_videoretalk.waiting.narrator import Progress
 from airflow_provider_videoretalk.waiting.patience import Patience
 
-__all__ = ["Patience", "Place", "Schedule"]
-
 BACKOFF_CEILING = 60.0
 """Most seconds to wait after an error that names no time itself."""
 

@@ -23,7 +23,7 @@ def swept(census: Census, *, at: float, found: int = 0, pages: int = 10, total: 
 
 
 def first(census: Census, **answer: Any) -> bool:
-    return census.glance(census.sweep("RUNNING", (), now=9.0), page(**answer), ours=1000)
+    return census.glance(census.sweep("RUNNING", (), now=9.0), page(**answer), ours=range(999, 1001))
 
 
 def test_large_pages_first_then_small_ones_then_none() -> None:
@@ -73,9 +73,11 @@ def test_a_total_tells_that_nothing_changed_if_all_are_ours() -> None:
     assert not first(census, total=1000, pages=10)
     swept(census, at=0.0)
     assert first(census, total=1000, pages=10)
-    assert not first(census, total=999, pages=10)
+    assert first(census, total=999, pages=10)
+    assert not first(census, total=998, pages=10)
+    assert not first(census, total=1001, pages=10)
     assert not first(census, total=1000, pages=1)
-    assert not census.glance(census.sweep("RUNNING", (), now=9.0), page(total=1000, pages=10), ours=None)
+    assert not census.glance(census.sweep("RUNNING", (), now=9.0), page(total=1000, pages=10), ours=range(0))
     swept(census, at=10.0, total=1001)
     assert not first(census, total=1000, pages=10)
 

@@ -20,9 +20,9 @@ from airflow_provider_videoretalk.dashscope.task import Task
 from airflow_provider_videoretalk.limits import TASK_SECONDS
 from airflow_provider_videoretalk.waiting.deadline import SERVICE_MARGIN
 from airflow_provider_videoretalk.waiting.forecast import Forecast
+from airflow_provider_videoretalk.waiting.patience import Patience
 from airflow_provider_videoretalk.waiting.schedule import (
     BACKOFF_CEILING,
-    Patience,
     Place,
     Schedule,
     after_failures,

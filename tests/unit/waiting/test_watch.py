@@ -12,7 +12,8 @@ from airflow_provider_videoretalk.dashscope.client import Client
 from airflow_provider_videoretalk.dashscope.endpoint import Endpoint
 from airflow_provider_videoretalk.dashscope.errors import AccessError, QueueTimeoutError
 from airflow_provider_videoretalk.waiting.narrator import Narrator
-from airflow_provider_videoretalk.waiting.schedule import Patience, Schedule
+from airflow_provider_videoretalk.waiting.patience import Patience
+from airflow_provider_videoretalk.waiting.schedule import Schedule
 from airflow_provider_videoretalk.waiting.watch import watch
 
 

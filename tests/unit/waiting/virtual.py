@@ -10,6 +10,7 @@ import random
 import selectors
 from collections import Counter, deque
 from collections.abc import Callable, Coroutine, Mapping
+from contextvars import Context, copy_context
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from typing import Any, Literal, TypeVar
@@ -25,6 +26,9 @@ T = TypeVar("T")
 EPOCH = 1_795_000_000.0
 """When the loop's time was 0, in seconds since the epoch."""
 
+LONGEST = 50_000.0
+"""The loop's time at which a test has failed, as nothing takes so long."""
+
 _NUMBERS = itertools.count()
 
 
@@ -38,6 +42,8 @@ class _Jump(selectors.DefaultSelector):
         if not events:
             if timeout is None:
                 raise RuntimeError("everybody waits, and nothing is going to happen")
+            if self.passed > LONGEST:
+                raise RuntimeError("it takes too long")
             self.passed += max(0.0, timeout)
         return events
 
@@ -112,6 +118,7 @@ class Service:
     fault: Fault | None = None
     clips: dict[str, Clip] = field(default_factory=dict)
     sessions: int = 0
+    opened_in: Context | None = None
     asked: Counter[str] = field(default_factory=Counter)
     log: list[tuple[float, str]] = field(default_factory=list)
 
@@ -222,6 +229,7 @@ class Client:
 
     async def __aenter__(self) -> Client:
         self._service.sessions += 1
+        self._service.opened_in = copy_context()
         return self
 
     async def __aexit__(self, *_: object) -> None:
