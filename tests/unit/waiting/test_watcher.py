@@ -538,6 +538,21 @@ def test_two_who_wait_for_one_task_share_its_queries(serve: Serve) -> None:
     run(main)
 
 
+def test_who_comes_while_it_is_asked_for_shares_the_answer(serve: Serve) -> None:
+    async def main(loop: VirtualLoop) -> None:
+        service = serve(loop, latency=(2.0, 2.0))
+        service.submit("t", 5.0)
+        desk = Desk(service)
+        first = asyncio.create_task(desk.wait("t"))
+        await asyncio.sleep(9)
+        asking = len(service.log)
+        second = asyncio.create_task(desk.wait("t"))
+        await asyncio.gather(first, second)
+        assert len(service.log) == asking + 1
+
+    run(main)
+
+
 def test_each_has_limits_of_its_own(serve: Serve) -> None:
     async def main(loop: VirtualLoop) -> None:
         service = serve(loop)
