@@ -1,58 +1,62 @@
-"""What a remote medium is like, from a few of its bytes."""
+"""What a medium is like, from a few of its bytes: whatever it is, wherever it lies."""
 
 from __future__ import annotations
 
-import requests
+from dataclasses import dataclass
 
-from airflow_provider_videoretalk.dashscope.errors import TransportError
+from airflow_provider_videoretalk.dashscope.errors import InputError, TransportError
+from airflow_provider_videoretalk.media.demuxer import complete
+from airflow_provider_videoretalk.media.header.facts import Facts
+from airflow_provider_videoretalk.media.header.kind import sniff
+from airflow_provider_videoretalk.media.header.reader import read_facts
+from airflow_provider_videoretalk.media.location import Location, open_ranged
+from airflow_provider_videoretalk.media.ranged import Budget
 
-_HEAD_BYTES = 4096
-_TIMEOUT = (10, 30)
 
-# Most that tags and other chunks after the samples may hold, for the header's own count to be believed.
-_TRAILER_BYTES = 64 * 1024
+@dataclass(frozen=True, kw_only=True)
+class Media(Facts):
+    """What was found out about a medium; ``None`` for what was not, and ``unchecked`` says why.
+
+    :param size: in bytes
+    """
+
+    size: int | None = None
+
+
+def probe(
+    location: Location, *, field: str = "the file", allow_private: bool = False, budget: Budget | None = None
+) -> Media:
+    """Looks at a medium by ranged reads; a video is never read as a whole.
+
+    What the format's own headers can't tell, FFmpeg is asked if the extra ``media`` is installed. What can't be found
+    out within the budget, or because the server has no ranges, is listed in ``unchecked``, and no error.
+
+    :param location: a URL (http, https, file), a path on this machine, or an ``ObjectStoragePath``
+    :param field: what it is, for messages
+    :param allow_private: also connect to addresses that are not of the public internet
+    :param budget: what reading may cost; 8 MB, 64 requests and a minute by default, of files on this machine 64 MB
+    :raises InputError: there is nothing that can be read, it lies in a private network, it is damaged, or of no kind
+        that the service takes (the code is the one that the service would have answered)
+    :raises TransportError: it can't be fetched now
+    """
+    with open_ranged(location, field=field, allow_private=allow_private, budget=budget) as ranged:
+        facts = complete(read_facts(ranged, field=field), ranged)
+        unchecked = (*facts.unchecked, *ranged.notes)
+        if ranged.size is None:
+            unchecked += ("size: the server does not say it",)
+        return Media(**{**vars(facts), "unchecked": unchecked, "size": ranged.size})
 
 
 def wav_seconds(url: str) -> float:
-    """The duration of a WAV file, by one ranged request for its first 4 KiB.
-
-    It is counted from the file's size: the header of streamed speech can hold any number of frames.
+    """The duration of a WAV file that the service made, by one ranged request.
 
     :raises TransportError: the file can't be fetched, or is no WAV
     """
-    headers = {"Range": f"bytes=0-{_HEAD_BYTES - 1}", "Accept-Encoding": "identity"}
     try:
-        with requests.get(url, headers=headers, timeout=_TIMEOUT, stream=True) as response:
-            if response.status_code not in (200, 206):
-                raise TransportError("the speech can't be fetched", status=response.status_code)
-            head = next(response.iter_content(_HEAD_BYTES), b"")
-            size = _size(response)
-    except requests.RequestException as error:
-        # Not the exception's own text: it holds the URL and its signature.
-        raise TransportError(f"the speech can't be fetched: {type(error).__name__}") from None
-    return _seconds(head, size)
-
-
-def _size(response: requests.Response) -> int:
-    """The whole file's size in bytes, 0 where the server does not say."""
-    _, _, total = response.headers.get("Content-Range", "").rpartition("/")
-    length = total if response.status_code == 206 else response.headers.get("Content-Length", "")
-    return int(length) if length.isdigit() else 0
-
-
-def _seconds(head: bytes, size: int) -> float:
-    if head[:4] != b"RIFF" or head[8:12] != b"WAVE":
-        raise TransportError("the speech is not a WAV file")
-    bytes_per_second = 0
-    position = 12
-    while position + 8 <= len(head):
-        name, length = head[position : position + 4], int.from_bytes(head[position + 4 : position + 8], "little")
-        position += 8
-        if name == b"fmt " and position + 12 <= len(head):
-            bytes_per_second = int.from_bytes(head[position + 8 : position + 12], "little")
-        if name == b"data" and bytes_per_second and size > position:
-            rest = size - position
-            believed = length if rest - _TRAILER_BYTES <= length <= rest else rest
-            return round(believed / bytes_per_second, 3)
-        position += length + length % 2
-    raise TransportError("the WAV file's header lacks its format, or its size is not known")
+        with open_ranged(url, field="the speech", allow_private=True) as ranged:
+            facts = read_facts(ranged, field="the speech") if sniff(ranged) == "wav" else None
+    except InputError as error:
+        raise TransportError(error.message, status=error.status) from None
+    if facts is None or facts.seconds is None:
+        raise TransportError("the speech is not a WAV file, or its size is not known")
+    return round(facts.seconds, 3)
