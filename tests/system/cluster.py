@@ -96,10 +96,14 @@ class Cluster:
 
     :param home: an empty folder, which the database's own user can enter
     :param services: name -> settings, of the emulators
+    :param settings: of Airflow, as environment variables, beside those that let it notice a death soon
     """
 
-    def __init__(self, *, home: Path, services: Mapping[str, Mapping[str, Any]]) -> None:
+    def __init__(
+        self, *, home: Path, services: Mapping[str, Mapping[str, Any]], settings: Mapping[str, str] | None = None
+    ) -> None:
         self.home = home
+        self._settings = {**FAST, **(settings or {})}
         self.steps = home / "steps"
         self.clips = ClipServer()
         self.services, self._services_command = services_command(services)
@@ -370,7 +374,6 @@ class Cluster:
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("AIRFLOW")}
         return (
             inherited
-            | FAST
             | self._secrets
             | {
                 "AIRFLOW_HOME": str(self.home),
@@ -390,6 +393,7 @@ class Cluster:
                 "NO_PROXY": "127.0.0.1,localhost",
                 "VIDEORETALK_STEPS": str(self.steps),
             }
+            | self._settings
         )
 
     def _wait_until_healthy(self) -> None:

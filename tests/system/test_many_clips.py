@@ -20,6 +20,13 @@ CLIPS = 200
 # The account's limit on each of its kinds of query, and how many of its tasks render at once.
 QUERIES_PER_SECOND = 20
 SERVICE = {"running": 4, "submits_per_second": 20, "queries_per_second": QUERIES_PER_SECOND}
+# Two hundred tasks start at once: one that waits for a core is not dead.
+PATIENT = {
+    "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "120",
+    "AIRFLOW__SCHEDULER__TASK_QUEUED_TIMEOUT": "600",
+    "AIRFLOW__WORKERS__MAX_FAILED_HEARTBEATS": "20",
+    "AIRFLOW__CORE__PARALLELISM": "6",
+}
 RUN = "all"
 ENDS_WITHIN = 900.0
 
@@ -52,7 +59,7 @@ def test_two_hundred_clips(request: pytest.FixtureRequest, triggerers: int) -> N
     # Not below pytest's own folder: that one is closed to the user whom the database runs as.
     home = Path(tempfile.mkdtemp(prefix="videoretalk-system-"))
     published = home / "airflow" / "published"
-    with Cluster(home=home / "airflow", services={"main": SERVICE}) as cluster:
+    with Cluster(home=home / "airflow", services={"main": SERVICE}, settings=PATIENT) as cluster:
         start(cluster, published)
         if triggerers == 2:
             kill_one_of_two_triggerers_halfway(cluster, published)
