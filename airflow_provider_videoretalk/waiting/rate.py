@@ -8,8 +8,8 @@ from collections.abc import Callable
 _SHARE = 0.9
 # Evenly sent, queries fall into step with those of others, of whom the same ones would always be refused.
 _JITTER = 0.05
-# Half of the limit is won back in half of these seconds, whatever the limit.
-_RECOVERY = 60.0
+# A refusal leaves this share of the rate; all of it would be won back in so many seconds.
+_AFTER_REFUSAL, _RECOVERY = 0.75, 60.0
 _LEAST = 1 / 100
 _LONGEST_HOLD = 600.0
 
@@ -17,11 +17,11 @@ _LONGEST_HOLD = 600.0
 class Rate:
     """Turns at nearly even distances, below a limit that others may be using up as well.
 
-    Each refusal halves the rate, and time wins it back by the same amount a second for everybody (additive increase,
-    multiplicative decrease). So pollers that know nothing of one another, as in several triggerers of one account,
-    come to equal shares of its limit, and see few refusals. Moments are seconds of any one clock.
+    Each refusal takes a quarter of the rate, and time wins it back by the same amount a second for everybody (additive
+    increase, multiplicative decrease). So pollers that know nothing of one another, as in several triggerers of one
+    account, come to equal shares of its limit, and see few refusals. Moments are seconds of any one clock.
 
-    :param limit: queries a second that the account may send, which no two turns are ever too close for
+    :param limit: queries a second that the account may send, of which a tenth is left alone
     :param chance: a random number from 0 to 1
     """
 
@@ -50,8 +50,8 @@ class Rate:
         """
         if retry_after is not None:
             self._next = max(self._next, now + min(retry_after, _LONGEST_HOLD))
-        # What was on its way when the rate was halved says nothing of the new rate.
+        # What was on its way when the rate was lowered says nothing of the new rate.
         if sent_at >= self._slowed_at:
-            self._base = max(self.per_second(now) / 2, _LEAST * self._most)
+            self._base = max(self.per_second(now) * _AFTER_REFUSAL, _LEAST * self._most)
             self._slowed_at = now
             self._next = max(self._next, now + 1 / self._base)

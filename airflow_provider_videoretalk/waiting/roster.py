@@ -173,7 +173,8 @@ class Roster:
     def missed(self, watched: Watched, status: TaskStatus) -> None:
         """After a reading of all rows of a status, none of which showed the task: no proof, as rows move meanwhile."""
         lag = _list_lag(watched)
-        if self._time() - watched.asked_at < lag or self._clock() - watched.submitted_at < lag:
+        # Rows that move hide more tasks than a list that is late, and the next reading shows those.
+        if self._time() - watched.asked_at < lag / 2 or self._clock() - watched.submitted_at < lag:
             return
         watched.missed |= {status}
         if watched.status == status == "RUNNING" or len(watched.missed) == 2:

@@ -21,17 +21,17 @@ from airflow_provider_videoretalk.dashscope.endpoint import Endpoint
 from airflow_provider_videoretalk.dashscope.errors import DashScopeError, ThrottledError, TransportError
 from airflow_provider_videoretalk.dashscope.request import Request
 from airflow_provider_videoretalk.dashscope.task import Task, TaskPage, TaskStatus, get_task
-from airflow_provider_videoretalk.waiting.census import Census, Sweep
+from airflow_provider_videoretalk.waiting.census import Census
 from airflow_provider_videoretalk.waiting.forecast import forecast_of
 from airflow_provider_videoretalk.waiting.narrator import News
 from airflow_provider_videoretalk.waiting.patience import Patience
 from airflow_provider_videoretalk.waiting.rate import Rate
 from airflow_provider_videoretalk.waiting.roster import Roster, Turn
 from airflow_provider_videoretalk.waiting.schedule import Schedule
+from airflow_provider_videoretalk.waiting.sweep import Listed, Sweep
 from airflow_provider_videoretalk.waiting.waiter import Waiter, Watched
 
 T = TypeVar("T")
-Listed = Literal["PENDING", "RUNNING"]
 Errand = Coroutine[Any, Any, None]
 Wish = Literal["alone", "PENDING", "RUNNING", "page", "harvest"]
 
@@ -40,7 +40,7 @@ _IN_FLIGHT = 8
 # A queued task's look may come so much earlier, as a share of the longest pause, if many are had at once.
 _QUEUE_SLACK = 1 / 4
 # The list may have a limit of its own, which leaves queries for single tasks alone.
-_MOST_REFUSALS = 4
+_MOST_REFUSALS = 8
 # Tasks handled at a stretch, so that the event loop does not stand still.
 _SLICE = 100
 
@@ -214,7 +214,7 @@ class Watcher:
         wishes: list[tuple[float, Wish]] = [
             (agenda.first[0], way) for way, agenda in self._roster.due.items() if agenda.first
         ]
-        if self._sweep is not None and not self._sweep.asking:
+        if self._sweep is not None and self._sweep.todo:
             wishes.append((self._sweep.begun, "page"))
         if self._sweep is None and self._roster.due["RUNNING"]:
             wishes.append((max(self._census.harvest_at, self._may_sweep("RUNNING", 1 / 2)), "harvest"))
@@ -224,7 +224,7 @@ class Watcher:
         """A query that fulfils a wish, or the time from which on there may be one."""
         if wish == "page":
             assert self._sweep is not None
-            return self._next_page(self._sweep)
+            return self._read(self._sweep, self._sweep.take())
         if wish == "harvest":
             return self._begin_sweep("RUNNING", now)
         if wish == "alone":
@@ -278,48 +278,51 @@ class Watcher:
 
     def _begin_sweep(self, status: Listed, now: float) -> Errand:
         self._sweep = self._census.sweep(status, self._roster.due[status], now=now)
-        return self._next_page(self._sweep)
+        return self._read(self._sweep, self._sweep.take())
 
-    def _next_page(self, sweep: Sweep) -> Errand:
-        sweep.asking = True
-        return self._read(sweep)
-
-    async def _read(self, sweep: Sweep) -> None:
+    async def _read(self, sweep: Sweep, number: int) -> None:
         sent_at = self._loop.time()
         try:
-            page = await self._send(self._census.request(sweep))
+            page = await self._send(self._census.request(sweep, number))
         except ThrottledError as error:
             self._rate.refused(sent_at=sent_at, now=self._loop.time(), retry_after=error.retry_after)
-            sweep.refusals += 1
+            sweep.refused(number)
             if sweep.refusals == _MOST_REFUSALS:
-                self._give_up(error)
+                self._give_up(sweep, error)
         except DashScopeError as error:
             # Not any task's own: if it stays, a query for a task will meet it too.
-            self._give_up(error)
+            self._give_up(sweep, error)
         else:
-            await self._take_in(sweep, page)
-        sweep.asking = False
+            if sweep is self._sweep:
+                await self._take_in(sweep, page)
 
-    def _give_up(self, error: DashScopeError) -> None:
-        self._census.failed(error, now=self._loop.time())
-        self._sweep = None
+    def _give_up(self, sweep: Sweep, error: DashScopeError) -> None:
+        if sweep is self._sweep:
+            self._census.failed(error, now=self._loop.time())
+            self._sweep = None
 
     async def _take_in(self, sweep: Sweep, page: TaskPage) -> None:
-        unchanged = self._census.glance(sweep, page, ours=self._roster.settled(sweep.status))
+        self._census.read(sweep, page, now=self._loop.time())
+        sweep.glanced = self._census.is_as_foreseen(sweep, page, ours=self._roster.settled(sweep.status))
         for row in page.rows:
             if (watched := self._roster.find(row.task_id)) is not None:
                 sweep.ours += 1
                 sweep.unseen.pop(row.task_id, None)
                 self._roster.sighted(watched, row.status)
+        sweep.read(page)
+        if sweep.over:
+            await self._finish(sweep)
+
+    async def _finish(self, sweep: Sweep) -> None:
+        """What the rows that were not there, or need not be read, say of their tasks."""
         found = 0
-        if unchanged:
+        if sweep.glanced:
             await self._in_slices(sweep, self._roster.sighted)
-        elif not self._census.read(sweep, page, now=self._loop.time()):
-            return
-        elif sweep.complete:
+        elif not sweep.partial:
             found = len(sweep.unseen)
             await self._in_slices(sweep, self._roster.missed)
-        self._census.finished(sweep, found=found)
+        first = self._roster.due[sweep.status].first
+        self._census.finished(sweep, found=found, next_look=first[0] if first else math.inf)
         self._sweep = None
 
     async def _in_slices(self, sweep: Sweep, handle: Callable[[Watched, TaskStatus], None]) -> None:

@@ -1,11 +1,10 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
 from airflow_provider_videoretalk.dashscope.errors import RequestError, ServerError, ThrottledError
 from airflow_provider_videoretalk.dashscope.task import TaskPage
-from airflow_provider_videoretalk.waiting.census import Census, Sweep
+from airflow_provider_videoretalk.waiting.census import Census
 
 
 def page(*, total: int, pages: int) -> TaskPage:
@@ -15,23 +14,31 @@ def page(*, total: int, pages: int) -> TaskPage:
 def swept(census: Census, *, at: float, found: int = 0, pages: int = 10, total: int = 1000, ours: int = 1000) -> None:
     """A whole sweep of RUNNING."""
     sweep = census.sweep("RUNNING", map(str, range(ours)), now=at)
-    for _ in range(pages):
-        sweep.ours += ours // pages
-        census.read(sweep, page(total=total, pages=pages), now=at)
-    assert sweep.complete
-    census.finished(sweep, found=found)
+    sweep.ours = ours
+    while not sweep.over:
+        sweep.take()
+        answer = page(total=total, pages=pages)
+        census.read(sweep, answer, now=at)
+        sweep.read(answer)
+    census.finished(sweep, found=found, next_look=at + 10)
 
 
-def first(census: Census, **answer: Any) -> bool:
-    return census.glance(census.sweep("RUNNING", (), now=9.0), page(**answer), ours=range(999, 1001))
+def foreseen(census: Census, *, total: int = 1000, pages: int = 10, ours: range = range(999, 1001)) -> bool:
+    sweep, answer = census.sweep("RUNNING", (), now=9.0), page(total=total, pages=pages)
+    sweep.take()
+    sweep.glanced = census.is_as_foreseen(sweep, answer, ours=ours)
+    sweep.read(answer)
+    if sweep.glanced:
+        census.finished(sweep, found=0, next_look=19.0)
+    return sweep.glanced
 
 
 def test_large_pages_first_then_small_ones_then_none() -> None:
     census = Census()
     sweep = census.sweep("PENDING", "a", now=0.0)
-    assert census.request(sweep).query["page_size"] == "100"
+    assert census.request(sweep, 1).query["page_size"] == "100"
     census.failed(RequestError("too large"), now=0.0)
-    assert census.request(sweep).query["page_size"] == "10"
+    assert census.request(sweep, 1).query["page_size"] == "10"
     assert census.usable(0.0)
     census.failed(RequestError("no such path"), now=0.0)
     assert not census.usable(1e12)
@@ -58,36 +65,33 @@ def test_its_price_is_the_last_one_s_for_a_while() -> None:
     assert census.pages("RUNNING", ours=250, now=600.0) == 3
 
 
-def test_reading_on_is_given_up_where_single_queries_cost_less() -> None:
+def test_a_total_tells_that_nothing_happened_if_all_are_ours() -> None:
     census = Census()
-    sweep = census.sweep("PENDING", ["a", "b"], now=0.0)
-    assert not census.read(sweep, page(total=300, pages=3), now=0.0)
-    assert census.read(sweep, page(total=500, pages=5), now=0.0)
-    assert not sweep.complete
-    found = census.sweep("PENDING", (), now=0.0)
-    assert census.read(found, page(total=300, pages=3), now=0.0)
-
-
-def test_a_total_tells_that_nothing_changed_if_all_are_ours() -> None:
-    census = Census()
-    assert not first(census, total=1000, pages=10)
+    assert not foreseen(census)
     swept(census, at=0.0)
-    assert first(census, total=1000, pages=10)
-    assert first(census, total=999, pages=10)
-    assert not first(census, total=998, pages=10)
-    assert not first(census, total=1001, pages=10)
-    assert not first(census, total=1000, pages=1)
-    assert not census.glance(census.sweep("RUNNING", (), now=9.0), page(total=1000, pages=10), ours=range(0))
+    assert foreseen(census)
+    assert foreseen(census, total=999)
+    assert not foreseen(census, total=998)
+    assert not foreseen(census, total=1001)
+    assert not foreseen(census, pages=1)
+    assert not foreseen(census, ours=range(0))
     swept(census, at=10.0, total=1001)
-    assert not first(census, total=1000, pages=10)
+    assert not foreseen(census)
+
+
+def test_what_costs_one_request_is_had_twice_as_often() -> None:
+    census = Census()
+    swept(census, at=0.0)
+    assert foreseen(census)
+    assert census.harvest_at == 14.0
 
 
 def test_now_and_then_all_is_read() -> None:
     census = Census()
     swept(census, at=0.0)
-    glances = [first(census, total=1000, pages=10) for _ in range(40)]
-    assert True in glances[:16]
-    assert False in glances[:17]
+    assert [foreseen(census) for _ in range(17)] == [True] * 16 + [False]
+    swept(census, at=0.0)
+    assert foreseen(census)
 
 
 def test_a_harvest_pays_by_what_it_finds() -> None:
@@ -101,7 +105,7 @@ def test_a_harvest_pays_by_what_it_finds() -> None:
     assert 6.8 < census.harvest_at < 7.0
     census.sweep("RUNNING", (), now=7.0)
     assert census.harvest_at == math.inf
-    swept(census, at=8.0, found=0)
+    swept(census, at=8.0, found=0, total=1001)
     assert census.harvest_at == math.inf
 
 
@@ -117,8 +121,3 @@ def test_a_list_that_is_wrong_too_often_rests() -> None:
     assert census.usable(600.0)
     census.judged(right=False, now=600.0)
     assert census.usable(600.0)
-
-
-def test_a_sweep_starts_with_all_unseen() -> None:
-    sweep = Census().sweep("RUNNING", ["a", "b"], now=3.0)
-    assert sweep == Sweep(status="RUNNING", begun=3.0, unseen={"a": None, "b": None})

@@ -46,29 +46,29 @@ def test_no_burst_after_a_rest() -> None:
     assert turns(rate, 3, now=1000.0) == pytest.approx([1000, 1000 + 1 / 9, 1000 + 2 / 9])
 
 
-def test_a_refusal_halves_and_time_wins_back() -> None:
+def test_a_refusal_takes_a_quarter_and_time_wins_it_back() -> None:
     rate = Rate(20)
     assert rate.per_second(100) == 18
     rate.refused(sent_at=100, now=100)
-    assert rate.per_second(100) == 9
-    assert rate.per_second(115) == pytest.approx(13.5)
-    assert rate.per_second(130) == rate.per_second(1000) == 18
+    assert rate.per_second(100) == 13.5
+    assert rate.per_second(107.5) == pytest.approx(15.75)
+    assert rate.per_second(115) == rate.per_second(1000) == 18
 
 
 def test_what_was_on_its_way_does_not_count_again() -> None:
     rate = Rate(20)
     for _ in range(8):
         rate.refused(sent_at=99.9, now=100)
-    assert rate.per_second(100) == 9
+    assert rate.per_second(100) == 13.5
     rate.refused(sent_at=100.5, now=100.6)
-    assert rate.per_second(100.6) == pytest.approx(4.5, abs=0.2)
+    assert rate.per_second(100.6) == pytest.approx(10.1, abs=0.2)
 
 
 def test_it_never_stands_still() -> None:
     rate = Rate(20)
     for moment in range(100):
         rate.refused(sent_at=moment, now=moment)
-    assert 0.18 <= rate.per_second(99) <= 1
+    assert 0.18 <= rate.per_second(99) <= 1.5
 
 
 @pytest.mark.parametrize(("asked", "held"), [(90.0, 90.0), (86_400.0, 600.0)])

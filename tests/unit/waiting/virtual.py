@@ -36,8 +36,10 @@ class _Jump(selectors.DefaultSelector):
     """Lets time that nobody uses pass at once."""
 
     passed = 1_000.0
+    rounds = 0
 
     def select(self, timeout: float | None = None) -> Any:
+        self.rounds += 1
         events = super().select(0)
         if not events:
             if timeout is None:
@@ -52,6 +54,11 @@ class VirtualLoop(asyncio.SelectorEventLoop):
     def __init__(self) -> None:
         self._jump = _Jump()
         super().__init__(self._jump)
+
+    @property
+    def rounds(self) -> int:
+        """How often it has looked around so far."""
+        return self._jump.rounds
 
     def time(self) -> float:
         return self._jump.passed
