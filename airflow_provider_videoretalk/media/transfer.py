@@ -1,123 +1,140 @@
-"""Copies a result into a store: streamed, and visible there whole or not at all."""
+"""Copies an object over HTTP into stores: whole and verified, or not at all."""
 
 from __future__ import annotations
 
-import hashlib
-import uuid
-from collections.abc import Iterator
-from contextlib import contextmanager
+import logging
+import time
+from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
-from pathlib import Path
-from typing import IO, Any, Protocol
+from typing import Any
 
-import requests
+from airflow_provider_videoretalk.dashscope.errors import DashScopeError
+from airflow_provider_videoretalk.media.download import Download, Persistence
+from airflow_provider_videoretalk.media.draft import Destination
+from airflow_provider_videoretalk.media.expiry import check_not_expired
+from airflow_provider_videoretalk.media.publication import IfExists, Publication, metadata_of, taken
+from airflow_provider_videoretalk.media.store import look, named_errors
+from airflow_provider_videoretalk.media.tally import Tally, Verdict
 
-from airflow_provider_videoretalk.dashscope.errors import ResultExpiredError, TransportError
-
-CHUNK_BYTES = 1024 * 1024
-
-# Of a multipart upload, held in memory by the store's library; its own default is 50 MB.
-BLOCK_BYTES = 8 * 1024 * 1024
-
-_TIMEOUT = (10, 60)
-
-_LOCAL = ("", "file", "local")
-
-# How the libraries of the stores are told what an object is; a browser downloads what it does not know to be a video.
-_CONTENT_TYPE = {"s3": "ContentType", "s3a": "ContentType", "gs": "content_type", "gcs": "content_type"}
+log = logging.getLogger(__name__)
 
 
-class Destination(Protocol):
-    """The part of Airflow's ``ObjectStoragePath`` that a copy needs."""
+@dataclass(frozen=True, kw_only=True)
+class Fetched:
+    """What was downloaded."""
 
-    @property
-    def protocol(self) -> str: ...
-
-    @property
-    def path(self) -> str: ...
-
-    def open(self, mode: str, **kwargs: Any) -> Any: ...
+    verdict: Verdict
+    content_type: str | None
 
 
 @dataclass(frozen=True, kw_only=True)
 class Copied:
-    """What was copied.
+    """An object at a destination.
 
-    :param size: in bytes
-    :param sha256: in hexadecimal
+    :param metadata: what the JSON beside it says
+    :param kept: whether it was there before, and was left alone
     """
 
-    size: int
-    sha256: str
-    content_type: str | None
+    destination: Destination
+    metadata: Mapping[str, Any]
+    kept: bool
 
 
-def copy(url: str, destination: Destination) -> Copied:
-    """Streams ``url`` to ``destination``; memory stays bounded, whatever the size.
+Describe = Callable[[Fetched, Destination], Mapping[str, Any]]
 
-    :raises ResultExpiredError: the store of the results refuses the URL, as it does after its end
-    :raises TransportError: the download failed or ended early; nothing is visible at the destination
+
+def copy(
+    url: str,
+    destinations: Sequence[Destination],
+    *,
+    describe: Describe,
+    if_exists: IfExists = "overwrite",
+    identity: Mapping[str, object] | None = None,
+    expires_at: str | None = None,
+    persistence: Persistence | None = None,
+    sleep: Callable[[float], object] = time.sleep,
+    on_object: Callable[[], object] = lambda: None,
+) -> list[Copied]:
+    """Streams ``url`` to all destinations in one pass, each with a JSON beside it; memory stays bounded.
+
+    None of them appears before the download has ended and was verified. What is the same, for ``skip_same``, is told by
+    the JSON beside an object, as long as it gives the size that the object has: with the same ``identity`` nothing is
+    fetched, and with the same SHA-256 as what was fetched the object is left alone.
+
+    :param describe: what to write into the JSON; ``size`` and ``sha256`` are what ``skip_same`` looks for
+    :param identity: fields of the JSON by which a source is known whose content never changes, e.g. a task's id; none
+        by default
+    :param expires_at: when the URL dies (ISO 8601)
+    :param on_object: called whenever an object has appeared, and its JSON has not
+    :returns: one for each destination, in their order
+    :raises InputError: ``if_exists`` is ``fail``, and there is an object
+    :raises ResultExpiredError: the URL is dead; nothing was published
+    :raises TransportError: the download or a store failed. If something was published nonetheless, which can happen
+        with several destinations only, the message says what
     """
-    digest, size = hashlib.sha256(), 0
-    try:
-        with requests.get(url, headers={"Accept-Encoding": "identity"}, timeout=_TIMEOUT, stream=True) as response:
-            _check(response)
-            content_type = response.headers.get("Content-Type")
-            with atomic(destination, content_type=content_type) as file:
-                for chunk in response.iter_content(CHUNK_BYTES):
-                    file.write(chunk)
-                    digest.update(chunk)
-                    size += len(chunk)
-    except requests.RequestException as error:
-        # Not the exception itself: its text holds the URL and its signature.
-        raise TransportError(
-            f"the result can't be fetched: {type(error).__name__}", remedy="Nothing was published; run the task again."
-        ) from None
-    return Copied(size=size, sha256=digest.hexdigest(), content_type=content_type)
+    metadata = dict(enumerate(_known(each, if_exists) for each in destinations))
+    wanted = [index for index, known in metadata.items() if not _tells(known, identity or {})]
+    changed: list[int] = []
+    if wanted:
+        check_not_expired("source", expires_at)
+        with Download(url, persistence=persistence, sleep=sleep) as download, ExitStack() as undo:
+            publications = {}
+            for index in wanted:
+                publications[index] = Publication(
+                    destinations[index], content_type=download.announced.content_type, first=if_exists == "fail"
+                )
+                undo.callback(publications[index].discard)
+            fetched = _stream(download, publications.values())
+            same = {"size": fetched.verdict.size, "sha256": fetched.verdict.sha256}
+            changed = [index for index in wanted if not _tells(metadata[index], same)]
+            for index in changed:
+                metadata[index] = describe(fetched, destinations[index])
+                publications[index].seal(metadata[index])
+            _commit([publications[index] for index in changed], on_object=on_object)
+    return [
+        Copied(destination=each, metadata=metadata[index], kept=index not in changed)
+        for index, each in enumerate(destinations)
+    ]
 
 
-def is_local(destination: Destination) -> bool:
-    """Whether ``destination`` is a file on this machine, or on a share that is mounted here."""
-    return destination.protocol in _LOCAL
+def _known(destination: Destination, if_exists: IfExists) -> Mapping[str, Any]:
+    """What the JSON says of an object that may stay; nothing where there is none."""
+    if if_exists == "skip_same":
+        return metadata_of(destination) or {}
+    if if_exists == "fail":
+        with named_errors(destination):
+            found = look(destination)
+        if found is not None:
+            raise taken(destination)
+    return {}
 
 
-@contextmanager
-def atomic(destination: Destination, *, content_type: str | None = None) -> Iterator[Any]:
-    """A file to write to, which appears at ``destination`` when the block ends well, and never otherwise."""
-    if is_local(destination):
-        with _sibling(Path(destination.path)) as draft:
-            yield draft
-        return
-    options = {_CONTENT_TYPE[destination.protocol]: content_type} if destination.protocol in _CONTENT_TYPE else {}
-    # A plain "wb" commits when it is closed, also while an exception passes through.
-    file = destination.open("wb", autocommit=False, block_size=BLOCK_BYTES, **options)
-    try:
-        yield file
-        file.close()
-        file.commit()
-    except BaseException:
-        file.discard()
-        raise
+def _tells(metadata: Mapping[str, Any], said: Mapping[str, object]) -> bool:
+    return bool(said) and all(metadata.get(name) == value for name, value in said.items())
 
 
-@contextmanager
-def _sibling(path: Path) -> Iterator[IO[bytes]]:
-    """A hidden file beside ``path``, moved there at the end: a rename within one folder is one step, a copy is not."""
-    draft = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
-    try:
-        with draft.open("xb") as file:
-            yield file
-        draft.replace(path)
-    finally:
-        draft.unlink(missing_ok=True)
+def _stream(download: Download, publications: Collection[Publication]) -> Fetched:
+    with Tally(download.announced) as tally:
+        for chunk in download:
+            tally.add(chunk)
+            for publication in publications:
+                publication.write(chunk)
+        if download.resumed:
+            log.info("The download went on after %s lost connections", download.resumed)
+        return Fetched(verdict=tally.verdict(), content_type=download.announced.content_type)
 
 
-def _check(response: requests.Response) -> None:
-    if response.status_code in (403, 404, 410):
-        raise ResultExpiredError(
-            "the source's URL is refused",
-            status=response.status_code,
-            remedy="If it is a result of the service: those live 24 hours. Run the task that made it again.",
-        )
-    if response.status_code != 200:
-        raise TransportError("the result can't be fetched", status=response.status_code)
+def _commit(publications: Sequence[Publication], *, on_object: Callable[[], object]) -> None:
+    for index, publication in enumerate(publications):
+        try:
+            publication.commit(on_object=on_object)
+        except DashScopeError as error:
+            if len(publications) > 1:
+                done, left = _names(publications[:index]), _names(publications[index:])
+                error.message += f"; published by now: {done}; not published: {left}"
+            raise
+
+
+def _names(publications: Sequence[Publication]) -> str:
+    return ", ".join(str(publication.destination) for publication in publications) or "nothing"

@@ -6,13 +6,14 @@ import socket
 import threading
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any, ClassVar
+from typing import Any
 
 import pytest
-from airflow.sdk import Asset, AssetAlias
+from airflow.sdk import DAG, Asset, AssetAlias
+from airflow.sdk.lineage import HookLineageCollector
 from connections import connect
-from fsspec.implementations.memory import MemoryFileSystem
+from faulty_origin import FaultyOrigin, Turn
+from object_store import ObjectStore, attached
 from pytest_httpserver import HTTPServer
 from werkzeug import Response
 
@@ -22,9 +23,15 @@ from airflow_provider_videoretalk.dashscope.errors import (
     TaskUnknownError,
     TransportError,
 )
+from airflow_provider_videoretalk.media.download import Persistence
 from airflow_provider_videoretalk.operators.publish import PublishMediaOperator
 
 CONTENT = bytes(range(256)) * 20_000
+
+
+@pytest.fixture(autouse=True)
+def _no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Persistence, "pause", lambda *_, **__: 0)
 
 
 @pytest.fixture
@@ -80,44 +87,184 @@ def test_a_folder_without_its_slash(tmp_path: Path, result: dict[str, Any], cont
     assert not list(tmp_path.iterdir())
 
 
-class Store(MemoryFileSystem):
-    """An object store that knows nothing of folders, and notes how objects are opened."""
-
-    protocol = "s3"
-    store: ClassVar[dict[str, Any]] = {}
-    pseudo_dirs: ClassVar[list[str]] = [""]
-    opened: ClassVar[list[dict[str, Any]]] = []
-
-    def _open(self, path: str, mode: str = "rb", **options: Any) -> Any:
-        self.opened.append({"path": path, **options})
-        return super()._open(path, mode, autocommit=options.get("autocommit", True))
-
-    def mkdir(self, path: str, **_: Any) -> None:
-        raise AssertionError(f"an object store needs no folder {path}")
-
-    makedirs = mkdir
-
-
-def test_an_object_store(result: dict[str, Any], context: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
-    attached: set[tuple[str, str | None]] = set()
-
-    def attach(protocol: str, conn_id: str | None = None, **_: Any) -> SimpleNamespace:
-        attached.add((protocol, conn_id))
-        return SimpleNamespace(fs=Store())
-
-    monkeypatch.setattr("airflow.sdk.io.path.attach", attach)
-    alias = AssetAlias("videos")
-    task = operator(source=result, destination="s3://mine@bucket/a b/en.mp4", outlets=[alias])
-    returned = task.execute(context)
-    assert returned["uri"] == "s3://mine@bucket/a b/en.mp4"
+def test_an_object_store(result: dict[str, Any], context: dict[str, Any]) -> None:
+    store, alias = ObjectStore(), AssetAlias("videos")
+    with attached(mine=store):
+        task = operator(source=result, destination="s3://mine@bucket/a b/en.mp4", outlets=[alias])
+        returned = task.execute(context)
+    assert (returned["uri"], returned["metadata_uri"]) == (
+        "s3://mine@bucket/a b/en.mp4",
+        "s3://mine@bucket/a b/en.mp4.json",
+    )
     ((uri, _),) = context["outlet_events"][alias].added
     assert uri == "s3://bucket/a%20b/en.mp4"
-    assert attached == {("s3", "mine")}
-    assert [(call["path"], call["ContentType"], call["autocommit"]) for call in Store.opened] == [
-        ("/bucket/a b/en.mp4", "video/mp4", False),
-        ("/bucket/a b/en.mp4.json", "application/json", False),
+    assert [(call["path"], call["ContentType"]) for call in store.opened] == [
+        ("bucket/a b/en.mp4", "video/mp4"),
+        ("bucket/a b/en.mp4.json", "application/json"),
     ]
-    assert Store().cat("/bucket/a b/en.mp4") == CONTENT
+    assert store.objects["bucket/a b/en.mp4"] == CONTENT
+
+
+def test_oss(result: dict[str, Any], context: dict[str, Any]) -> None:
+    store, alias = ObjectStore(), AssetAlias("videos")
+    with attached("oss", mine=store):
+        task = operator(source=result, destination="oss://mine@bucket/videos/", outlets=[alias])
+        assert task.execute(context)["uri"] == "oss://mine@bucket/videos/t1.mp4"
+    ((uri, _),) = context["outlet_events"][alias].added
+    assert uri == "oss://bucket/videos/t1.mp4"
+    assert store.objects["bucket/videos/t1.mp4"] == CONTENT
+    assert store.opened[0]["ContentType"] == "video/mp4"
+
+
+def test_several_destinations(tmp_path: Path, result: dict[str, Any], context: dict[str, Any]) -> None:
+    asset, alias, store = Asset("video"), AssetAlias("videos"), ObjectStore()
+    folder, remote = f"{tmp_path.as_uri()}/", "s3://mine@bucket/en.mp4"
+    with attached(mine=store):
+        task = operator(source=result, destination=[folder, remote], metadata={"a": 1}, outlets=[asset, alias])
+        returned = task.execute(context)
+    local = (tmp_path / "t1.mp4").as_uri()
+    assert returned["uris"] == [local, remote]
+    assert returned["metadata_uris"] == [f"{local}.json", f"{remote}.json"]
+    assert (returned["uri"], returned["metadata_uri"]) == (local, f"{local}.json")
+    metadata = [json.loads((tmp_path / "t1.mp4.json").read_text()), json.loads(store.objects["bucket/en.mp4.json"])]
+    assert [each["uri"] for each in metadata] == [local, remote]
+    assert [each["sha256"] for each in metadata] == [hashlib.sha256(CONTENT).hexdigest()] * 2
+    assert context["outlet_events"][asset].extra == metadata[0]
+    assert context["outlet_events"][alias].added == [(local, metadata[0]), ("s3://bucket/en.mp4", metadata[1])]
+
+
+def test_a_list_of_one_returns_lists(tmp_path: Path, result: dict[str, Any], context: dict[str, Any]) -> None:
+    returned = operator(source=result, destination=[f"{tmp_path.as_uri()}/"]).execute(context)
+    assert returned["uris"] == [returned["uri"]]
+    assert returned["metadata_uris"] == [returned["metadata_uri"]]
+
+
+def test_names_are_templates(tmp_path: Path, result: dict[str, Any], context: dict[str, Any]) -> None:
+    task = operator(
+        source=result,
+        destination=[
+            f"{tmp_path.as_uri()}/{{{{ ds }}}}/{{{{ params.language }}}}/",
+            f"{tmp_path.as_uri()}/{{{{ ds }}}}.mp4",
+        ],
+    )
+    with DAG("dag"):
+        task.render_template_fields({"ds": "2026-11-22", "params": {"language": "en"}})
+    task.execute(context)
+    found = {str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*.mp4")}
+    assert found == {"2026-11-22/en/t1.mp4", "2026-11-22.mp4"}
+
+
+def test_the_metadata_tells_what_was_verified(tmp_path: Path, context: dict[str, Any]) -> None:
+    usage = {"task_id": "t1", "request_id": "r1", "usage": {"video_duration": 7.2}, "cost": {"amount": 0.576}}
+    with FaultyOrigin(CONTENT, sums=("md5", "crc64")) as origin:
+        operator(source=usage | {"video_url": origin.url}, destination=f"{tmp_path.as_uri()}/").execute(context)
+    metadata = json.loads((tmp_path / "t1.mp4.json").read_text())
+    assert (metadata["verified"], metadata["unverified"]) == (["length", "md5", "crc64"], {})
+    assert usage.items() <= metadata.items()
+    assert datetime.fromisoformat(metadata["published_at"]) <= datetime.now(timezone.utc)
+    assert "secret" not in json.dumps(metadata)
+
+
+def test_a_url_that_dies_on_the_way_is_asked_for_again(
+    tmp_path: Path,
+    httpserver: HTTPServer,
+    result: dict[str, Any],
+    context: dict[str, Any],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    connect(monkeypatch, host=httpserver.url_for("/api/v1"))
+    fresh = {"task_id": "t1", "task_status": "SUCCEEDED", "video_url": result["video_url"]}
+    httpserver.expect_request("/api/v1/tasks/t1").respond_with_json({"output": fresh})
+    with FaultyOrigin(bytes(9_000_000), script=[Turn(kind="cut", at=100), Turn(kind="status", status=403)]) as origin:
+        result["video_url"] = origin.url
+        operator(source=result, destination=f"{tmp_path.as_uri()}/", dashscope_conn_id="dashscope_default").execute(
+            context
+        )
+    assert (tmp_path / "t1.mp4").read_bytes() == CONTENT
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["t1.mp4", "t1.mp4.json"]
+
+
+def test_skips_the_same_also_when_its_url_is_dead(
+    tmp_path: Path, httpserver: HTTPServer, result: dict[str, Any], context: dict[str, Any]
+) -> None:
+    """A task that is cleared days later finds what it published; its outlets get their events again."""
+    destination, alias = f"{tmp_path.as_uri()}/", AssetAlias("videos")
+    first = operator(source=result, destination=destination).execute(context)
+    result["expires_at"] = (datetime.now(timezone.utc) - timedelta(seconds=1)).isoformat()
+    asked = len(httpserver.log)
+    task = operator(source=result, destination=destination, if_exists="skip_same", metadata={"new": 1}, outlets=[alias])
+    assert task.execute(context) == first
+    assert len(httpserver.log) == asked
+    metadata = {name: value for name, value in first.items() if name != "metadata_uri"}
+    assert context["outlet_events"][alias].added == [(first["uri"], metadata)]
+
+
+def test_speech_is_known_by_its_request(
+    tmp_path: Path, httpserver: HTTPServer, result: dict[str, Any], context: dict[str, Any]
+) -> None:
+    speech = {"audio_url": result["video_url"], "request_id": "r1", "task_id": None}
+    for request_id, requests in (("r1", 1), ("r1", 1), ("r2", 2)):
+        source = speech | {"request_id": request_id}
+        destination = (tmp_path / "speech.wav").as_uri()
+        operator(source=source, destination=destination, if_exists="skip_same").execute(context)
+        assert len(httpserver.log) == requests
+
+
+def test_a_plain_url_is_fetched_to_see_whether_it_is_the_same(
+    tmp_path: Path, httpserver: HTTPServer, result: dict[str, Any], context: dict[str, Any]
+) -> None:
+    path = tmp_path / "en.mp4"
+    for _ in range(2):
+        operator(source=result["video_url"], destination=path.as_uri(), if_exists="skip_same").execute(context)
+        path.touch()
+    assert len(httpserver.log) == 2
+    assert json.loads((tmp_path / "en.mp4.json").read_text())["size"] == len(CONTENT)
+
+
+def test_fails_where_something_is(
+    tmp_path: Path, httpserver: HTTPServer, result: dict[str, Any], context: dict[str, Any]
+) -> None:
+    (tmp_path / "t1.mp4").write_bytes(b"before")
+    with pytest.raises(InputError, match=r"t1\.mp4 exists already, and if_exists is 'fail'"):
+        operator(source=result, destination=f"{tmp_path.as_uri()}/", if_exists="fail").execute(context)
+    assert not httpserver.log
+    assert (tmp_path / "t1.mp4").read_bytes() == b"before"
+
+
+def test_a_policy_that_is_none() -> None:
+    with pytest.raises(InputError, match="if_exists is 'skip', allowed is one of fail, skip_same, overwrite"):
+        operator(source="http://h/a.mp4", destination="file:///tmp/", if_exists="skip")
+
+
+def test_nothing_is_logged_that_opens_the_url(
+    tmp_path: Path, context: dict[str, Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("DEBUG", logger="airflow_provider_videoretalk")
+    with FaultyOrigin(CONTENT, script=[Turn(kind="refuse"), Turn(kind="cut", at=99)]) as origin:
+        operator(source=origin.url, destination=(tmp_path / "en.mp4").as_uri()).execute(context)
+    assert "secret" not in caplog.text
+
+
+def test_steps_between_which_a_process_may_die(
+    tmp_path: Path, result: dict[str, Any], context: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[tuple[str, list[str]]] = []
+
+    def note(step: str) -> None:
+        seen.append((step, sorted(path.name for path in tmp_path.iterdir() if not path.name.startswith("."))))
+
+    monkeypatch.setattr("airflow_provider_videoretalk.operators.publish.reached", note)
+    operator(source=result, destination=f"{tmp_path.as_uri()}/").execute(context)
+    assert seen == [("during_publish", ["t1.mp4"]), ("after_publish", ["t1.mp4", "t1.mp4.json"])]
+
+
+def test_lineage(
+    tmp_path: Path, result: dict[str, Any], context: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    collector = HookLineageCollector()
+    monkeypatch.setattr("airflow.providers.common.compat.lineage.hook.get_hook_lineage_collector", lambda: collector)
+    operator(source=result, destination=f"{tmp_path.as_uri()}/").execute(context)
+    assert [output.asset.uri for output in collector.collected_assets.outputs] == [(tmp_path / "t1.mp4").as_uri()]
 
 
 @pytest.mark.parametrize("already", [False, True])
@@ -212,6 +359,9 @@ def test_what_the_store_of_results_refuses(
         ({"destination": " "}, "destination is ' '"),
         ({"metadata": {"when": datetime.now(timezone.utc)}}, "metadata is not JSON-safe"),
         ({"destination": None}, "destination is None"),
+        ({"destination": []}, r"destination is \[\], allowed is a URI or a list of them"),
+        ({"destination": ["file:///tmp/a/", None]}, "destination is None"),
+        ({"destination": ["file:///tmp/a.mp4", "file:///tmp/a.mp4"]}, "destination names file:///tmp/a.mp4 twice"),
     ],
 )
 def test_bad_input(tmp_path: Path, context: dict[str, Any], arguments: dict[str, Any], message: str) -> None:

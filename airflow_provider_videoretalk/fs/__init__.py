@@ -1,0 +1,1 @@
+"""File systems that Airflow's ``ObjectStoragePath`` reaches through this package."""

@@ -1,0 +1,135 @@
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import sys
+import threading
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from airflow_provider_videoretalk.dashscope.errors import TransportError
+from airflow_provider_videoretalk.emulator.service.checksum import crc64 as emulators_crc64
+from airflow_provider_videoretalk.media import tally as module
+from airflow_provider_videoretalk.media.announcement import Announcement
+from airflow_provider_videoretalk.media.crc64 import fast_crc64, slow_crc64
+from airflow_provider_videoretalk.media.tally import Tally, Verdict
+
+CONTENT = bytes(range(256)) * 40
+MD5 = hashlib.md5(CONTENT).hexdigest()
+CRC64 = slow_crc64(CONTENT)
+
+
+def announced(**said: Any) -> Announcement:
+    nothing: dict[str, Any] = dict.fromkeys(("size", "content_type", "etag", "last_modified", "md5", "crc64"))
+    return Announcement(**nothing | {"chunked": False, "accepts_ranges": True} | said)
+
+
+def verdict_of(content: bytes = CONTENT, **said: Any) -> Verdict:
+    with Tally(announced(**said)) as tally:
+        for start in range(0, len(content), 1000):
+            tally.add(content[start : start + 1000])
+        return tally.verdict()
+
+
+@pytest.mark.parametrize(
+    ("said", "verified"),
+    [
+        ({}, ()),
+        ({"size": len(CONTENT)}, ("length",)),
+        ({"size": len(CONTENT), "md5": MD5, "crc64": CRC64}, ("length", "md5", "crc64")),
+    ],
+)
+def test_compares_what_is_said(said: dict[str, Any], verified: tuple[str, ...]) -> None:
+    verdict = verdict_of(**said)
+    assert (verdict.size, verdict.sha256) == (len(CONTENT), hashlib.sha256(CONTENT).hexdigest())
+    assert (verdict.verified, verdict.unverified) == (verified, {})
+
+
+@pytest.mark.parametrize("said", [{"size": 7}, {"md5": "0" * 32}, {"size": len(CONTENT), "crc64": 0}])
+def test_a_difference_is_an_error(said: dict[str, Any]) -> None:
+    if "crc64" in said:
+        said["md5"] = MD5
+    with pytest.raises(TransportError, match=r"not the source's: (length|md5|crc64) is .* Nothing was published"):
+        verdict_of(**said)
+
+
+def test_one_bit_is_a_difference() -> None:
+    flipped = CONTENT[:99] + bytes([CONTENT[99] ^ 1]) + CONTENT[100:]
+    for said in ({"md5": MD5}, {"crc64": CRC64, "size": len(CONTENT)}):
+        with pytest.raises(TransportError):
+            verdict_of(flipped, **said)
+
+
+@pytest.mark.parametrize("announced_size", [None, module._SLOW_CRC_BYTES + 1])
+def test_says_what_it_did_not_look_at(monkeypatch: pytest.MonkeyPatch, announced_size: int | None) -> None:
+    """In Python it would take minutes."""
+    monkeypatch.setattr(module, "fast_crc64", lambda: None)
+    monkeypatch.setattr(module, "_SLOW_CRC_BYTES", module._SLOW_CRC_BYTES if announced_size else 5000)
+    with Tally(announced(crc64=CRC64, size=announced_size)) as tally:
+        for _ in range(10):
+            tally.add(CONTENT[:1000])
+        tally.size = announced_size or tally.size
+        verdict = tally.verdict()
+    assert "crc64" not in verdict.verified
+    assert verdict.unverified == {"crc64": "over 16 MB it needs the extra 'crc'"}
+
+
+def test_the_slow_way_is_taken_for_small_objects(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "fast_crc64", lambda: None)
+    assert verdict_of(crc64=CRC64, size=len(CONTENT)).verified == ("length", "crc64")
+    assert verdict_of(crc64=CRC64).verified == ("crc64",)
+
+
+def test_without_fastcrc(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "fastcrc.crc64", None)
+    assert fast_crc64() is None
+
+
+def test_with_a_module_of_its_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The real one where it is installed, else one that works as it does."""
+    if importlib.util.find_spec("fastcrc") is None:
+        from types import ModuleType
+
+        package, stand_in = ModuleType("fastcrc"), ModuleType("fastcrc.crc64")
+        stand_in.xz = slow_crc64  # type: ignore[attr-defined]
+        monkeypatch.setitem(sys.modules, "fastcrc", package)
+        monkeypatch.setitem(sys.modules, "fastcrc.crc64", stand_in)
+    crc64 = fast_crc64()
+    assert crc64 is not None
+    assert crc64(b"6789", crc64(b"12345", 0)) == 0x995DC9BBDF1939FA
+    assert verdict_of(crc64=CRC64).verified == ("crc64",)
+
+
+def test_the_check_value_of_the_catalogue() -> None:
+    assert slow_crc64(b"123456789") == 0x995DC9BBDF1939FA
+    assert slow_crc64(b"") == 0
+
+
+@given(st.binary(max_size=300), st.integers(0, 300))
+def test_agrees_with_the_emulator(content: bytes, cut: int) -> None:
+    assert slow_crc64(content[cut:], slow_crc64(content[:cut])) == emulators_crc64(content)
+
+
+def test_holds_few_chunks_at_once() -> None:
+    """However slow the sums are."""
+    with Tally(announced()) as tally:
+        release = threading.Event()
+        tally._thread.submit(release.wait)
+        adding = threading.Thread(target=lambda: [tally.add(b"x") for _ in range(100)])
+        adding.start()
+        adding.join(0.2)
+        assert tally.size == module._AHEAD + 1
+        release.set()
+        adding.join()
+        assert tally.verdict().size == 100
+
+
+def test_its_thread_ends_with_it() -> None:
+    before = threading.active_count()
+    with Tally(announced()) as tally:
+        tally.add(b"x")
+        assert threading.active_count() == before + 1
+    assert threading.active_count() == before
