@@ -67,5 +67,16 @@ def _connection_type() -> dict[str, Any]:
                 "description": "URL of an HTTP proxy between Airflow and the endpoint.",
                 "schema": {"type": ["string", "null"]},
             },
+            "prices": {
+                "label": "Prices",
+                "description": "What a second of output costs, where it is not the list price, by model: per_second, "
+                "currency and as_of.",
+                "schema": {"type": ["object", "null"]},
+            },
+            "allow_private": {
+                "label": "Inputs in private networks",
+                "description": "Look at inputs at private addresses too: for an endpoint that can reach them.",
+                "schema": {"type": ["boolean", "null"], "default": False},
+            },
         },
     }

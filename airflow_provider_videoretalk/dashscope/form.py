@@ -1,13 +1,29 @@
-"""A multipart form with one file, streamed from disk by both clients."""
+"""A multipart form with one file, streamed by both clients."""
 
 from __future__ import annotations
 
 import asyncio
 import uuid
 from collections.abc import AsyncIterator, Iterator, Mapping
-from pathlib import Path
+from typing import IO, Any, Literal, Protocol
 
 CHUNK_BYTES = 1024 * 1024
+
+
+class Content(Protocol):
+    """The part of a ``Path`` or an ``ObjectStoragePath`` that is needed to send the file."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def suffix(self) -> str: ...
+
+    def is_file(self) -> bool: ...
+
+    def stat(self) -> Any: ...
+
+    def open(self, mode: Literal["rb"]) -> IO[bytes]: ...
 
 
 class FileForm:
@@ -16,12 +32,12 @@ class FileForm:
     Requests sends it as an iterable of known length, aiohttp as an async iterable; neither holds the file in memory.
 
     :param fields: the text fields, in order
-    :param path: the file
+    :param content: the file
     :param name: the file name told to the server
     """
 
-    def __init__(self, *, fields: Mapping[str, str], path: Path, name: str) -> None:
-        self._path = path
+    def __init__(self, *, fields: Mapping[str, str], content: Content, name: str) -> None:
+        self._content = content
         boundary = uuid.uuid4().hex
         parts = [
             f'--{boundary}\r\nContent-Disposition: form-data; name="{key}"\r\n\r\n{value}\r\n'
@@ -36,11 +52,11 @@ class FileForm:
         self.content_type = f"multipart/form-data; boundary={boundary}"
 
     def __len__(self) -> int:
-        return len(self._head) + self._path.stat().st_size + len(self._tail)
+        return len(self._head) + int(self._content.stat().st_size) + len(self._tail)
 
     def __iter__(self) -> Iterator[bytes]:
         yield self._head
-        with self._path.open("rb") as file:
+        with self._content.open("rb") as file:
             while chunk := file.read(CHUNK_BYTES):
                 yield chunk
         yield self._tail

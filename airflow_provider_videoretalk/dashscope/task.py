@@ -6,11 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from typing import Any, Literal, TypedDict, cast, get_args
-from urllib.parse import parse_qs, quote, urlsplit
+from urllib.parse import quote
 
 from airflow_provider_videoretalk.dashscope.codes import is_known, meaning_of
 from airflow_provider_videoretalk.dashscope.errors import TaskFailedError, TaskUnknownError
 from airflow_provider_videoretalk.dashscope.request import Request
+from airflow_provider_videoretalk.dashscope.url import expiry_of
 
 TaskStatus = Literal["PENDING", "RUNNING", "SUCCEEDED", "FAILED", "CANCELED", "UNKNOWN"]
 """What the service's statuses come down to; one that is not listed (PRE-PROCESSING, POST-PROCESSING) is RUNNING."""
@@ -132,10 +133,9 @@ class Task:
     @property
     def expires_at(self) -> datetime | None:
         """When the result's URL dies: as its signature says, else 24 hours after the end."""
-        expires = parse_qs(urlsplit(self.result_url or "").query).get("Expires", [""])[0]
-        if expires.isdigit():
-            return datetime.fromtimestamp(int(expires), tz=timezone.utc)
-        return self.finished_at + RESULT_LIFE if self.finished_at and self.result_url else None
+        if self.result_url is None:
+            return None
+        return expiry_of(self.result_url) or (self.finished_at + RESULT_LIFE if self.finished_at else None)
 
     @property
     def billed_seconds(self) -> float | None:

@@ -1,4 +1,4 @@
-"""DashScope's temporary storage: a local file becomes an ``oss://`` URL that the service itself can read.
+"""DashScope's temporary storage: a file becomes an ``oss://`` URL that the service itself can read.
 
 The vendor means it for development: a file lives 48 hours, is bound to one model and one account, and can be neither
 listed nor deleted.
@@ -9,12 +9,11 @@ from __future__ import annotations
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from airflow_provider_videoretalk.dashscope.client import AsyncClient, Client
 from airflow_provider_videoretalk.dashscope.errors import InputError, RequestError
-from airflow_provider_videoretalk.dashscope.form import FileForm
+from airflow_provider_videoretalk.dashscope.form import Content, FileForm
 from airflow_provider_videoretalk.dashscope.request import Reply, Request
 from airflow_provider_videoretalk.limits import MEGABYTE
 
@@ -80,30 +79,30 @@ def get_upload_policy(*, model: str) -> Request[UploadPolicy]:
     )
 
 
-def store_file(policy: UploadPolicy, path: Path) -> StoreRequest:
-    """Stores ``path``; the key is new for each attempt, since a policy forbids to overwrite.
+def store_file(policy: UploadPolicy, content: Content) -> StoreRequest:
+    """Stores a file; the key is new for each attempt, since a policy forbids to overwrite.
 
     :raises InputError: the file is missing, or larger than the policy allows
     """
-    if not path.is_file():
-        raise InputError(f"{path} is not a file", remedy="Give the path of a local file.")
-    size = path.stat().st_size
+    if not content.is_file():
+        raise InputError(f"{content} is not a file", remedy="Give the path of a file.")
+    size = content.stat().st_size
     if policy.max_file_bytes is not None and size > policy.max_file_bytes:
         raise InputError(
-            f"{path.name} has {size} bytes, the temporary storage takes {policy.max_file_bytes}",
+            f"{content.name} has {size} bytes, the temporary storage takes {policy.max_file_bytes}",
             remedy="Shrink the file, or give a URL of your own store.",
         )
-    name = f"{uuid.uuid4().hex}{path.suffix}"
+    name = f"{uuid.uuid4().hex}{content.suffix}"
     key = f"{policy.directory}/{name}"
-    form = FileForm(fields={**policy.fields, "key": key, "success_action_status": "200"}, path=path, name=name)
+    form = FileForm(fields={**policy.fields, "key": key, "success_action_status": "200"}, content=content, name=name)
     return StoreRequest(method="POST", path=policy.host, parse=str, body=form, read_timeout=_READ_TIMEOUT, key=key)
 
 
-def upload(client: Client, path: Path, *, model: str) -> str:
-    """Stores a local file and returns its ``oss://`` URL, good for ``model`` and this account for 48 hours."""
-    return client.send(store_file(client.send(get_upload_policy(model=model)), path))
+def upload(client: Client, content: Content, *, model: str) -> str:
+    """Stores a file and returns its ``oss://`` URL, good for ``model`` and this account for 48 hours."""
+    return client.send(store_file(client.send(get_upload_policy(model=model)), content))
 
 
-async def upload_async(client: AsyncClient, path: Path, *, model: str) -> str:
+async def upload_async(client: AsyncClient, content: Content, *, model: str) -> str:
     """:func:`upload` over the asynchronous client."""
-    return await client.send(store_file(await client.send(get_upload_policy(model=model)), path))
+    return await client.send(store_file(await client.send(get_upload_policy(model=model)), content))

@@ -39,7 +39,14 @@ def submit_videoretalk(
     }
     if ref_image_url:
         inputs["ref_image_url"] = media_url("ref_image_url", ref_image_url)
-    if not FACE_THRESHOLD.allows(query_face_threshold):
-        raise InputError(FACE_THRESHOLD.refusal(query_face_threshold), remedy="170 is the service's default.")
+    check_face_threshold(query_face_threshold)
     parameters = {"video_extension": video_extension, "query_face_threshold": query_face_threshold}
     return submit_task(path=PATH, model=MODEL, inputs=inputs, parameters=parameters)
+
+
+def check_face_threshold(value: int) -> None:
+    """
+    :raises InputError: the service would refuse it
+    """
+    if not FACE_THRESHOLD.allows(value):
+        raise InputError(FACE_THRESHOLD.refusal(value), remedy="170 is the service's default.")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import uuid
+from collections.abc import Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 API_KEY_VARIABLE = "DASHSCOPE_API_KEY"
 """Environment variable of the vendor's own tools, used where the default connection does not exist."""
 
+# Of the endpoint.
 _EXTRAS = ("workspace", "queries_per_second", "verify", "proxy")
 
 
@@ -34,7 +36,8 @@ class DashScopeHook(HttpHook):
 
     The connection's password is the API key, its host the base URL with any path prefix (the Beijing endpoint by
     default, ``/api/v1`` where a URL has no path). Its extra may hold ``workspace``, ``queries_per_second``, ``verify``
-    and ``proxy``; anything else there is left alone, and never becomes an HTTP header.
+    and ``proxy``, of the endpoint, and ``prices`` and ``allow_private``, of the inputs; anything else there is left
+    alone, and never becomes an HTTP header.
 
     Of :class:`HttpHook` it keeps the plumbing of a connection only: requests go through :attr:`client` or
     :meth:`get_async_client`, which know the service's errors and never retry a submit.
@@ -67,6 +70,33 @@ class DashScopeHook(HttpHook):
         except AirflowNotFoundException as error:
             return self._endpoint_of_environment(error)
         return self._endpoint_of(connection)
+
+    @cached_property
+    def prices(self) -> Mapping[str, Any]:
+        """What the models cost, where that differs from :data:`airflow_provider_videoretalk.media.estimate.PRICES`."""
+        prices = self._extra.get("prices") or {}
+        try:
+            prices = json.loads(prices) if isinstance(prices, str) else prices
+        except ValueError:
+            prices = None
+        if not isinstance(prices, dict):
+            raise ConfigurationError(
+                f"connection {self.dashscope_conn_id!r} has prices that can't be read",
+                remedy='Write {"videoretalk": {"per_second": "0.08", "currency": "CNY", "as_of": "2026-11-22"}}.',
+            )
+        return prices
+
+    @cached_property
+    def allow_private(self) -> bool:
+        """Whether inputs may lie in private networks, as an endpoint that is in one itself can reach them."""
+        return str(self._extra.get("allow_private")).lower() == "true"
+
+    @cached_property
+    def _extra(self) -> dict[str, Any]:
+        try:
+            return _extra_of(self.get_connection(self.dashscope_conn_id))
+        except AirflowNotFoundException:
+            return {}
 
     async def get_async_client(self) -> AsyncClient:
         """An asynchronous client, to be entered with ``async with``; the connection is looked up without blocking."""
@@ -120,7 +150,7 @@ class DashScopeHook(HttpHook):
         return Endpoint(api_key=key)
 
     def _endpoint_of(self, connection: Connection | StoredConnection) -> Endpoint:
-        options = _options(connection.extra, self.dashscope_conn_id)
+        options = _options(connection)
         if not connection.password:
             raise ConfigurationError(
                 f"connection {self.dashscope_conn_id!r} has no API key",
@@ -129,23 +159,40 @@ class DashScopeHook(HttpHook):
         return Endpoint(api_key=connection.password, base_url=_base_url(connection), **options)
 
 
-def _options(extra: str | None, conn_id: str) -> dict[str, Any]:
-    """The extras that an endpoint takes; a connection that was written as a URI has all of them as strings."""
+def _extra_of(connection: Connection | StoredConnection) -> dict[str, Any]:
+    """
+    :raises ConfigurationError: it is not a JSON object
+    """
     # Not extra_dejson: before Airflow 3.3.2 it calls the supervisor, which an event loop must not wait for.
     try:
-        stored = json.loads(extra or "{}")
-        # The UI stores optional fields that were left empty as null.
-        options = {name: stored[name] for name in _EXTRAS if stored.get(name) not in (None, "")}
+        extra = json.loads(connection.extra or "{}")
+    except ValueError:
+        extra = None
+    if not isinstance(extra, dict):
+        raise _unusable(connection)
+    return extra
+
+
+def _options(connection: Connection | StoredConnection) -> dict[str, Any]:
+    """The extras that an endpoint takes; a connection that was written as a URI has all of them as strings."""
+    stored = _extra_of(connection)
+    # The UI stores optional fields that were left empty as null.
+    options = {name: stored[name] for name in _EXTRAS if stored.get(name) not in (None, "")}
+    try:
         if "queries_per_second" in options:
             options["queries_per_second"] = float(options["queries_per_second"])
-    except (ValueError, TypeError, AttributeError):
-        raise ConfigurationError(
-            f"connection {conn_id!r} has an unusable extra",
-            remedy='Write it as JSON: {"workspace": "...", "queries_per_second": 20}.',
-        ) from None
+    except (ValueError, TypeError):
+        raise _unusable(connection) from None
     if str(options.get("verify")).lower() in ("true", "false"):
         options["verify"] = str(options["verify"]).lower() == "true"
     return options
+
+
+def _unusable(connection: Connection | StoredConnection) -> ConfigurationError:
+    return ConfigurationError(
+        f"connection {connection.conn_id!r} has an unusable extra",
+        remedy='Write it as JSON: {"workspace": "...", "queries_per_second": 20}.',
+    )
 
 
 def _base_url(connection: Connection | StoredConnection) -> str:

@@ -37,6 +37,21 @@ class Price:
     currency: str
     as_of: date
 
+    @classmethod
+    def parse(cls, data: Mapping[str, Any]) -> Price:
+        """
+        :raises KeyError, TypeError, ValueError: ``data`` is not of :meth:`to_json`'s kind
+        """
+        return cls(
+            per_second=_sum(data["per_second"]),
+            currency=str(data["currency"]),
+            as_of=date.fromisoformat(str(data["as_of"])),
+        )
+
+    def to_json(self) -> dict[str, str]:
+        """As texts, since a sum is none of JSON's numbers."""
+        return {"per_second": str(self.per_second), "currency": self.currency, "as_of": self.as_of.isoformat()}
+
     def cost(self, seconds: float) -> Decimal:
         """In ``currency``, to four places. The service bills by its ``usage.video_duration``."""
         return (Decimal(str(seconds)) * self.per_second).quantize(_SMALLEST_SUM)
@@ -105,28 +120,24 @@ def _spoken(audio: float, rate: Fraction) -> int:
     return max(1, math.ceil(Fraction(audio).limit_denominator(_MICROSECONDS) * rate - _SLIVER))
 
 
-def price_of(model: str, prices: Mapping[str, Any] | None = None) -> Price | None:
-    """The price of a model's output, ``None`` where there is none.
+def price_of(model: str, prices: Mapping[str, Any] | None = None) -> Price:
+    """The price of a model's output.
 
     :param prices: prices that come before those of this module, as from a connection or a variable:
         ``{"videoretalk": {"per_second": "0.08", "currency": "CNY", "as_of": "2026-11-22"}}``
     :raises ConfigurationError: an entry of ``prices`` that can't be read
+    :raises KeyError: a model that has no price
     """
     given = (prices or {}).get(model)
     if given is None:
-        return PRICES.get(model)
+        return PRICES[model]
     try:
-        price = Price(
-            per_second=_sum(given["per_second"]),
-            currency=str(given["currency"]),
-            as_of=date.fromisoformat(str(given["as_of"])),
-        )
+        return Price.parse(given)
     except (KeyError, TypeError, ValueError) as error:
         raise ConfigurationError(
             f"the price of {model!r} is {given!r}, which can't be read ({type(error).__name__}: {error})",
             remedy="Give per_second (a number of 0 or more), currency (such as CNY) and as_of (such as 2026-11-22).",
         ) from None
-    return price
 
 
 def check_max_cost(estimated: Estimate, max_cost: Decimal | float | str | None) -> None:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime, timezone
 from typing import Literal
 
 from airflow_provider_videoretalk.dashscope.codes import meaning_of
 from airflow_provider_videoretalk.dashscope.errors import DashScopeError, InputError
+from airflow_provider_videoretalk.dashscope.url import TEMPORARY, expiry_of
 from airflow_provider_videoretalk.limits import (
     AUDIO_BYTES,
     AUDIO_CONTAINERS,
@@ -118,12 +120,14 @@ def check_inputs(
     video_extension: bool = False,
     mode: Preflight = "strict",
     allow_private: bool = False,
+    until: datetime | None = None,
     budget: Budget | None = None,
 ) -> Report:
     """Looks at the inputs of a VideoRetalk task, each within a budget of its own.
 
     :param mode: see :data:`Preflight`
     :param allow_private: also connect to addresses that are not of the public internet
+    :param until: when the service may still fetch them; by default no URL dies too early
     :param budget: see :func:`~airflow_provider_videoretalk.media.probe.probe`
     """
     if mode == "off":
@@ -141,6 +145,7 @@ def check_inputs(
             findings.append(_refused(name, error))
         except DashScopeError as error:
             unchecked.append(f"{name}: nothing was checked: {str(error).rstrip('.')}")
+        findings += _check_life(name, location, until)
     for name, one in media.items():
         findings += _CHECKS[name](one)
         unchecked += _unchecked(name, one)
@@ -185,6 +190,19 @@ def check_image(media: Media) -> Iterator[Finding]:
         long, short = max(media.width, media.height), min(media.width, media.height)
         yield from _within("ref_image_url", IMAGE_SIDE, long)
         yield from _within("ref_image_url", IMAGE_ASPECT, long / short)
+
+
+def _check_life(name: Field, location: Location, until: datetime | None) -> Iterator[Finding]:
+    end = expiry_of(location) if isinstance(location, str) else None
+    if end is None or until is None or end >= until:
+        return
+    yield Finding(
+        field=name,
+        value=f"its URL dies at {_iso(end)}",
+        limit=f"{_iso(until)} or later, since the task may queue until then",
+        remedy="Sign the URL for longer, or shorten queue_timeout.",
+        code="",
+    )
 
 
 def check_lengths(video: Media | None, audio: Media | None, *, video_extension: bool) -> Iterator[Finding]:
@@ -239,7 +257,7 @@ def _unchecked(name: Field, media: Media) -> Iterator[str]:
 
 def _readable(location: Location) -> Location:
     """:raises DashScopeError: only the service can read it"""
-    if isinstance(location, str) and location.strip().lower().startswith("oss://"):
+    if isinstance(location, str) and location.strip().startswith(TEMPORARY):
         raise DashScopeError("only the service can read what lies in its temporary store")
     return location
 
@@ -247,6 +265,10 @@ def _readable(location: Location) -> Location:
 def _snapped(fps: float | None) -> float | None:
     whole = None if fps is None else round(fps)
     return fps if fps is None or whole is None or abs(fps - whole) >= _RATE_SLACK else whole
+
+
+def _iso(moment: datetime) -> str:
+    return moment.astimezone(timezone.utc).isoformat(timespec="seconds")
 
 
 def _number(value: float) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from airflow_provider_videoretalk.dashscope.request import Request
     from airflow_provider_videoretalk.dashscope.task import Submission, SubmissionResult, Task, TaskResult
     from airflow_provider_videoretalk.waiting.audit import SpendEvent
+    from airflow_provider_videoretalk.waiting.event import Awaited
     from airflow_provider_videoretalk.waiting.ledger import Ledger, OnChangedInput, OnClear, OnUnknownSubmit
     from airflow_provider_videoretalk.waiting.patience import Patience
     from airflow_provider_videoretalk.waiting.record import Intent, Record
@@ -102,7 +104,7 @@ class DashScopeJobOperator(DashScopeOperator):
         self.on_unknown_submit = on_unknown_submit
         self.reconcile_after = as_seconds("reconcile_after", reconcile_after)
         self.hold_back = hold_back
-        self._waiting_for: str | None = None
+        self._waiting_for: Awaited | None = None
         self._task_instance: Any = None
         self._recorded = False
 
@@ -113,17 +115,31 @@ class DashScopeJobOperator(DashScopeOperator):
         """
         raise NotImplementedError
 
-    def result(self, task: Task, *, request_id: str | None) -> TaskResult:
-        """The operator's return value for a task that succeeded."""
-        return task.result(request_id=request_id)
+    def identity(self) -> Mapping[str, Any]:
+        """What tells the rendered fields from those of another submit; JSON-safe.
 
-    def expected_seconds(self) -> float | None:
-        """Seconds of output that the task will bill, where the inputs tell; they are told whoever ends it early."""
-        return None
+        :raises InputError: a field the service would refuse
+        :raises TransportError: it can't be found out now
+        """
+        request = self.submission()
+        return {"path": request.path, "body": request.body}
+
+    def appraise(self, intent: Intent) -> Intent:
+        """The intent with what is expected of it, once it is known that it may be submitted.
+
+        :raises InputError: it may not
+        """
+        return intent
+
+    def receipt(self, awaited: Awaited) -> SubmissionResult:
+        """The operator's return value for a task that it does not wait for."""
+        return {"task_id": awaited.task_id, "request_id": awaited.request_id, "status": "PENDING"}
+
+    def result(self, task: Task, awaited: Awaited) -> TaskResult:
+        """The operator's return value for a task that succeeded."""
+        return task.result(request_id=awaited.request_id)
 
     def attempt(self, context: Context, *, refusals: int, since: float) -> TaskResult | SubmissionResult:
-        from airflow_provider_videoretalk.dashscope.task import Submission
-
         if context["ti"].map_index == _BEYOND_A_POOL and self.pool == "default_pool":
             self.log.warning(
                 "Many clips are mapped without a pool of their own: all are submitted at once and queue in the "
@@ -134,27 +150,28 @@ class DashScopeJobOperator(DashScopeOperator):
         context["ti"].xcom_push(key="dashscope_task_id", value=record.task_id)
         if record.result is not None:
             return record.result
-        submission = Submission(task_id=str(record.task_id), request_id=record.request_id)
+        awaited = _awaited(record)
         if not self.wait_for_completion:
-            return submission.result()
-        return self._await(context, submission, record.submitted_at or record.intended_at, queue_limited=True)
+            return self.receipt(awaited)
+        return self._await(context, awaited, queue_limited=True)
 
     def execute_complete(self, context: Context, event: dict[str, Any]) -> TaskResult:
         """Goes on once the wait has ended, here or on the triggerer."""
         from airflow_provider_videoretalk.dashscope.errors import QueueTimeoutError, TaskTimeoutError
-        from airflow_provider_videoretalk.waiting.event import submission_of, task_of
+        from airflow_provider_videoretalk.waiting.event import awaited_of, task_of
 
         reached("after_event")
+        awaited = awaited_of(event)
         try:
             task = task_of(event)
         except TaskTimeoutError as error:
-            cancelled = self._cancel(event["dashscope_task_id"])
+            cancelled = self._cancel(awaited)
             if cancelled or not isinstance(error, QueueTimeoutError):
                 raise
             # It began in the meantime, and will bill: what is paid is waited for, within the render's own limit.
-            return self._await(context, submission_of(event), event["submitted_at"], queue_limited=False)
+            return self._await(context, awaited, queue_limited=False)
         task.raise_for_status()
-        result = self.result(task, request_id=event["request_id"])
+        result = self.result(task, awaited)
         self._ledger(context).finished(result)
         reached("after_result")
         self.log.info(
@@ -181,16 +198,16 @@ class DashScopeJobOperator(DashScopeOperator):
         if self._waiting_for is None or self._task_instance is None:
             return
         if self._recorded and _state_within(self._task_instance, seconds=_STATE_SECONDS) not in OVER:
-            self.log.info("DashScope task %s is left alone: another try will find it", self._waiting_for)
+            self.log.info("DashScope task %s is left alone: another try will find it", self._waiting_for.task_id)
             return
         self._cancel(self._waiting_for)
 
-    def _cancel(self, task_id: str) -> bool:
+    def _cancel(self, awaited: Awaited) -> bool:
         """Whether the task, which nobody waits for any longer, will neither run nor bill."""
         from airflow_provider_videoretalk.waiting.cancel import cancel
 
-        cancellation = cancel(self.hook.client, task_id, expected_seconds=self.expected_seconds())
-        self.audit("cancel", task_id, cancellation.sentence)
+        cancellation = cancel(self.hook.client, awaited.task_id, expected_seconds=awaited.expected_seconds)
+        self.audit("cancel", awaited.task_id, cancellation.sentence)
         return cancellation.done
 
     def _record(self, context: Context, *, refusals: int, since: float) -> Record:
@@ -204,9 +221,9 @@ class DashScopeJobOperator(DashScopeOperator):
         from airflow_provider_videoretalk.waiting.admission import HeldBackError
         from airflow_provider_videoretalk.waiting.recovery import NotYetError
 
-        request = self.submission()
+        intent = self._intent(context)
         try:
-            return self._submitter(context).ensure(request, self._intent(context, request))
+            return self._submitter(context).ensure(self, intent)
         except OutcomeUnknownError as error:
             raise AirflowFailException(str(error)) from error
         except ThrottledError as error:
@@ -220,17 +237,26 @@ class DashScopeJobOperator(DashScopeOperator):
             # Whoever is held back has not begun to be refused.
             self.come_back(error.moment, refusals=0, since=error.moment)
 
-    def _intent(self, context: Context, request: Request[Submission]) -> Intent:
-        from airflow_provider_videoretalk.waiting.record import Generation, Intent, fingerprint_of
+    def _intent(self, context: Context) -> Intent:
+        from airflow_provider_videoretalk.waiting.record import Generation, Intent
 
         ti = context["ti"]
         return Intent(
             owner=f"{ti.dag_id}/{ti.run_id}/{ti.task_id}/{ti.map_index}",
             connection=self.dashscope_conn_id,
-            fingerprint=fingerprint_of(request),
+            fingerprint=self._fingerprint(),
             generation=Generation(max_tries=ti.max_tries, clear_number=getattr(context["dag_run"], "clear_number", 0)),
-            expected_seconds=self.expected_seconds(),
         )
+
+    def _fingerprint(self) -> str | None:
+        from airflow_provider_videoretalk.dashscope.errors import TransportError
+        from airflow_provider_videoretalk.waiting.record import fingerprint_of
+
+        try:
+            return fingerprint_of(self.identity())
+        except TransportError as error:
+            self.log.warning("Whether the inputs are those of an earlier try can't be told now: %s", error)
+            return None
 
     def _submitter(self, context: Context) -> Submitter:
         from airflow_provider_videoretalk.waiting.admission import Admission
@@ -289,31 +315,30 @@ class DashScopeJobOperator(DashScopeOperator):
             return None
         return float((began + self.execution_timeout).timestamp())
 
-    def _await(
-        self, context: Context, submission: Submission, submitted_at: float, *, queue_limited: bool
-    ) -> TaskResult:
+    def _await(self, context: Context, awaited: Awaited, *, queue_limited: bool) -> TaskResult:
         patience = self._patience(context, queue_limited=queue_limited)
         if self.deferrable:
-            self._defer(submission, submitted_at, patience)
-        return self.execute_complete(context, self._wait(submission, submitted_at, patience))
+            self._defer(awaited, patience)
+        return self.execute_complete(context, self._wait(awaited, patience))
 
-    def _defer(self, submission: Submission, submitted_at: float, patience: Patience) -> NoReturn:
+    def _defer(self, awaited: Awaited, patience: Patience) -> NoReturn:
         from airflow_provider_videoretalk.triggers.dashscope import DashScopeTaskTrigger
 
         self.defer(
             trigger=DashScopeTaskTrigger(
                 dashscope_conn_id=self.dashscope_conn_id,
-                dashscope_task_id=submission.task_id,
-                submitted_at=submitted_at,
-                request_id=submission.request_id,
+                dashscope_task_id=awaited.task_id,
+                submitted_at=awaited.submitted_at,
+                request_id=awaited.request_id,
                 patience=asdict(patience),
-                expected_seconds=self.expected_seconds(),
+                expected_seconds=awaited.expected_seconds,
+                quote=awaited.quote,
             ),
             method_name="execute_complete",
             timeout=timedelta(seconds=self.queue_timeout + self.render_timeout) + _BACKSTOP,
         )
 
-    def _wait(self, submission: Submission, submitted_at: float, patience: Patience) -> dict[str, Any]:
+    def _wait(self, awaited: Awaited, patience: Patience) -> dict[str, Any]:
         """Waits on this worker; returns the event that the trigger would have fired."""
         from airflow.providers.common.compat.sdk import AirflowTaskTimeout
 
@@ -323,24 +348,35 @@ class DashScopeJobOperator(DashScopeOperator):
         from airflow_provider_videoretalk.waiting.schedule import Schedule
         from airflow_provider_videoretalk.waiting.watch import watch
 
-        task_id = submission.task_id
         schedule = Schedule(
-            task_id=task_id,
+            task_id=awaited.task_id,
             patience=patience,
-            submitted_at=submitted_at,
-            expected_seconds=self.expected_seconds(),
+            submitted_at=awaited.submitted_at,
+            expected_seconds=awaited.expected_seconds,
         )
         outcome: Task | DashScopeError
-        self._waiting_for = task_id
+        self._waiting_for = awaited
         try:
-            outcome = watch(self.hook.client, task_id, schedule, news=Narrator(self.log))
+            outcome = watch(self.hook.client, awaited.task_id, schedule, news=Narrator(self.log))
         except DashScopeError as error:
             outcome = error
         except AirflowTaskTimeout:
-            self._cancel(task_id)
+            self._cancel(awaited)
             raise
         self._waiting_for = None
-        return event_of(outcome, submission=submission, submitted_at=submitted_at)
+        return event_of(outcome, awaited)
+
+
+def _awaited(record: Record) -> Awaited:
+    from airflow_provider_videoretalk.waiting.event import Awaited
+
+    return Awaited(
+        task_id=str(record.task_id),
+        request_id=record.request_id,
+        submitted_at=record.submitted_at or record.intended_at,
+        expected_seconds=record.intent.expected_seconds,
+        quote=record.intent.quote,
+    )
 
 
 def _state_within(task_instance: Any, *, seconds: float) -> str | None:

@@ -5,9 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Mapping
 from datetime import timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 from airflow_provider_videoretalk.dashscope.errors import InputError
+from airflow_provider_videoretalk.dashscope.url import TEMPORARY
+
+if TYPE_CHECKING:
+    from airflow_provider_videoretalk.media.location import Location
 
 _WORDS = {"true": True, "false": False}
 
@@ -43,6 +47,29 @@ def as_text(field: str, value: object) -> str:
     if not isinstance(value, str) or not value.strip():
         raise InputError(f"{field} is {value!r}, allowed is a text that is not empty", remedy=f"Give the {field}.")
     return value
+
+
+def as_location(field: str, value: Location) -> Location:
+    """What ``value`` names: a URL and a path stay what they are, any other scheme is that of a store.
+
+    :raises InputError: a store that Airflow knows no filesystem of
+    """
+    scheme, separator, _ = value.strip().partition("://") if isinstance(value, str) else ("", "", "")
+    if not separator or scheme.lower() in ("http", "https", "file") or str(value).strip().startswith(TEMPORARY):
+        return value
+    from airflow.sdk import ObjectStoragePath
+
+    from airflow_provider_videoretalk.fs.oss import register_paths
+
+    register_paths()
+    try:
+        path = ObjectStoragePath(str(value).strip())
+    except ValueError as error:
+        raise InputError(
+            f"{field} has the scheme {scheme!r}, which names no store here ({error})",
+            remedy="Install the provider of that store, or give a URL.",
+        ) from None
+    return cast("Location", path)
 
 
 def as_mapping(field: str, value: object) -> Mapping[str, Any]:

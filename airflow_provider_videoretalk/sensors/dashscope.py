@@ -137,8 +137,14 @@ class DashScopeTaskSensor(BaseSensorOperator):
             raise
 
     def _result(self, task: Task) -> TaskResult:
+        from airflow_provider_videoretalk.media.quote import with_cost
+
         task.raise_for_status()
-        return task.result(request_id=self._submission()["request_id"])
+        return with_cost(task.result(request_id=self._submission()["request_id"]), self._quote())
+
+    def _quote(self) -> Mapping[str, Any]:
+        """What the submission, if it is one, tells of the task's cost."""
+        return self.dashscope_task_id if isinstance(self.dashscope_task_id, Mapping) else {}
 
     def _submission(self) -> SubmissionResult:
         """The task to wait for.

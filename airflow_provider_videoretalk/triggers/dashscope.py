@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import importlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from airflow.triggers.base import BaseTrigger, TriggerEvent
@@ -21,11 +22,12 @@ if TYPE_CHECKING:
 # Airflow cancels on_kill after about a second; work that must go on is held here and shielded.
 _LAST_ACTS: set[asyncio.Task[None]] = set()
 
-
 # Seconds between looking up the connection again; together longer than an API server takes to restart.
 _LOOKUP_PAUSES = (1, 2, 4, 8, 16, 32, 64)
 
 _LATE_IMPORTS = ("airflow_provider_videoretalk.hooks.dashscope", "airflow_provider_videoretalk.waiting.watcher")
+
+_IMPORTED: list[ModuleType] = []
 
 
 class DashScopeTaskTrigger(BaseTrigger):
@@ -41,6 +43,7 @@ class DashScopeTaskTrigger(BaseTrigger):
     :param cancel_on_kill: whether to cancel the task, if it is still queued, when somebody ends the task instance
     :param patience: the fields of :class:`~airflow_provider_videoretalk.waiting.patience.Patience`
     :param expected_seconds: of output, where they are known
+    :param quote: handed through to the event, like the request id
     """
 
     def __init__(
@@ -53,6 +56,7 @@ class DashScopeTaskTrigger(BaseTrigger):
         patience: dict[str, Any] | None = None,
         cancel_on_kill: bool = True,
         expected_seconds: float | None = None,
+        quote: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__()
         self.dashscope_conn_id = dashscope_conn_id
@@ -62,6 +66,7 @@ class DashScopeTaskTrigger(BaseTrigger):
         self.patience = patience or {}
         self.cancel_on_kill = cancel_on_kill
         self.expected_seconds = expected_seconds
+        self.quote = dict(quote or {})
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         arguments = {
@@ -74,12 +79,14 @@ class DashScopeTaskTrigger(BaseTrigger):
         }
         if self.expected_seconds is not None:
             arguments["expected_seconds"] = self.expected_seconds
+        if self.quote:
+            arguments["quote"] = self.quote
         return f"{type(self).__module__}.{type(self).__qualname__}", arguments
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         # The first imports in a triggerer take a fifth of a second, which the event loop must not stand still for.
-        for module in _LATE_IMPORTS:
-            await asyncio.to_thread(importlib.import_module, module)
+        if not _IMPORTED:
+            await asyncio.to_thread(_import)
         reached("in_trigger")
         yield TriggerEvent(await self._wait())
 
@@ -94,13 +101,18 @@ class DashScopeTaskTrigger(BaseTrigger):
 
     async def _wait(self) -> dict[str, Any]:
         from airflow_provider_videoretalk.dashscope.errors import DashScopeError
-        from airflow_provider_videoretalk.dashscope.task import Submission
-        from airflow_provider_videoretalk.waiting.event import event_of
+        from airflow_provider_videoretalk.waiting.event import Awaited, event_of
         from airflow_provider_videoretalk.waiting.narrator import Narrator
         from airflow_provider_videoretalk.waiting.patience import Patience
         from airflow_provider_videoretalk.waiting.watcher import watching
 
-        submission = Submission(task_id=self.dashscope_task_id, request_id=self.request_id)
+        awaited = Awaited(
+            task_id=self.dashscope_task_id,
+            request_id=self.request_id,
+            submitted_at=self.submitted_at,
+            expected_seconds=self.expected_seconds,
+            quote=self.quote,
+        )
         outcome: Task | DashScopeError
         try:
             client = await self._client()
@@ -114,7 +126,7 @@ class DashScopeTaskTrigger(BaseTrigger):
                 )
         except DashScopeError as error:
             outcome = error
-        return event_of(outcome, submission=submission, submitted_at=self.submitted_at)
+        return event_of(outcome, awaited)
 
     async def _client(self) -> AsyncClient:
         from airflow_provider_videoretalk.dashscope.errors import DashScopeError
@@ -148,3 +160,7 @@ class DashScopeTaskTrigger(BaseTrigger):
         from asgiref.sync import sync_to_async
 
         return await sync_to_async(state_of)(self.task_instance) if self.task_instance else None
+
+
+def _import() -> None:
+    _IMPORTED[:] = [importlib.import_module(name) for name in _LATE_IMPORTS]

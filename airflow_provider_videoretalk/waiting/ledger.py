@@ -59,7 +59,8 @@ class Ledger:
         if record is None:
             return "nothing"
         was, now = record.intent.generation, intent.generation
-        if record.intent.fingerprint != intent.fingerprint:
+        # What can't be looked at now need not have changed.
+        if intent.fingerprint is not None and record.intent.fingerprint not in (intent.fingerprint, None):
             return "changed"
         if record.task_id is None:
             return "unknown" if was.max_tries == now.max_tries else "forgiven"
@@ -87,7 +88,8 @@ class Ledger:
 
     def adopted(self, intent: Intent) -> None:
         """This life of the task instance goes on with the recorded task."""
-        self._write(replace(self.required, intent=intent))
+        submitted = self.required.intent
+        self._write(replace(self.required, intent=replace(submitted, generation=intent.generation)))
 
     def finished(self, result: TaskResult) -> None:
         """Before anything is done with the result."""

@@ -5,11 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from airflow_provider_videoretalk.dashscope.request import Request
-from airflow_provider_videoretalk.dashscope.task import Submission, TaskResult
+from airflow_provider_videoretalk.dashscope.task import TaskResult
 
 _VERSION = 1
 
@@ -33,21 +32,25 @@ class Intent:
 
     :param owner: the task instance, the same through all of its lives
     :param connection: the connection's id, which stands for an account
-    :param fingerprint: of endpoint path, model, inputs and parameters
+    :param fingerprint: of all that is submitted; ``None`` where that can't be looked at now
     :param expected_seconds: of output, which is what bills, where that is known
+    :param quote: what its operator wants to see again in the result
     """
 
     owner: str
     connection: str
-    fingerprint: str
+    fingerprint: str | None
     generation: Generation
     expected_seconds: float | None = None
+    quote: Mapping[str, Any] = field(default_factory=dict)
 
 
-def fingerprint_of(request: Request[Submission]) -> str:
-    """What tells a submit from one of other inputs, or to another model."""
-    body = json.dumps({"path": request.path, "body": request.body}, sort_keys=True)
-    return hashlib.sha256(body.encode()).hexdigest()
+def fingerprint_of(identity: Mapping[str, Any]) -> str:
+    """What tells a submit from another one.
+
+    :param identity: of inputs, parameters and model; JSON-safe
+    """
+    return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()
 
 
 @dataclass(frozen=True, kw_only=True)

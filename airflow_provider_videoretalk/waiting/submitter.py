@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol
 
 from airflow_provider_videoretalk.dashscope.errors import DashScopeError, OutcomeUnknownError
 from airflow_provider_videoretalk.dashscope.request import Request
@@ -16,6 +17,22 @@ from airflow_provider_videoretalk.waiting.steps import reached
 
 # Before a submit of unknown outcome is sent again by the user's own policy, in seconds.
 _BREATH = 5.0
+
+
+class Order(Protocol):
+    """What is to be submitted."""
+
+    def appraise(self, intent: Intent) -> Intent:
+        """The intent with what is expected of it, once it is known that it may be submitted.
+
+        :raises InputError: it may not
+        """
+
+    def submission(self) -> Request[Submission]:
+        """The request, of which URLs live from now on.
+
+        :raises DashScopeError: there can be none, or none now
+        """
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,17 +47,20 @@ class Submitter:
     admission: Admission | None
     clock: Callable[[], float] = time.time
 
-    def ensure(self, request: Request[Submission], intent: Intent) -> Record:
+    def ensure(self, order: Order, intent: Intent) -> Record:
         """The record of a task that exists: an earlier try's, or one that is submitted now.
+
+        Only what is to be submitted is looked at: what is paid already is not lost for an input that has gone since.
 
         :raises NotYetError: an earlier submit's outcome is to be found out later
         :raises HeldBackError: a submit would not be in time now
         :raises DashScopeError: see :meth:`Recovery.decide` and the client
         """
         if self.recovery.decide(intent, now=self.clock()) == "submit":
+            intent = order.appraise(intent)
             if self.admission is not None:
                 self.admission.check(intent, now=self.clock())
-            self._submit(request, intent)
+            self._submit(order.submission(), intent)
         return self.recovery.ledger.required
 
     def _submit(self, request: Request[Submission], intent: Intent) -> None:

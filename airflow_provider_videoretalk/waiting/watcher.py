@@ -39,6 +39,8 @@ Wish = Literal["alone", "PENDING", "RUNNING", "page", "harvest"]
 _IN_FLIGHT = 8
 # A queued task's look may come so much earlier, as a share of the longest pause, if many are had at once.
 _QUEUE_SLACK = 1 / 4
+# Of the rate that sweeps of one status may take, so that many who join one by one are not looked for page by page.
+_SWEEP_SHARE = 0.35
 # The list may have a limit of its own, which leaves queries for single tasks alone.
 _MOST_REFUSALS = 8
 # Tasks handled at a stretch, so that the event loop does not stand still.
@@ -245,7 +247,10 @@ class Watcher:
 
     def _may_sweep(self, status: Listed, share: float = 1.0) -> float:
         """From when on: a sweep is a look at each task that it shows."""
-        return self._census.swept(status) + share * self._roster.first(status).patience.poll_interval
+        now = self._loop.time()
+        pages = self._census.pages(status, ours=len(self._roster.due[status]), now=now)
+        pause = share * self._roster.first(status).patience.poll_interval
+        return self._census.swept(status) + max(pause, pages / (_SWEEP_SHARE * self._rate.per_second(now)))
 
     # Asking for one task.
 

@@ -46,7 +46,11 @@ def test_trigger_arguments(httpserver: HTTPServer, monkeypatch: pytest.MonkeyPat
             assert API_KEY not in json.dumps(value)
 
     operator = VideoRetalkOperator(
-        task_id="t", video_url="https://h/v.mp4?Signature=signed", audio_url="https://h/a.wav", deferrable=True
+        task_id="t",
+        video_url="https://h/v.mp4?Signature=signed",
+        audio_url="https://h/a.wav",
+        deferrable=True,
+        preflight="off",
     )
     with pytest.raises(TaskDeferred) as deferred:
         operator.execute({"ti": TaskInstance(), "dag_run": None})

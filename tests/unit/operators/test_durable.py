@@ -74,7 +74,10 @@ class World:
 
     def operator(self, **arguments: Any) -> VideoRetalkOperator:
         return VideoRetalkOperator(
-            task_id="retalk", video_url=VIDEO, audio_url=self.audio, **{"deferrable": True} | arguments
+            task_id="retalk",
+            video_url=VIDEO,
+            audio_url=self.audio,
+            **{"deferrable": True, "preflight": "off"} | arguments,
         )
 
     def attempt(self, **arguments: Any) -> str | dict[str, Any]:
@@ -136,7 +139,7 @@ def finished(world: World, task_id: str, *, life: timedelta = timedelta(hours=1)
 def succeeded(task_id: str) -> dict[str, Any]:
     """The event of a task that succeeded."""
     output = {"task_id": task_id, "task_status": "SUCCEEDED", "video_url": "http://r/1.mp4"}
-    return {"dashscope_task_id": task_id, "request_id": "r", "submitted_at": 1.0, "payload": {"output": output}}
+    return {"awaited": {"task_id": task_id, "request_id": "r"}, "payload": {"output": output}}
 
 
 @pytest.mark.parametrize("step", ["before_intent", "after_id"])
@@ -485,7 +488,7 @@ def test_bad_policies_are_found_when_the_dag_is_parsed(arguments: dict[str, Any]
 def test_what_began_while_it_was_given_up_is_waited_for(world: World) -> None:
     running = world.attempt()
     error = errors.QueueTimeoutError("too late").to_json()
-    event = {"dashscope_task_id": running, "request_id": "r", "submitted_at": 5.0, "error": error}
+    event = {"awaited": {"task_id": running, "submitted_at": 5.0}, "error": error}
     with pytest.raises(TaskDeferred) as deferred:
         world.operator().execute_complete(world.context, event)
     assert deferred.value.trigger.patience["queue_timeout"] is None

@@ -76,7 +76,7 @@ class PaidOnce(RuleBasedStateMachine):
     def attempt(self) -> None:
         operator = VideoRetalkOperator(
             task_id="t", video_url="http://127.0.0.1:9/v.mp4", audio_url=f"http://127.0.0.1:9/{self.input}.wav",
-            deferrable=True,
+            preflight="off", deferrable=True,
             on_unknown_submit=self.policy,
             reconcile_after=0,
         )  # fmt: skip

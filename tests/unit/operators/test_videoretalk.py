@@ -20,14 +20,21 @@ from airflow_provider_videoretalk.operators.dashscope import DashScopeTaskOperat
 from airflow_provider_videoretalk.operators.videoretalk import VideoRetalkOperator
 from airflow_provider_videoretalk.triggers.dashscope import DashScopeTaskTrigger
 from airflow_provider_videoretalk.triggers.delay import DelayTrigger
+from airflow_provider_videoretalk.waiting.event import Awaited
 
 SUBMIT = "/api/v1/services/aigc/image2video/video-synthesis"
 AUDIO = "https://h/a.wav"
-VALID: dict[str, Any] = {"video_url": "https://h/a.mp4", "audio_url": AUDIO}
+# What is looked at in the inputs, tests of their own tell.
+VALID: dict[str, Any] = {"video_url": "https://h/a.mp4", "audio_url": AUDIO, "preflight": "off"}
 
 
 def operator(**arguments: Any) -> VideoRetalkOperator:
     return VideoRetalkOperator(task_id="retalk", **VALID | arguments)
+
+
+def about(task_id: str, **ended: Any) -> dict[str, Any]:
+    """A trigger's event."""
+    return {"awaited": {"task_id": task_id, "request_id": "r-submit", "submitted_at": 1.0}, **ended}
 
 
 def accepts(service: HTTPServer) -> None:
@@ -88,19 +95,19 @@ def test_waiting_on_the_triggerer(service: HTTPServer, context: dict[str, Any]) 
     assert (trigger.patience["queue_timeout"], trigger.patience["render_timeout"]) == (70, 30)
     assert deferred.value.timeout is not None
     assert deferred.value.timeout > timedelta(seconds=100)
-    event = {
-        "dashscope_task_id": "t1",
-        "request_id": "r-submit",
-        "submitted_at": 1.0,
-        "payload": tells(service, "SUCCEEDED", video_url="u"),
-    }
+    event = about("t1", payload=tells(service, "SUCCEEDED", video_url="u"))
     assert task.execute_complete(context, event)["video_url"] == "u"
 
 
 def test_not_waiting(service: HTTPServer, context: dict[str, Any]) -> None:
     accepts(service)
     result = operator(wait_for_completion=False).execute(context)
-    assert result == {"task_id": "t1", "request_id": "r-submit", "status": "PENDING"}
+    assert {name: result[name] for name in ("task_id", "request_id", "status")} == {
+        "task_id": "t1",
+        "request_id": "r-submit",
+        "status": "PENDING",
+    }
+    assert result["inputs"] == {"video_url": VALID["video_url"], "audio_url": AUDIO}
 
 
 @pytest.mark.parametrize("deferrable", [True, False])
@@ -156,7 +163,7 @@ def test_a_failed_task_raises_what_the_service_said(
     accepts(service)
     payload = tells(service, "FAILED", code="InvalidFile.FPS", message="Invalid fps.")
     task = operator(deferrable=False)
-    event = {"dashscope_task_id": "t1", "request_id": "r", "payload": payload}
+    event = about("t1", payload=payload)
     with pytest.raises(errors.TaskFailedError) as caught:
         task.execute_complete(context, event) if deferred else task.execute(context)
     assert (caught.value.code, caught.value.request_id) == ("InvalidFile.FPS", "r-query")
@@ -226,9 +233,7 @@ def test_execution_timeout_holds_while_deferred(
     said = listen(monkeypatch)
     late = errors.TaskTimeoutError("task t1 was not finished in the time allowed").to_json()
     with pytest.raises(errors.TaskTimeoutError, match="in the time allowed"):
-        task.execute_complete(
-            context, {"dashscope_task_id": "t1", "request_id": "r", "submitted_at": 1.0, "error": late}
-        )
+        task.execute_complete(context, about("t1", error=late))
     assert said == ["Task t1 was still queued and is cancelled; it bills nothing."]
 
 
@@ -245,7 +250,7 @@ def test_on_kill_does_not_wait_for_a_lock_that_its_own_thread_holds(
 
     monkeypatch.setattr(RuntimeTaskInstance, "get_task_states", staticmethod(ask))
     monkeypatch.setattr(job, "_STATE_SECONDS", 0.05)
-    task._waiting_for, task._task_instance, task._recorded = "t1", context["ti"], True
+    task._waiting_for, task._task_instance, task._recorded = Awaited(task_id="t1"), context["ti"], True
     with held:
         task.on_kill()
     assert not service.log

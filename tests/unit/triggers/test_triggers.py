@@ -21,7 +21,7 @@ from airflow_provider_videoretalk.triggers import dashscope
 from airflow_provider_videoretalk.triggers.dashscope import DashScopeTaskTrigger
 from airflow_provider_videoretalk.triggers.delay import DelayTrigger
 from airflow_provider_videoretalk.waiting import watcher
-from airflow_provider_videoretalk.waiting.event import task_of
+from airflow_provider_videoretalk.waiting.event import awaited_of, task_of
 
 CANCEL = "/api/v1/tasks/t1/cancel"
 
@@ -54,8 +54,8 @@ def test_survives_airflows_serialisation(trigger: BaseTrigger) -> None:
 def test_fires_once_when_the_task_ended(service: HTTPServer) -> None:
     body = {"request_id": "r", "output": {"task_id": "t1", "task_status": "SUCCEEDED", "video_url": "http://r/1.mp4"}}
     service.expect_request("/api/v1/tasks/t1").respond_with_json(body)
-    (event,) = asyncio.run(fires(waiting(request_id="r-submit")))
-    assert event["request_id"] == "r-submit"
+    (event,) = asyncio.run(fires(waiting(request_id="r-submit", quote={"currency": "CNY"})))
+    assert (awaited_of(event).request_id, awaited_of(event).quote) == ("r-submit", {"currency": "CNY"})
     assert task_of(event).result_url == "http://r/1.mp4"
 
 
