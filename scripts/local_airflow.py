@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import secrets
 import signal
@@ -106,6 +107,8 @@ class LocalAirflow:
             "conn_type": "dashscope",
             "host": base_url,
             "password": api_key,
+            # The emulator's own files lie on this machine.
+            "extra": json.dumps({"allow_private": True}),
         }
         self._put("/connections", "dashscope_default", connection)
         self._put("/pools", str(POOL["name"]), POOL)

@@ -40,5 +40,5 @@ def emulator() -> Iterator[Emulator]:
 @pytest.fixture
 def connection(emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> str:
     """The id of an Airflow connection to the emulator."""
-    connect(monkeypatch, host=emulator.base_url)
+    connect(monkeypatch, host=emulator.base_url, allow_private=True)
     return "dashscope_default"

@@ -19,17 +19,17 @@ _MOST_SECONDS = AUDIO_SECONDS.high or 0.0
 class Appraisal:
     """The inputs as they were found, and what is expected to come of them.
 
-    :param places: where each input lies, without secrets
+    :param records: what each input is, see :class:`~airflow_provider_videoretalk.media.source.Source`
     """
 
     report: Report
     estimate: Estimate
-    places: Mapping[str, str]
+    records: Mapping[str, str]
     parameters: Mapping[str, Any]
 
     @property
     def quote(self) -> Quote:
-        return quote_of(self.estimate, inputs=self.places)
+        return quote_of(self.estimate, inputs=self.records)
 
     @property
     def expected_seconds(self) -> float | None:
@@ -39,9 +39,9 @@ class Appraisal:
     @property
     def sentences(self) -> Iterator[str]:
         """What would be sent, what was found, and what it would cost, for a person to read."""
-        for field, place in self.places.items():
+        for field, record in self.records.items():
             media = self.report.media.get(cast("Field", field))
-            yield f"{field}: {place}" + (f" ({_look(media)})" if media else "")
+            yield f"{field}: {record}" + (f" ({_look(media)})" if media else "")
         yield ", ".join(f"{name}: {value}" for name, value in self.parameters.items())
         for finding in self.report.findings:
             yield f"{'refused' if finding in self.report.refusals else 'warning'}: {finding}"
@@ -70,4 +70,4 @@ def _look(media: Media) -> str:
     facts += [f"{media.fps:g} fps"] if media.fps else []
     facts += [f"{media.seconds:g} s"] if media.seconds is not None else []
     facts += [f"{media.size:,} bytes"] if media.size is not None else []
-    return ", ".join(fact for fact in facts if fact)
+    return ", ".join(dict.fromkeys(fact for fact in facts if fact))

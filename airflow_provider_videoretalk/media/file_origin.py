@@ -79,7 +79,7 @@ class StoreOrigin:
         self._field = field
         self._meter = meter
         self._meter.charge()
-        self._store = _filesystem(location, field)
+        self._store = filesystem_of(location, field)
         size = self._ask(self._store.info, location.path).get("size")
         self.size: int | None = int(size) if size is not None else None
 
@@ -105,7 +105,11 @@ class StoreOrigin:
             raise TransportError(f"{self._field} can't be read from the store: {type(error).__name__}") from None
 
 
-def _filesystem(location: Any, field: str) -> Any:
+def filesystem_of(location: Any, field: str) -> Any:
+    """The store's library, with the store's connection.
+
+    :raises ConfigurationError: there is none, or it can't be used
+    """
     try:
         return location.fs
     except Exception as error:

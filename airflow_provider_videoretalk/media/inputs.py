@@ -114,8 +114,8 @@ class Inputs:
             fps=video.fps if video else None,
             price=price,
         )
-        places: dict[str, str] = {field: source.place for field, source in self.sources.items()}
-        return Appraisal(report=report, estimate=estimated, places=places, parameters=self.parameters)
+        records: dict[str, str] = {field: source.record for field, source in self.sources.items()}
+        return Appraisal(report=report, estimate=estimated, records=records, parameters=self.parameters)
 
     def urls(self, *, until: datetime, upload: Upload) -> dict[str, str]:
         """URLs that the service can fetch, by its names for the inputs; they may be secrets.

@@ -8,7 +8,7 @@ from datetime import datetime, timezone
 from typing import Literal
 
 from airflow_provider_videoretalk.dashscope.codes import meaning_of
-from airflow_provider_videoretalk.dashscope.errors import DashScopeError, InputError
+from airflow_provider_videoretalk.dashscope.errors import ConfigurationError, DashScopeError, InputError
 from airflow_provider_videoretalk.dashscope.url import TEMPORARY, expiry_of
 from airflow_provider_videoretalk.limits import (
     AUDIO_BYTES,
@@ -129,6 +129,7 @@ def check_inputs(
     :param allow_private: also connect to addresses that are not of the public internet
     :param until: when the service may still fetch them; by default no URL dies too early
     :param budget: see :func:`~airflow_provider_videoretalk.media.probe.probe`
+    :raises ConfigurationError: a store's connection can't be used
     """
     if mode == "off":
         return Report(mode=mode)
@@ -143,6 +144,8 @@ def check_inputs(
             media[name] = probe(_readable(location), field="it", allow_private=allow_private, budget=budget)
         except InputError as error:
             findings.append(_refused(name, error))
+        except ConfigurationError:
+            raise
         except DashScopeError as error:
             unchecked.append(f"{name}: nothing was checked: {str(error).rstrip('.')}")
         findings += _check_life(name, location, until)

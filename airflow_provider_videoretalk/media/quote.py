@@ -12,7 +12,7 @@ from airflow_provider_videoretalk.media.estimate import Estimate, Price
 class Quote(TypedDict):
     """JSON-safe, and without secrets.
 
-    :param inputs: where each input lay
+    :param inputs: where each input lay, and its version behind a ``#`` where that is known
     :param estimated_seconds: of output; the most that can come out where ``exact`` is ``False``
     :param estimated_cost: in the price's currency
     :param price: what a second of output was said to cost, see :meth:`Price.to_json`

@@ -14,7 +14,7 @@ from urllib.parse import unquote, urlsplit
 from airflow_provider_videoretalk.dashscope.errors import DashScopeError, InputError, TransportError
 from airflow_provider_videoretalk.dashscope.form import Content
 from airflow_provider_videoretalk.dashscope.url import expiry_of, media_url, place_of, without_signature
-from airflow_provider_videoretalk.media.file_origin import StorePath
+from airflow_provider_videoretalk.media.file_origin import StorePath, filesystem_of
 from airflow_provider_videoretalk.media.location import Location
 
 Upload = Callable[[Content], str]
@@ -32,14 +32,17 @@ _BORROWED = ("x-amz-security-token=", "security-token=", "x-oss-security-token="
 class Source(Protocol):
     """An input of a task, before anybody fetches it.
 
-    ``location`` is what a look at it reads. ``place`` is for people and records: it tells no secret.
+    ``location`` is what a look at it reads.
     """
 
     @property
     def location(self) -> Location: ...
 
     @property
-    def place(self) -> str: ...
+    def record(self) -> str:
+        """For people and records: where it lies, and its version behind a ``#`` where that is known. It tells no
+        secret.
+        """
 
     def identity(self) -> str:
         """What is the same as long as its content is, whoever signs its URL, and whenever.
@@ -80,7 +83,7 @@ class _UrlSource:
     def __init__(self, field: str, url: str) -> None:
         self._field = field
         self.location: Location = url
-        self.place = place_of(url)
+        self.record = place_of(url)
 
     def identity(self) -> str:
         return without_signature(str(self.location))
@@ -96,7 +99,7 @@ class _FileSource:
         self._field = field
         self._path = path
         self.location: Location = path
-        self.place = f"file://{path}"
+        self.record = f"file://{path}"
 
     def identity(self) -> str:
         # Not by path and time: another worker may have its own copy.
@@ -107,7 +110,9 @@ class _FileSource:
                     digest.update(chunk)
         except OSError as error:
             raise TransportError(f"{self._field} can't be read: {type(error).__name__}") from None
-        return f"sha256:{digest.hexdigest()}"
+        identity = f"sha256:{digest.hexdigest()}"
+        self.record = f"file://{self._path}#{identity}"
+        return identity
 
     def url(self, *, until: datetime, upload: Upload) -> str:
         return _uploaded(self._field, self._path, upload, why="it lies on this machine")
@@ -121,17 +126,19 @@ class _StoreSource:
         self._path = path
         self.location: Location = path
         # Without the connection's name that the path may hold before the bucket's.
-        self.place = f"{path.protocol}://{str(path.path).lstrip('/')}"
+        self.record = self._place = f"{path.protocol}://{str(path.path).lstrip('/')}"
 
     def identity(self) -> str:
-        info: Mapping[str, Any] = self._ask(lambda: self._path.fs.info(self._path.path))
+        info = self._info()
         version = next((info[name] for name in _VERSIONS if info.get(name) not in (None, "", "null")), None)
-        return f"{self.place}#{version}#{info.get('size')}"
+        self.record = f"{self._place}#{version or info.get('size')}".replace('"', "")
+        return self.record
 
     def url(self, *, until: datetime, upload: Upload) -> str:
         seconds = int((until - datetime.now(timezone.utc)).total_seconds()) + 1
+        store = filesystem_of(self._path, self._field)
         try:
-            signed = str(self._path.fs.sign(self._path.path, expiration=seconds))
+            signed = str(store.sign(self._path.path, expiration=seconds))
         except Exception as error:
             # NotImplementedError of stores that can't; of others, as of GCS, what they make of a key that can't sign.
             return _uploaded(self._field, self._path, upload, why=f"its store signs no URL ({type(error).__name__})")
@@ -154,14 +161,14 @@ class _StoreSource:
                 _iso(until),
             )
 
-    def _ask(self, question: Callable[[], Mapping[str, Any]]) -> Mapping[str, Any]:
+    def _info(self) -> Mapping[str, Any]:
+        store = filesystem_of(self._path, self._field)
         try:
-            return question()
-        except DashScopeError:
-            raise
+            info: Mapping[str, Any] = store.info(self._path.path)
         except Exception as error:
             # Each store's library has errors of its own, whose texts may hold signed URLs.
             raise TransportError(f"{self._field} can't be looked at in its store: {type(error).__name__}") from None
+        return info
 
 
 def _uploaded(field: str, content: Content, upload: Upload, *, why: str) -> str:
@@ -171,7 +178,13 @@ def _uploaded(field: str, content: Content, upload: Upload, *, why: str) -> str:
         field,
         why,
     )
-    return upload(content)
+    try:
+        return upload(content)
+    except DashScopeError:
+        raise
+    except Exception as error:
+        # Each store's library has errors of its own.
+        raise TransportError(f"{field} can't be read to be uploaded: {type(error).__name__}") from None
 
 
 def _iso(moment: datetime) -> str:
