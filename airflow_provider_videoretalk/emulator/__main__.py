@@ -35,7 +35,8 @@ def parse(arguments: Sequence[str] | None = None) -> EmulatorSettings:
     add = parser.add_argument
     add("--host", default=default.host, help="address to listen on")
     add("--port", type=int, default=default.port, help="TCP port, 0 for any free one")
-    add("--time-scale", type=float, default=default.time_scale, help="divides every duration of the service")
+    add("--time-scale", type=float, default=default.time_scale, help="divides render time, 3 h limit and list delay")
+    add("--life-scale", type=float, default=default.life_scale, help="divides how long results and uploads live")
     add("--render-factor", type=float, default=default.render_factor, help="seconds of render per second of output")
     add("--list-delay", type=float, default=default.list_delay, help="seconds until the list shows a task")
     add("--running", type=int, default=default.running, help="tasks of one account that run at once")

@@ -30,8 +30,10 @@ class EmulatorSettings:
     :param queries_per_second: rate of each of query, list and cancel, per account
     :param speech_per_second: rate of speech requests per account; ``None`` for no limit
     :param policies_per_second: rate of upload policies per account
-    :param time_scale: divides every duration of the service (render time, lifetimes, the 3 h limit, an upload policy's
-        300 s, the list's delay), never a rate and never the 60 s a download may take
+    :param time_scale: divides what the service takes its time for (render time, the 3 h limit, the list's delay), never
+        a rate and never the 60 s a download may take
+    :param life_scale: divides how long things live (results and records, uploads, an upload policy's 300 s); apart from
+        ``time_scale``, since clients compare these moments with their own clock
     :param render_factor: seconds a render takes per second of output, before ``time_scale``; 9 in the documented sample
     :param list_delay: seconds after its submission from when on the list shows a task, before ``time_scale``. Whether
         the service's list lags at all is not known
@@ -55,6 +57,7 @@ class EmulatorSettings:
     speech_per_second: float | None = None
     policies_per_second: float = 100.0
     time_scale: float = 1.0
+    life_scale: float = 1.0
     render_factor: float = 9.0
     list_delay: float = 0.0
     api_keys: tuple[str, ...] | None = None
@@ -76,6 +79,7 @@ class EmulatorSettings:
             "queries_per_second",
             "policies_per_second",
             "time_scale",
+            "life_scale",
             "download_timeout",
         ):
             if not getattr(self, name) > 0:
@@ -98,12 +102,12 @@ class EmulatorSettings:
     @property
     def result_seconds(self) -> float:
         """How long a result URL and a finished task's record live."""
-        return RESULT_SECONDS / self.time_scale
+        return RESULT_SECONDS / self.life_scale
 
     @property
     def upload_seconds(self) -> float:
         """How long an uploaded file lives."""
-        return UPLOAD_SECONDS / self.time_scale
+        return UPLOAD_SECONDS / self.life_scale
 
     @property
     def task_timeout_seconds(self) -> float:
@@ -113,7 +117,7 @@ class EmulatorSettings:
     @property
     def policy_seconds(self) -> float:
         """How long an upload policy is valid."""
-        return POLICY_SECONDS / self.time_scale
+        return POLICY_SECONDS / self.life_scale
 
     @property
     def list_delay_seconds(self) -> float:

@@ -16,6 +16,7 @@ from airflow_provider_videoretalk.emulator.settings import EmulatorSettings
         ("speech_per_second", 0),
         ("time_scale", 0),
         ("time_scale", float("nan")),
+        ("life_scale", 0),
         ("running", 0),
         ("render_factor", -1),
         ("list_delay", -0.5),
@@ -32,8 +33,8 @@ def test_wrong_value_is_named(setting: str, value: object) -> None:
         EmulatorSettings(**{setting: value})  # type: ignore[arg-type]
 
 
-def test_time_scale_divides_durations_but_no_rate() -> None:
-    scaled = EmulatorSettings(time_scale=100, list_delay=30)
+def test_scales_divide_durations_but_no_rate() -> None:
+    scaled = EmulatorSettings(time_scale=100, life_scale=100, list_delay=30)
     assert scaled.result_seconds == pytest.approx(864)
     assert scaled.upload_seconds == pytest.approx(1728)
     assert scaled.task_timeout_seconds == pytest.approx(108)
