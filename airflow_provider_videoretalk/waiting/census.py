@@ -8,7 +8,7 @@ from collections.abc import Iterable
 
 from airflow_provider_videoretalk.dashscope.errors import DashScopeError
 from airflow_provider_videoretalk.dashscope.request import Request
-from airflow_provider_videoretalk.dashscope.task import TaskPage, list_tasks
+from airflow_provider_videoretalk.dashscope.task import TaskPage, TaskRow, TaskStatus, list_tasks
 from airflow_provider_videoretalk.waiting.schedule import after_failures
 from airflow_provider_videoretalk.waiting.sweep import Listed, Sweep
 
@@ -21,6 +21,8 @@ _CREDIT = 20
 _GLANCES = 16
 # A sweep between the looks that are due may cost this many requests for each end that it probably finds.
 _SHARE = 0.35
+# For so long a row tells how a task stands that nobody waited for when it was read: many join one after another.
+_RECENT = 60.0
 
 
 class Census:
@@ -40,6 +42,7 @@ class Census:
         self._pages: dict[Listed, tuple[int, float]] = {}
         self._strangers: dict[Listed, int] = {}
         self._glances: Counter[Listed] = Counter()
+        self._others: dict[Listed, dict[str, TaskStatus]] = {}
         self.harvest_at = math.inf
 
     def usable(self, now: float) -> bool:
@@ -59,6 +62,7 @@ class Census:
         """Begins a sweep."""
         if status == "RUNNING":
             self.harvest_at = math.inf
+        self._others[status] = {}
         return Sweep(status=status, begun=now, unseen=dict.fromkeys(unseen))
 
     def request(self, sweep: Sweep, number: int) -> Request[TaskPage]:
@@ -81,6 +85,15 @@ class Census:
         """After a page that could be had."""
         self._failures = 0
         self._pages[sweep.status] = page.total_pages, now
+
+    def note(self, sweep: Sweep, row: TaskRow) -> None:
+        """After a row of a task that nobody waits for."""
+        self._others[sweep.status][row.task_id] = row.status
+
+    def recall(self, task_id: str, *, now: float) -> TaskStatus | None:
+        """How a task that nobody waited for stood a moment ago, ``None`` where that is not known."""
+        recent = [self._others[status] for status, swept in self._swept.items() if now - swept < _RECENT]
+        return next((rows[task_id] for rows in recent if task_id in rows), None)
 
     def is_as_foreseen(self, sweep: Sweep, page: TaskPage, *, ours: range) -> bool:
         """Whether the first of several pages tells, by its total alone, that the others need not be read.

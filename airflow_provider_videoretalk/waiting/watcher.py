@@ -123,6 +123,9 @@ class Watcher:
         )
         waiter = Waiter(schedule=schedule, news=news, ended=self._loop.create_future())
         watched = self._roster.join(task_id, submitted_at=submitted_at, waiter=waiter)
+        status = self._census.recall(task_id, now=self._loop.time())
+        if watched.status is None and status is not None:
+            self._roster.sighted(watched, status)
         self._bell.set()
         try:
             return await waiter.ended
@@ -310,10 +313,12 @@ class Watcher:
         self._census.read(sweep, page, now=self._loop.time())
         sweep.glanced = self._census.is_as_foreseen(sweep, page, ours=self._roster.settled(sweep.status))
         for row in page.rows:
-            if (watched := self._roster.find(row.task_id)) is not None:
-                sweep.ours += 1
-                sweep.unseen.pop(row.task_id, None)
-                self._roster.sighted(watched, row.status)
+            if (watched := self._roster.find(row.task_id)) is None:
+                self._census.note(sweep, row)
+                continue
+            sweep.ours += 1
+            sweep.unseen.pop(row.task_id, None)
+            self._roster.sighted(watched, row.status)
         sweep.read(page)
         if sweep.over:
             await self._finish(sweep)

@@ -56,11 +56,10 @@ def test_quickstart(run_dag: RunDag, tmp_path: Path) -> None:
 def test_submit_and_sense(run_dag: RunDag, tmp_path: Path) -> None:
     run = run_dag(example("videoretalk_submit_and_sense"), destination=f"{tmp_path.as_uri()}/out.mp4")
     assert run.state == "success"
-    assert run.xcom("submit") == {
-        "task_id": run.xcom("wait")["task_id"],
-        "request_id": run.xcom("submit")["request_id"],
-        "status": "PENDING",
-    }
+    submitted, result = run.xcom("submit"), run.xcom("wait")
+    assert (submitted["task_id"], submitted["status"]) == (result["task_id"], "PENDING")
+    assert result["inputs"] == submitted["inputs"]
+    assert result["cost"] == pytest.approx(0.08 * result["billed_seconds"])
     check_video(tmp_path / "out.mp4")
 
 

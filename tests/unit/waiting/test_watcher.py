@@ -551,6 +551,24 @@ def test_the_loop_is_not_held_up_by_many(serve: Serve, monkeypatch: pytest.Monke
     assert max(handled.values()) <= 200
 
 
+def test_those_who_come_one_by_one_are_not_looked_for_again(serve: Serve) -> None:
+    """What was read of others' tasks is remembered: a triggerer takes seconds to begin some thousand triggers."""
+
+    async def main(loop: VirtualLoop) -> None:
+        service = serve(loop)
+        fill(service, 2000, 64.0, spacing=1.0)
+        desk = Desk(service)
+        waiting = []
+        for group in range(40):
+            waiting += [asyncio.create_task(desk.wait(f"t{50 * group + place}")) for place in range(50)]
+            await asyncio.sleep(1)
+        # Twenty pages a reading.
+        assert service.asked["list"] <= 60
+        await gone(waiting)
+
+    run(main)
+
+
 def test_two_who_wait_for_one_task_share_its_queries(serve: Serve) -> None:
     async def main(loop: VirtualLoop) -> None:
         service = serve(loop)
