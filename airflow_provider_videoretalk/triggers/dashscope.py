@@ -115,8 +115,8 @@ class DashScopeTaskTrigger(BaseTrigger):
         )
         outcome: Task | DashScopeError
         try:
-            client = await self._client()
-            async with watching(client.endpoint) as watcher:
+            endpoint = (await self._client()).endpoint
+            async with watching(endpoint) as watcher:
                 outcome = await watcher.wait(
                     task_id=self.dashscope_task_id,
                     submitted_at=self.submitted_at,

@@ -14,7 +14,7 @@ from airflow_provider_videoretalk.dashscope.errors import DashScopeError, error_
 from airflow_provider_videoretalk.dashscope.task import Task
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Awaited:
     """What is waited for, and what of it is handed through to whoever goes on.
 

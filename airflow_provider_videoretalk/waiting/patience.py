@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from airflow_provider_videoretalk.limits import TASK_SECONDS
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Patience:
     """In seconds, ``None`` for no limit; JSON-safe by ``dataclasses.asdict``.
 

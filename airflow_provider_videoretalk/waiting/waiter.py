@@ -18,7 +18,7 @@ Way = Literal["alone", "PENDING", "RUNNING"]
 """How a task is to be asked for: by a query of its own, or rather by the list of a status."""
 
 
-@dataclass(kw_only=True, eq=False)
+@dataclass(kw_only=True, eq=False, slots=True)
 class Waiter:
     """Somebody who waits. What they are told is told in their own context, which Airflow's logs go by."""
 
@@ -42,7 +42,7 @@ class Waiter:
             self.ended.set_exception(error)
 
 
-@dataclass(kw_only=True, eq=False)
+@dataclass(kw_only=True, eq=False, slots=True)
 class Watched:
     """A task that somebody waits for.
 
