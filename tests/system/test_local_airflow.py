@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 import time
 from pathlib import Path
@@ -16,6 +17,7 @@ sys.path.insert(0, str(Path(__file__).parents[2] / "scripts"))
 from local_airflow import LocalAirflow, emulator
 
 DAG_ID = "videoretalk_quickstart"
+NEW_VIDEO = "videoretalk_on_new_video"
 SCRIPT = "Good morning, and welcome to the morning news. The weather is warm and the people are happy."
 NOT_A_VIDEO = "http://127.0.0.1:9/none.mp4"
 FINISHED_WITHIN = 180.0
@@ -51,13 +53,39 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
         }
         events = airflow.call("GET", "/assets/events")["asset_events"]
         assert [event["extra"]["script"] for event in events] == [SCRIPT]
+        (home / "told.json").write_text(json.dumps(told_of_new_videos(airflow, folder=home / "assets")))
     return home
+
+
+def told_of_new_videos(airflow: LocalAirflow, *, folder: Path) -> list[dict[str, Any]]:
+    """What the DAG after next was told, once a script was announced as an asset's event."""
+    airflow.call("POST", "/variables", json={"key": "videoretalk_folder", "value": f"{folder.as_uri()}/"})
+    (asset,) = airflow.call("GET", "/assets", params={"name_pattern": "videoretalk_script"})["assets"]
+    airflow.call("POST", "/assets/events", json={"asset_id": asset["id"], "extra": {"text": SCRIPT}})
+    runs = f"/dags/{NEW_VIDEO}/dagRuns"
+    deadline = time.monotonic() + FINISHED_WITHIN
+    while not (ended := [run for run in airflow.call("GET", runs)["dag_runs"] if run["state"] == "success"]):
+        assert time.monotonic() < deadline, f"no run of {NEW_VIDEO} has succeeded"
+        time.sleep(0.5)
+    run = airflow.run_path(NEW_VIDEO, ended[0]["dag_run_id"])
+    value: list[dict[str, Any]] = airflow.call(
+        "GET", f"{run}/taskInstances/tell/xcomEntries/return_value", params={"deserialize": True}
+    )["value"]
+    return value
 
 
 def test_the_words_of_the_script_are_in_the_published_video(home: Path) -> None:
     (video,) = (home / "videos").glob("*.mp4")
     assert heard_share(video, SCRIPT) >= 0.6
     assert not (home / "none").exists()
+
+
+def test_a_new_script_becomes_a_video_that_starts_another_dag(home: Path) -> None:
+    (told,) = json.loads((home / "told.json").read_text())
+    (video,) = (home / "assets").glob("*/*/*/*.mp4")
+    assert told["uri"] == video.as_uri()
+    assert told["cost"] == pytest.approx(0.08 * told["billed_seconds"], abs=0.0001)
+    assert told["currency"] == "CNY"
 
 
 def test_the_key_is_in_no_file_that_airflow_left(home: Path) -> None:
