@@ -40,6 +40,10 @@ def submit_videoretalk(
     if ref_image_url:
         inputs["ref_image_url"] = media_url("ref_image_url", ref_image_url)
     if not FACE_THRESHOLD.allows(query_face_threshold):
-        raise InputError(FACE_THRESHOLD.refusal(query_face_threshold), remedy="170 is the service's default.")
+        raise InputError(
+            FACE_THRESHOLD.refusal(query_face_threshold),
+            code=FACE_THRESHOLD.code,
+            remedy=f"{DEFAULT_FACE_THRESHOLD} is the service's default.",
+        )
     parameters = {"video_extension": video_extension, "query_face_threshold": query_face_threshold}
     return submit_task(path=PATH, model=MODEL, inputs=inputs, parameters=parameters)
