@@ -72,7 +72,9 @@ class Onlooker(ABC):
         return [name for name in self.names() if name not in (NAME, _BESIDE)] + list(self.unfinished())
 
     def clear(self) -> None:
+        """Removes all that is there."""
         with self._lock:
+            self._allowed.add(None)
             for name in self.names():
                 self.remove(name)
 

@@ -99,7 +99,7 @@ def transfer(seed: int, onlookers: Sequence[Onlooker], *, large: bool) -> tuple[
 
 def attempt(origin: FaultyOrigin, onlookers: Sequence[Onlooker], *, read_timeout: float) -> tuple[str, set[str]]:
     """What became of the transfer, and the SHA-256 that it gives for what was published: one, or none at all."""
-    look = all_of(onlookers)
+    look, copied, failure = all_of(onlookers), [], None
     try:
         copied = copy(
             origin.url,
@@ -111,9 +111,10 @@ def attempt(origin: FaultyOrigin, onlookers: Sequence[Onlooker], *, read_timeout
             on_object=look,
         )
     except TransportError as error:
-        assert "secret" not in str(error)
-        return "changed" if isinstance(error, ChangedSourceError) else "failed", set()
-    return "published", {each.metadata["sha256"] for each in copied}
+        failure = error
+    assert "secret" not in str(failure)
+    outcome = "changed" if isinstance(failure, ChangedSourceError) else "failed" if failure else "published"
+    return outcome, {each.metadata["sha256"] for each in copied}
 
 
 def all_of(onlookers: Sequence[Onlooker]) -> Callable[[], None]:
