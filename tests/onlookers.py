@@ -28,11 +28,13 @@ class Onlooker(ABC):
     """
 
     uri: str
+    pause = 0.002
+    """Seconds from look to look."""
 
     def __init__(self) -> None:
         self.looks = 0
         self.bad: list[bytes | None] = []
-        self._allowed: set[bytes | None] = set()
+        self._allowed: set[bytes | None] = {None}
         self._lock = threading.Lock()
 
     @abstractmethod
@@ -129,6 +131,8 @@ class MemoryOnlooker(Onlooker):
 class S3Onlooker(Onlooker):
     """Reads with a connection of its own, by signed URLs."""
 
+    pause = 0.02
+
     def __init__(self, fs: Any, *, connection: str) -> None:
         super().__init__()
         self.uri = f"s3://{connection}@{_FOLDER}/{NAME}"
@@ -173,7 +177,7 @@ def looking(*onlookers: Onlooker) -> Iterator[None]:
     over = threading.Event()
 
     def watch(onlooker: Onlooker) -> None:
-        while not over.wait(0.002):
+        while not over.wait(onlooker.pause):
             onlooker.look()
 
     threads = [threading.Thread(target=watch, args=(onlooker,)) for onlooker in onlookers]

@@ -178,6 +178,6 @@ def test_to_disk_and_memory_and_s3(tmp_path: Path, s3: Any, record_property: Cal
     store, remote = ObjectStore(), S3Onlooker(s3, connection="weed")
     onlookers = [DiskOnlooker(tmp_path), MemoryOnlooker(store, connection="mine"), remote]
     with attached(mine=store):
-        outcomes, faults = run(TO_THREE, onlookers, large=10)
+        outcomes, faults = run(TO_THREE, onlookers, large=20)
     remote.close()
     report(onlookers, outcomes, faults, record_property)
