@@ -99,8 +99,9 @@ def _rates() -> Iterator[LimitFile]:
 
 def _sides() -> Iterator[LimitFile]:
     for side in ("width", "height"):
-        yield from _pair("VIDEO_SIDE", "low", video, side, 640, 638)
-        yield from _pair("VIDEO_SIDE", "high", video, side, 2048, 2050)
+        film = partial(video, container="mp4")
+        yield from _pair("VIDEO_SIDE", "low", film, side, 640, 638)
+        yield from _pair("VIDEO_SIDE", "high", film, side, 2048, 2050)
     for kind in limits.IMAGE_FORMATS:
         picture = partial(_picture, kind=kind)
         yield from _pair("IMAGE_SIDE", "high", picture, "sides", (4096, 2048), (4097, 2100))
@@ -111,7 +112,7 @@ def _sides() -> Iterator[LimitFile]:
 
 def _kinds() -> Iterator[LimitFile]:
     films = {name: partial(video, container=name) for name in ("mp4", "avi", "mov", "matroska", "flv", "3gp")}
-    codecs = {"h264": "libx264", "hevc": "libx265", "mpeg4": "mpeg4", "mjpeg": "mjpeg"}
+    codecs = {"h264": "libx264", "hevc": "libx265", "mpeg4": "mpeg4"}
     sounds: dict[str, Make] = {
         "wav": _tone,
         "mp3": coded,
@@ -122,7 +123,9 @@ def _kinds() -> Iterator[LimitFile]:
     }
     pictures = {name: partial(_picture, kind=name) for name in ("jpeg", "png", "bmp", "webp", "gif", "tiff")}
     yield from _listed("VIDEO_CONTAINERS", films | {"wav": sounds["wav"], "mp3": coded, "png": pictures["png"]})
-    yield from _listed("VIDEO_CODECS", {name: partial(video, codec=codec) for name, codec in codecs.items()})
+    yield from _listed(
+        "VIDEO_CODECS", {name: partial(video, codec=codec, container="mp4") for name, codec in codecs.items()}
+    )
     yield from _listed("AUDIO_CONTAINERS", sounds | {"mp4": films["mp4"], "avi": films["avi"], "bmp": pictures["bmp"]})
     yield from _listed("IMAGE_FORMATS", pictures | {"mov": films["mov"], "wav": sounds["wav"], "aac": sounds["aac"]})
 
