@@ -12,7 +12,13 @@ import pytest
 from faulty_origin import FaultyOrigin, Turn
 
 from airflow_provider_videoretalk.dashscope.errors import ResultExpiredError, TransportError
-from airflow_provider_videoretalk.media.download import PROGRESS_BYTES, ChangedSourceError, Download, Persistence
+from airflow_provider_videoretalk.media.download import (
+    CHUNK_BYTES,
+    PROGRESS_BYTES,
+    ChangedSourceError,
+    Download,
+    Persistence,
+)
 
 CONTENT = bytes(range(256)) * 400
 OTHER = CONTENT[::-1]
@@ -235,8 +241,8 @@ def test_a_url_that_is_none(url: str) -> None:
 
 
 def test_no_more_than_a_chunk_at_once() -> None:
-    with FaultyOrigin(bytes(PROGRESS_BYTES * 2)) as origin, Download(origin.url) as download:
-        assert max(map(len, download)) <= PROGRESS_BYTES
+    with FaultyOrigin(bytes(CHUNK_BYTES * 2)) as origin, Download(origin.url) as download:
+        assert max(map(len, download)) <= CHUNK_BYTES
 
 
 def test_a_login_of_netrc_is_not_sent(tmp_path: object, monkeypatch: pytest.MonkeyPatch) -> None:
