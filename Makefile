@@ -28,14 +28,16 @@ format: $(INSTALLED)
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: $(INSTALLED)  ## What waiting and importing cost, beside other ways; about twenty minutes.
+bench: $(INSTALLED)  ## What waiting, publishing, probing and importing cost, beside other ways; about half an hour.
 	$(BIN)/python -m benchmarks.waiting
+	$(BIN)/python -m benchmarks.publishing
+	$(BIN)/python -m benchmarks.probing
 	$(BIN)/python benchmarks/imports.py
 
 lock:  ## Resolves requirements.lock anew; needs uv.
 	uv pip compile --universal --python-version 3.10 --generate-hashes --no-annotate --no-header \
-		--no-emit-index-url --extra emulator --extra espeak --group dev --group system \
-		--constraint constraints.txt pyproject.toml -o requirements.lock
+		--no-emit-index-url --extra emulator --extra espeak --extra media --extra crc --extra oss \
+		--group dev --group system --constraint constraints.txt pyproject.toml -o requirements.lock
 
 clean:
 	rm -rf $(VENV) .demo .airflow

@@ -1,18 +1,16 @@
 """What it costs to look at a 300 MB video over HTTP: bytes, requests and time, beside FFmpeg.
 
-    python -m benchmarks.probing [--megabytes 300] [--runs 5] [--markdown FILE]
+    python -m benchmarks.probing [--megabytes 300] [--runs 5] [--write]
 
 The videos are real ones, made here, and served by a process of their own on the loopback. Bytes are counted where the
 server hands them to its socket; what a client left unread in the buffers in between is counted too, as it would have
-crossed a network. ffprobe takes part if it is installed.
+crossed a network. ffprobe takes part if it is installed. Ends with 0 whether the goals are met or not.
 """
 
 from __future__ import annotations
 
 import argparse
 import multiprocessing
-import os
-import platform
 import re
 import shutil
 import statistics
@@ -24,10 +22,8 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime, timezone
 from fractions import Fraction
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from importlib.metadata import version
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
@@ -37,6 +33,8 @@ import numpy as np
 
 from airflow_provider_videoretalk.dashscope.errors import DashScopeError
 from airflow_provider_videoretalk.media.probe import probe
+from benchmarks.goals import Goal
+from benchmarks.report import goal_table, setting, table, write
 
 GOAL_BYTES = 1_000_000
 _FPS = 60
@@ -171,7 +169,8 @@ def by_ffprobe(url: str) -> float | None:
     return float(said) if said.replace(".", "", 1).isdigit() else None
 
 
-TOOLS: dict[str, Callable[[str], float | None]] = {"this package": by_probe, "PyAV on the URL": by_pyav}
+OURS = "this package"
+TOOLS: dict[str, Callable[[str], float | None]] = {OURS: by_probe, "PyAV on the URL": by_pyav}
 if shutil.which("ffprobe"):
     TOOLS["ffprobe"] = by_ffprobe
 
@@ -188,58 +187,63 @@ def measure(tool: Callable[[str], float | None], url: str, line: Connection) -> 
     return Cost(size=size, requests=requests, seconds=seconds, found=found)
 
 
-def row(name: str, tool: str, duration: float, costs: Sequence[Cost]) -> str:
+def row(name: str, tool: str, duration: float, costs: Sequence[Cost]) -> list[str]:
     found = costs[0].found
     verdict = "none" if found is None else f"{found:.2f} s" + ("" if abs(found - duration) < 0.05 else " (wrong)")
-    cells = (
+    return [
         name,
         tool,
         f"{statistics.median(cost.size for cost in costs) / 1000:,.0f}",
         f"{statistics.median(cost.requests for cost in costs):g}",
         f"{1000 * statistics.median(cost.seconds for cost in costs):.1f}",
         f"{verdict} of {duration:.2f} s",
+    ]
+
+
+def goal(name: str, costs: Sequence[Cost]) -> Goal:
+    most = max(cost.size for cost in costs)
+    return Goal(
+        what=f"{name}: sent to this package",
+        wanted=f"<= {GOAL_BYTES / 1000:,.0f} kB, and a duration",
+        found=f"{most / 1000:,.0f} kB" + ("" if costs[0].found else ", and none"),
+        met=most <= GOAL_BYTES and costs[0].found is not None,
     )
-    return f"| {' | '.join(cells)} |"
 
 
-def table(megabytes: int, runs: int) -> tuple[str, bool]:
-    """The figures as a Markdown table, and whether the goal is met."""
-    rows = ["| file | tool | kB sent | requests | ms | duration found |", "|---|---|---|---|---|---|"]
-    met = True
+def measure_all(megabytes: int, runs: int) -> tuple[list[Goal], list[list[str]]]:
+    """The goals, and the rows of the table."""
+    goals, rows = [], []
     with tempfile.TemporaryDirectory() as place, served(Path(place)) as (base, line):
         for name, (container, options) in FILES.items():
             path = Path(place, "video")
             duration = make(path, container=container, options=options, size=megabytes * 1_000_000)
             looks: dict[str, list[Cost]] = {tool: [] for tool in TOOLS}
-            for _ in range(runs):
-                for tool, look in TOOLS.items():
-                    looks[tool].append(measure(look, f"{base}/video", line))
+            for turn in range(runs):
+                for tool in list(TOOLS)[:: -1 if turn % 2 else 1]:
+                    looks[tool].append(measure(TOOLS[tool], f"{base}/video", line))
             rows += [row(name, tool, duration, costs) for tool, costs in looks.items()]
-            ours = looks["this package"]
-            met = met and max(cost.size for cost in ours) <= GOAL_BYTES and ours[0].found is not None
+            goals.append(goal(name, looks[OURS]))
             path.unlink()
-    return "\n".join(rows), met
+    return goals, rows
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--megabytes", type=int, default=300, help="size of each video")
     parser.add_argument("--runs", type=int, default=5, help="looks at each video by each tool, which take turns")
-    parser.add_argument("--markdown", type=Path, help="also write the table to this file")
+    parser.add_argument("--write", action="store_true", help="also write the tables into docs/")
     options = parser.parse_args()
-    rows, met = table(options.megabytes, options.runs)
-    today = datetime.now(timezone.utc).date()
-    setting = (
-        f"{today}, Python {platform.python_version()}, PyAV {version('av')}, {os.cpu_count()} cores, "
-        f"videos of {options.megabytes} MB, median of {options.runs} runs"
-    )
+    goals, rows = measure_all(options.megabytes, options.runs)
     missing = "" if "ffprobe" in TOOLS else " ffprobe is not installed here."
-    verdict = f"Goal: at most {GOAL_BYTES / 1000:,.0f} kB by this package: {'met' if met else 'NOT met'}.{missing}"
-    text = f"# What looking at a video costs\n\nOver HTTP. {setting}.\n\n{rows}\n\n{verdict}\n"
+    header = ("file", "tool", "kB sent", "requests", "ms", "duration found")
+    text = (
+        f"{setting('av')}, videos of {options.megabytes} MB, median of {options.runs} looks.{missing}\n\n"
+        f"{goal_table(goals)}\n\n{table(header, rows)}"
+    )
     print(text)
-    if options.markdown:
-        options.markdown.write_text(text)
-    return 0 if met else 1
+    if options.write:
+        write(text, by="benchmarks/probing.py")
+    return 0
 
 
 if __name__ == "__main__":

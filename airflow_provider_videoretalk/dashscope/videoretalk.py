@@ -49,4 +49,8 @@ def check_face_threshold(value: int) -> None:
     :raises InputError: the service would refuse it
     """
     if not FACE_THRESHOLD.allows(value):
-        raise InputError(FACE_THRESHOLD.refusal(value), remedy="170 is the service's default.")
+        raise InputError(
+            FACE_THRESHOLD.refusal(value),
+            code=FACE_THRESHOLD.code,
+            remedy=f"{DEFAULT_FACE_THRESHOLD} is the service's default.",
+        )

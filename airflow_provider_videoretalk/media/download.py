@@ -15,8 +15,11 @@ from airflow_provider_videoretalk.dashscope.codes import retry_after
 from airflow_provider_videoretalk.dashscope.errors import ResultExpiredError, TransportError
 from airflow_provider_videoretalk.media.announcement import Announcement, parse_part
 
-CHUNK_BYTES = 1024 * 1024
-"""Most that is held in memory at once."""
+CHUNK_BYTES = 256 * 1024
+"""Most that is read at once. Chunks of a megabyte fall out of the processor's cache, and take half as long again."""
+
+PROGRESS_BYTES = 1024 * 1024
+"""What has to arrive for failures to count from the beginning."""
 
 _LATER = (408, 425, 429)
 _NOTHING = "Nothing was published; run the task again."
@@ -190,7 +193,7 @@ class Download:
         :raises TransportError: it was one too many, or there can be no further attempt
         """
         self._hang_up()
-        if self._offset - self._counted_from >= CHUNK_BYTES:
+        if self._offset - self._counted_from >= PROGRESS_BYTES:
             self._failures, self._counted_from = 0, self._offset
         self._failures += 1
         if self._offset and not (self.announced.accepts_ranges and self.announced.version):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -13,7 +13,9 @@ from airflow_provider_videoretalk.limits import MEGABYTE
 from airflow_provider_videoretalk.media.announcement import Announcement
 from airflow_provider_videoretalk.media.crc64 import fast_crc64, slow_crc64
 
-# Chunks that may wait to be summed; they stay in memory.
+# What is handed to the threads at once: for a few bytes, waking them takes longer than summing.
+_BATCH_BYTES = MEGABYTE
+# Batches that may wait for a sum; they stay in memory.
 _AHEAD = 8
 
 # In Python a CRC-64 takes a second for some megabytes.
@@ -37,10 +39,37 @@ class Verdict:
     unverified: Mapping[str, str]
 
 
+class _Sum:
+    """One sum, taken in a thread of its own."""
+
+    def __init__(self, take: Callable[[bytes], object]) -> None:
+        self._take = take
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="tally")
+        self._waiting: deque[Future[None]] = deque()
+
+    def add(self, batch: Sequence[bytes]) -> None:
+        """Waits while too many wait already."""
+        self._waiting.append(self._thread.submit(self._take_all, batch))
+        if len(self._waiting) > _AHEAD:
+            self._waiting.popleft().result()
+
+    def finish(self) -> None:
+        """Returns when all is summed."""
+        while self._waiting:
+            self._waiting.popleft().result()
+
+    def close(self) -> None:
+        self._thread.shutdown(cancel_futures=True)
+
+    def _take_all(self, batch: Sequence[bytes]) -> None:
+        for chunk in batch:
+            self._take(chunk)
+
+
 class Tally:
     """Counts and sums what passes, and holds it against what was announced; to be used in a ``with`` block.
 
-    The sums are taken in a thread of their own, since hashing lets others work: else they cost a local copy half of its
+    Each sum is taken in a thread of its own, since hashing lets others work: else they cost a local copy half of its
     speed.
     """
 
@@ -52,25 +81,34 @@ class Tally:
         self._crc64 = (fast_crc64() or slow_crc64) if announced.crc64 is not None else None
         self._crc = 0
         self._summed = 0
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="tally")
-        self._waiting: deque[Future[None]] = deque()
+        self._batch: list[bytes] = []
+        self._batched = 0
+        self._sums = [_Sum(self._sha256.update)]
+        if self._md5:
+            self._sums.append(_Sum(self._md5.update))
+        if self._crc64:
+            self._sums.append(_Sum(self._take_crc))
 
     def __enter__(self) -> Tally:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._thread.shutdown(cancel_futures=True)
+        for each in self._sums:
+            each.close()
 
     def add(self, chunk: bytes) -> None:
         self.size += len(chunk)
-        self._waiting.append(self._thread.submit(self._sum, chunk))
-        if len(self._waiting) > _AHEAD:
-            self._waiting.popleft().result()
+        self._batch.append(chunk)
+        self._batched += len(chunk)
+        if self._batched >= _BATCH_BYTES:
+            self._hand_over()
 
-    def _sum(self, chunk: bytes) -> None:
-        self._sha256.update(chunk)
-        if self._md5:
-            self._md5.update(chunk)
+    def _hand_over(self) -> None:
+        for each in self._sums:
+            each.add(self._batch)
+        self._batch, self._batched = [], 0
+
+    def _take_crc(self, chunk: bytes) -> None:
         self._summed += len(chunk)
         if self._crc64 is slow_crc64 and max(self._summed, self._announced.size or 0) > _SLOW_CRC_BYTES:
             self._crc64 = None
@@ -81,8 +119,9 @@ class Tally:
         """
         :raises TransportError: what passed is not what was announced
         """
-        while self._waiting:
-            self._waiting.popleft().result()
+        self._hand_over()
+        for each in self._sums:
+            each.finish()
         announced = self._announced
         sums: dict[str, tuple[object, object]] = {
             "length": (announced.size, self.size),

@@ -1,99 +1,166 @@
-"""Inputs over the documented limits, as real files, through the whole emulator: each gets the service's own code."""
+"""Every documented limit on real files, just inside and just outside: this package and the emulator say the same."""
 
 from __future__ import annotations
 
-import io
+import asyncio
+import mmap
 import time
-import wave
+from collections.abc import Iterator, Mapping
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
-import av
-import numpy as np
 import pytest
 import requests
-from PIL import Image
-from pytest_httpserver import HTTPServer
+from limit_files import LimitFile, limit_files
+from media_files import image, video, wav
+from range_server import RangeServer
 
+from airflow_provider_videoretalk import limits
+from airflow_provider_videoretalk.dashscope.errors import InputError
+from airflow_provider_videoretalk.dashscope.videoretalk import submit_videoretalk
 from airflow_provider_videoretalk.emulator.server import Emulator
+from airflow_provider_videoretalk.emulator.service.checksum import Checksums
+from airflow_provider_videoretalk.emulator.settings import EmulatorSettings
+from airflow_provider_videoretalk.emulator.work import jobs
+from airflow_provider_videoretalk.emulator.work.engine_port import RenderJob, RenderOutcome
+from airflow_provider_videoretalk.emulator.work.stand_in import StandInEngine
+from airflow_provider_videoretalk.media.preflight import check_inputs
 
 HEADERS = {"Authorization": "Bearer sk-limits"}
 ENDS_WITHIN = 60.0
+FILES = list(limit_files())
+# What is no limit of a file: a unit, two figures of the service's own, and a parameter, which has a test of its own.
+OTHERS = {"MEGABYTE", "TASK_SECONDS", "RENDER_FACTOR", "FACE_THRESHOLD"}
 
 
-def sound(*, seconds: float) -> bytes:
-    buffer = io.BytesIO()
-    with wave.open(buffer, "wb") as file:
-        file.setnchannels(1)
-        file.setsampwidth(2)
-        file.setframerate(8_000)
-        file.writeframes(bytes(int(seconds * 8_000) * 2))
-    return buffer.getvalue()
+class InspectingEngine(StandInEngine):
+    """Looks at the inputs as the emulator's own engine does, and renders nothing."""
+
+    async def inspect(self, job: RenderJob) -> None:
+        await asyncio.to_thread(jobs.inspect, job)
+
+    async def retalk(self, job: RenderJob) -> RenderOutcome:
+        await asyncio.to_thread(job.output.touch)
+        nothing = Checksums(size=0, md5="0" * 32, crc64=0)
+        return RenderOutcome(seconds=2, width=640, height=640, fps=15, face_found=True, checksums=nothing)
 
 
-def picture(*, width: int, height: int) -> bytes:
-    buffer = io.BytesIO()
-    Image.new("RGB", (width, height)).save(buffer, "PNG")
-    return buffer.getvalue()
+@pytest.fixture(scope="module")
+def inspector() -> Iterator[Emulator]:
+    """An emulator whose inputs are fetched and inspected for real, and whose renders take no time."""
+    settings = EmulatorSettings(port=0, submits_per_second=1000, queries_per_second=1000, render_factor=0)
+    with Emulator(settings, engine=InspectingEngine()) as running:
+        yield running
 
 
-def video(folder: Path, *, side: int = 640, fps: int = 15, seconds: float = 2.0, codec: str = "libx264") -> bytes:
-    path = folder / "video.mp4"
-    frame = av.VideoFrame.from_ndarray(np.zeros((side, side, 3), np.uint8), format="rgb24")
-    with av.open(str(path), "w") as container:
-        stream = container.add_stream(codec, rate=fps)
-        stream.width = stream.height = side
-        stream.pix_fmt = "yuv420p"
-        for index in range(int(seconds * fps)):
-            frame.pts = index
-            container.mux(stream.encode(frame))
-        container.mux(stream.encode(None))
-    return path.read_bytes()
+@pytest.fixture(scope="module")
+def server() -> Iterator[RangeServer]:
+    with RangeServer() as running:
+        yield running
 
 
-@pytest.mark.parametrize(
-    ("wrong", "code"),
-    [
-        ({"video": {"side": 638}}, "InvalidFile.Resolution"),
-        ({"video": {"fps": 14}}, "InvalidFile.FPS"),
-        ({"video": {"fps": 61}}, "InvalidFile.FPS"),
-        ({"video": {"seconds": 1.5}}, "InvalidFile.Duration"),
-        ({"video": {"codec": "mpeg4"}}, "InvalidFile.Format"),
-        ({"video": b"no video at all"}, "InvalidFile.Openerror"),
-        ({"audio": sound(seconds=1.5)}, "InvalidFile.Duration"),
-        ({"audio": sound(seconds=120.5)}, "InvalidFile.Duration"),
-        ({"audio": bytes(30 * 1024 * 1024 + 1)}, "InvalidFile.Size"),
-        ({"image": picture(width=410, height=200)}, "InvalidFile.ImageSize"),
-        ({"image": picture(width=4097, height=2100)}, "InvalidFile.ImageSize"),
-        ({"image": bytes(10 * 1024 * 1024 + 1)}, "InvalidFile.Size"),
-    ],
-    ids=lambda value: value if isinstance(value, str) else next(iter(value)),
-)
-def test_over_the_limit(
-    emulator: Emulator, httpserver: HTTPServer, tmp_path: Path, wrong: dict[str, Any], code: str
-) -> None:
-    given = {"video": {}, "audio": sound(seconds=2)} | wrong
-    given["video"] = given["video"] if isinstance(given["video"], bytes) else video(tmp_path, **given["video"])
-    for name, content in given.items():
-        httpserver.expect_request(f"/{name}").respond_with_data(content)
-    inputs = {f"{name}_url": httpserver.url_for(f"/{name}") for name in ("video", "audio")}
-    inputs |= {"ref_image_url": httpserver.url_for("/image")} if "image" in given else {}
-    submitted = requests.post(
+@pytest.fixture(scope="module")
+def good(server: RangeServer, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """The URL of an input of each kind that nothing is wrong with."""
+    film = video(tmp_path_factory.mktemp("good") / "video.mp4").read_bytes()
+    contents = {"video": film, "audio": wav(), "image": image("png")}
+    return {name: server.add(f"/good/{name}", content) for name, content in contents.items()}
+
+
+def served(server: RangeServer, path: Path) -> str:
+    with path.open("rb") as file:
+        return server.add("/it", mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
+
+
+def said_here(urls: Mapping[str, str]) -> dict[str, str]:
+    """The codes of what the look before the submit finds, by the field."""
+    report = check_inputs(
+        video=urls["video"],
+        audio=urls["audio"],
+        ref_image=urls["image"],
+        # Else speech that is longer than the video would be a finding, which the service has none for.
+        video_extension=True,
+        allow_private=True,
+    )
+    assert not report.unchecked
+    return {finding.field: finding.code for finding in report.findings}
+
+
+def said_there(emulator: Emulator, urls: Mapping[str, str], **parameters: object) -> str | None:
+    """The code that the emulator refuses a task with; ``None`` if the task succeeds."""
+    inputs = {"video_url": urls["video"], "audio_url": urls["audio"], "ref_image_url": urls["image"]}
+    reply = submitted(emulator, inputs, parameters)
+    assert reply.status_code == 200, reply.text
+    output = ended(emulator, reply.json()["output"]["task_id"])
+    if output["task_status"] == "SUCCEEDED":
+        return None
+    assert output["message"]
+    return str(output["code"])
+
+
+def submitted(emulator: Emulator, inputs: Mapping[str, str], parameters: Mapping[str, object]) -> requests.Response:
+    return requests.post(
         f"{emulator.base_url}/services/aigc/image2video/video-synthesis/",
-        json={"model": "videoretalk", "input": inputs, "parameters": {}},
+        json={"model": "videoretalk", "input": inputs, "parameters": parameters},
         headers=HEADERS | {"X-DashScope-Async": "enable"},
         timeout=30,
-    ).json()
-    output = ended(emulator, submitted["output"]["task_id"])
-    assert (output["task_status"], output["code"]) == ("FAILED", code)
-    assert output["message"]
+    )
 
 
 def ended(emulator: Emulator, task_id: str) -> dict[str, Any]:
     deadline = time.monotonic() + ENDS_WITHIN
     while True:
-        output = requests.get(f"{emulator.base_url}/tasks/{task_id}", headers=HEADERS, timeout=30).json()["output"]
+        reply = requests.get(f"{emulator.base_url}/tasks/{task_id}", headers=HEADERS, timeout=30).json()
+        output: dict[str, Any] = reply["output"]
         if output["task_status"] in ("SUCCEEDED", "FAILED", "CANCELED"):
             return output
         assert time.monotonic() < deadline, output
-        time.sleep(0.05)
+        time.sleep(0.02)
+
+
+@pytest.mark.parametrize("file", [file for file in FILES if file.inside], ids=str)
+def test_just_inside(
+    inspector: Emulator, server: RangeServer, good: dict[str, str], tmp_path: Path, file: LimitFile
+) -> None:
+    urls = good | {file.input: served(server, file.make(tmp_path / "it"))}
+    assert said_here(urls) == {}
+    assert said_there(inspector, urls) is None
+
+
+@pytest.mark.parametrize("file", [file for file in FILES if not file.inside], ids=str)
+def test_just_outside(
+    emulator: Emulator, server: RangeServer, good: dict[str, str], tmp_path: Path, file: LimitFile
+) -> None:
+    """Through the whole emulator, workers and all."""
+    urls = good | {file.input: served(server, file.make(tmp_path / "it"))}
+    field = "ref_image_url" if file.input == "image" else f"{file.input}_url"
+    assert said_here(urls) == {field: file.code}
+    assert said_there(emulator, urls) == file.code
+
+
+@pytest.mark.parametrize(
+    ("threshold", "code"), [(120, None), (200, None), (119, "InvalidParameter"), (201, "InvalidParameter")]
+)
+def test_the_parameter_with_a_limit(
+    inspector: Emulator, good: dict[str, str], threshold: int, code: str | None
+) -> None:
+    inputs = {"video_url": good["video"], "audio_url": good["audio"]}
+    with pytest.raises(InputError) if code else nullcontext() as caught:
+        submit_videoretalk(**inputs, query_face_threshold=threshold)
+    assert caught is None or caught.value.code == code
+    reply = submitted(inspector, inputs, {"query_face_threshold": threshold})
+    assert reply.json().get("code") == code
+
+
+def test_every_limit_has_its_files() -> None:
+    rows = {name: value for name, value in vars(limits).items() if name.isupper() and name not in OTHERS}
+    found = {(file.row, file.edge, file.inside) for file in FILES}
+    for name, row in rows.items():
+        if isinstance(row, limits.Limit):
+            edges = [edge for edge in ("low", "high") if getattr(row, edge) is not None]
+            wanted = {(name, edge, inside) for edge in edges for inside in (True, False)}
+        else:
+            wanted = {(name, edge, True) for edge in row}
+            assert any(not file.inside for file in FILES if file.row == name), name
+        assert wanted <= found

@@ -12,7 +12,13 @@ import pytest
 from faulty_origin import FaultyOrigin, Turn
 
 from airflow_provider_videoretalk.dashscope.errors import ResultExpiredError, TransportError
-from airflow_provider_videoretalk.media.download import CHUNK_BYTES, ChangedSourceError, Download, Persistence
+from airflow_provider_videoretalk.media.download import (
+    CHUNK_BYTES,
+    PROGRESS_BYTES,
+    ChangedSourceError,
+    Download,
+    Persistence,
+)
 
 CONTENT = bytes(range(256)) * 400
 OTHER = CONTENT[::-1]
@@ -108,8 +114,8 @@ def test_tells_nobody_the_url_of_a_server_that_is_not_there() -> None:
 
 
 def test_counts_anew_when_it_gets_on() -> None:
-    content = bytes(CHUNK_BYTES * 3 + 7)
-    script = [turn for at in [CHUNK_BYTES] * 3 for turn in [*[Turn(kind="refuse")] * 5, Turn(kind="cut", at=at)]]
+    content = bytes(PROGRESS_BYTES * 3 + 7)
+    script = [turn for at in [PROGRESS_BYTES] * 3 for turn in [*[Turn(kind="refuse")] * 5, Turn(kind="cut", at=at)]]
     with FaultyOrigin(content, script=script) as origin:
         assert downloaded(origin)[0] == content
     assert len(origin.requests) == 19

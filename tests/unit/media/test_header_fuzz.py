@@ -15,11 +15,16 @@ from hypothesis import strategies as st
 from media_files import Memory, box, coded, image, video, wav
 
 from airflow_provider_videoretalk.dashscope.errors import InputError
+from airflow_provider_videoretalk.limits import AUDIO_CONTAINERS, IMAGE_FORMATS, VIDEO_CONTAINERS
 from airflow_provider_videoretalk.media.demuxer import complete
 from airflow_provider_videoretalk.media.header.facts import Facts
 from airflow_provider_videoretalk.media.header.reader import read_facts
+from airflow_provider_videoretalk.media.preflight import check_audio, check_image, check_video
+from airflow_provider_videoretalk.media.probe import Media
 from airflow_provider_videoretalk.media.ranged import LOCAL, REMOTE, Budget, Meter, OutOfReachError, Ranged
 
+CHECKS = {"video": check_video, "audio": check_audio, "image": check_image}
+TAKEN = {"video": VIDEO_CONTAINERS, "audio": AUDIO_CONTAINERS, "image": IMAGE_FORMATS}
 MUTATIONS = 400
 # Of the processor, for one file.
 SECONDS = 3.0
@@ -64,13 +69,20 @@ class Counted(Ranged):
         return super().at(start, length)
 
 
+def looked_at(facts: Facts) -> dict[str, list[str]]:
+    """The codes of what is found of a file in the place of each input."""
+    media = Media(**vars(facts))
+    return {name: [finding.code for finding in check(media)] for name, check in CHECKS.items()}
+
+
 def survives(content: bytes, *, budget: Budget = REMOTE, forward_only: bool = False, told: bool = True) -> Facts | None:
     meter = Meter(budget)
     ranged = Counted(Memory(content, meter, forward_only=forward_only, told=told), meter)
     begun, code = time.thread_time(), ""
     try:
-        facts = read_facts(ranged, field="video_url")
+        facts = complete(read_facts(ranged, field="video_url"), ranged)
         plausible(facts)
+        looked_at(facts)
     except (InputError, OutOfReachError) as error:
         facts, code = None, error.code
     assert code in ("", "InvalidFile.Openerror", "InvalidFile.Format")
@@ -119,6 +131,19 @@ def test_seeds_are_read(seeds: dict[str, bytes], name: str) -> None:
     assert facts is not None
     assert facts.container == name.partition("-")[0]
     assert not facts.unchecked
+
+
+def test_every_kind_that_is_taken_has_seeds() -> None:
+    assert {name.partition("-")[0] for name in NAMES} == {*VIDEO_CONTAINERS, *AUDIO_CONTAINERS, *IMAGE_FORMATS}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_mislabelled_files(seeds: dict[str, bytes], name: str) -> None:
+    """Each in the place of each input: taken where it belongs, and refused by its kind elsewhere."""
+    facts = survives(seeds[name])
+    assert facts is not None
+    wanted = {place: [] if facts.container in kinds else ["InvalidFile.Format"] for place, kinds in TAKEN.items()}
+    assert looked_at(facts) == wanted
 
 
 @pytest.mark.parametrize("name", NAMES)

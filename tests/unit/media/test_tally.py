@@ -113,23 +113,34 @@ def test_agrees_with_the_emulator(content: bytes, cut: int) -> None:
     assert slow_crc64(content[cut:], slow_crc64(content[:cut])) == emulators_crc64(content)
 
 
-def test_holds_few_chunks_at_once() -> None:
+def test_holds_little_at_once() -> None:
     """However slow the sums are."""
+    batch = bytes(module._BATCH_BYTES)
     with Tally(announced()) as tally:
         release = threading.Event()
-        tally._thread.submit(release.wait)
-        adding = threading.Thread(target=lambda: [tally.add(b"x") for _ in range(100)])
+        tally._sums[0]._thread.submit(release.wait)
+        adding = threading.Thread(target=lambda: [tally.add(batch) for _ in range(20)])
         adding.start()
         adding.join(0.2)
-        assert tally.size == module._AHEAD + 1
+        assert tally.size == (module._AHEAD + 1) * len(batch)
         release.set()
         adding.join()
-        assert tally.verdict().size == 100
+        assert tally.verdict().size == 20 * len(batch)
 
 
-def test_its_thread_ends_with_it() -> None:
+def test_chunks_of_any_size() -> None:
+    content = bytes(range(256)) * 10_000
+    digest = hashlib.md5(content).hexdigest()
+    for length in (100_000, 700_000, module._BATCH_BYTES, len(content)):
+        with Tally(announced(size=len(content), md5=digest)) as tally:
+            for start in range(0, len(content), length):
+                tally.add(content[start : start + length])
+            assert tally.verdict().sha256 == hashlib.sha256(content).hexdigest()
+
+
+def test_its_threads_end_with_it() -> None:
     before = threading.active_count()
-    with Tally(announced()) as tally:
-        tally.add(b"x")
-        assert threading.active_count() == before + 1
+    with Tally(announced(md5=MD5)) as tally:
+        tally.add(bytes(module._BATCH_BYTES))
+        assert threading.active_count() == before + 2
     assert threading.active_count() == before

@@ -1,170 +1,183 @@
-"""A thousand downloads on which everything goes wrong, into two stores that somebody watches all the time."""
+"""A thousand transfers on which everything goes wrong, into stores that somebody watches all the time."""
 
 from __future__ import annotations
 
 import hashlib
-import json
 import random
-import threading
 from collections import Counter
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import pytest
 from faulty_origin import FaultyOrigin, Kind, Sum, Turn
 from object_store import ObjectStore, attached, place
+from onlookers import DiskOnlooker, MemoryOnlooker, Onlooker, S3Onlooker, looking
 
 from airflow_provider_videoretalk.dashscope.errors import TransportError
 from airflow_provider_videoretalk.media.download import ChangedSourceError, Persistence
-from airflow_provider_videoretalk.media.draft import Destination
+from airflow_provider_videoretalk.media.draft import BLOCK_BYTES, Destination
 from airflow_provider_videoretalk.media.transfer import Fetched, copy
 
-TRANSFERS, BATCHES = 1000, 10
-KEY = "bucket/en.mp4"
+TO_TWO, TO_THREE = range(750), range(750, 1000)
 
-# Most of them are mended by going on; those of the second line never are.
-_MENDED: tuple[Kind, ...] = ("cut", "cut", "cut", "cut", "refuse", "status", "window")
+# Each transfer begins with one of these, in turn, and with what it takes for it to matter.
+FAULTS: dict[Kind, str] = {
+    "cut": "cut",
+    "stall": "stalled",
+    "refuse": "refused",
+    "status": "5xx",
+    "length": "wrong length",
+    "swap": "changed object",
+}
+# What may come after it: most of them are mended by going on; those of the second line never are.
+_MENDED: tuple[Kind, ...] = ("cut", "cut", "cut", "refuse", "status", "window")
 _FATAL: tuple[Kind, ...] = ("swap", "length", "flip", "whole", "other_part")
 
 
-class Watched:
-    """One name on a disk and in a store, and what may be seen there."""
-
-    def __init__(self, folder: Path) -> None:
-        self.disk = folder / "en.mp4"
-        self.store = ObjectStore()
-        self.allowed: set[bytes | None] = {None}
-        self.bad: list[bytes] = []
-        self.looks = 0
-        self._lock = threading.Lock()
-
-    def allow(self, *versions: bytes) -> None:
-        """From now on, one of these, what is there already, or nothing."""
-        with self._lock:
-            self.allowed = {None, self.on_disk, self.store.objects.get(KEY), *versions}
-
-    def look(self) -> None:
-        with self._lock:
-            self.looks += 1
-            self.bad += [
-                found or b"" for found in (self.on_disk, self.store.objects.get(KEY)) if found not in self.allowed
-            ]
-
-    @property
-    def on_disk(self) -> bytes | None:
-        try:
-            return self.disk.read_bytes()
-        except FileNotFoundError:
-            return None
-
-    def told(self) -> list[tuple[bytes | None, str | None]]:
-        """Both objects, each with the checksum that its JSON tells."""
-        beside = self.disk.with_name("en.mp4.json")
-        jsons = (beside.read_bytes() if beside.exists() else None, self.store.objects.get(f"{KEY}.json"))
-        sums = [json.loads(each)["sha256"] if each else None for each in jsons]
-        return list(zip((self.on_disk, self.store.objects.get(KEY)), sums, strict=True))
-
-    def hidden(self) -> list[Any]:
-        """What was left behind."""
-        return [path for path in self.disk.parent.iterdir() if path.name.startswith(".")] + list(self.store.uploads)
-
-
-@contextmanager
-def watched_by_a_thread(watched: Watched) -> Iterator[None]:
-    over = threading.Event()
-
-    def watch() -> None:
-        while not over.wait(0.0005):
-            watched.look()
-
-    thread = threading.Thread(target=watch)
-    thread.start()
-    try:
-        yield
-    finally:
-        over.set()
-        thread.join()
-
-
-def scripted(chance: random.Random, size: int) -> list[Turn]:
-    script = [_turn(chance, size, chance.choice(_MENDED)) for _ in range(chance.randrange(6))]
-    if chance.random() < 0.04:
-        script.insert(0, _turn(chance, size, "stall"))
-    if chance.random() < 0.5:
-        script.insert(chance.randrange(len(script) + 1), _turn(chance, size, chance.choice(_FATAL)))
-    return script
+def scripted(chance: random.Random, size: int, first: Kind) -> list[Turn]:
+    more = [_turn(chance, size, chance.choice(_MENDED)) for _ in range(chance.randrange(5))]
+    if chance.random() < 0.25:
+        more.insert(chance.randrange(len(more) + 1), _turn(chance, size, chance.choice(_FATAL)))
+    # What is replaced before a byte of it was read is simply the newer object.
+    cut = [Turn(kind="cut", at=chance.randrange(1, size))] if first == "swap" else []
+    return [*cut, _turn(chance, size, first), *more]
 
 
 def _turn(chance: random.Random, size: int, kind: Kind) -> Turn:
-    at = chance.randrange(size + 1)
+    at = chance.randrange(size)
     if kind == "length":
-        at = chance.choice((-1, 1, -at, at))
-    return Turn(kind=kind, at=at, status=chance.choice((500, 502, 503, 429)))
+        at = chance.choice((-1, 1, -at - 1, at + 1))
+    return Turn(kind=kind, at=at, status=chance.choice((500, 502, 503, 504)))
 
 
 def describe(fetched: Fetched, _: Destination) -> Mapping[str, Any]:
     return {"size": fetched.verdict.size, "sha256": fetched.verdict.sha256}
 
 
-def transfer(watched: Watched, *, seed: int) -> str:
-    """One transfer, and what became of it."""
-    chance = random.Random(seed)
-    versions = [chance.randbytes(chance.randrange(1, 20_000)) for _ in range(2)]
+def contents(chance: random.Random, *, large: bool) -> list[bytes]:
+    """Two versions of an object, now and then of the same length; large ones are sent in several parts."""
+    least, most = (BLOCK_BYTES, 2 * BLOCK_BYTES) if large else (2, 20_000)
+    versions = [chance.randbytes(chance.randrange(least, most)) for _ in range(2)]
     if chance.random() < 0.3:
         versions[1] = chance.randbytes(len(versions[0]))
+    return versions
+
+
+def transfer(seed: int, onlookers: Sequence[Onlooker], *, large: bool) -> tuple[str, Counter[Kind]]:
+    """One transfer: what became of it, and the faults that it met."""
+    chance = random.Random(seed)
+    versions = contents(chance, large=large)
     strong = chance.choice((True, True, False))
     # Without any checksum nobody could tell a wrong byte from a right one.
-    kinds: list[tuple[Sum, ...]] = [("md5",), ("crc64",), ("md5", "crc64"), ("etag",) if strong else ("crc64",)]
-    sums = chance.choice(kinds)
-    # Pauses are none, so only stalls take time.
-    persistence = Persistence(first_pause=0, read_timeout=0.15)
-    watched.allow(*versions)
-    before = watched.told()
+    kinds: list[tuple[Sum, ...]] = [("md5",), ("etag",) if strong else ("md5",), ("crc64",), ("md5", "crc64")]
+    if chance.random() < 0.2:
+        for onlooker in onlookers:
+            onlooker.clear()
+    for onlooker in onlookers:
+        onlooker.expect(*versions)
+    before = [onlooker.told() for onlooker in onlookers]
+    first = list(FAULTS)[seed % len(FAULTS)]
     with FaultyOrigin(
         *versions,
-        script=scripted(chance, len(versions[0])),
-        sums=sums,
+        script=scripted(chance, len(versions[0]), first),
+        # In Python the CRC of a large one takes a second.
+        sums=chance.choice(kinds[:2] if large else kinds),
         strong=strong,
-        framing=chance.choice(("length", "length", "chunked")),
-        watch=watched.look,
+        framing="length" if first == "length" else chance.choice(("length", "length", "chunked")),
+        watch=all_of(onlookers),
     ) as origin:
-        destinations = [place(watched.disk.as_uri()), place("s3://mine@bucket/en.mp4")]
-        failure, copied = None, []
-        try:
-            copied = copy(
-                origin.url,
-                destinations,
-                describe=describe,
-                persistence=persistence,
-                sleep=lambda _: watched.look(),
-                on_object=watched.look,
-            )
-        except TransportError as error:
-            failure = error
-    if failure is not None:
-        assert "secret" not in str(failure)
-        assert watched.told() == before, "nothing was to change"
-        return "changed" if isinstance(failure, ChangedSourceError) else "failed"
-    told = {each.metadata["sha256"] for each in copied}
-    for content, said in watched.told():
+        outcome, shas = attempt(origin, onlookers, read_timeout=1 if large else 0.1)
+    after = [onlooker.told() for onlooker in onlookers]
+    if not shas:
+        assert after == before, "nothing was to change"
+    for content, told in after if shas else ():
+        assert content == after[0][0]
         assert content in versions
-        assert {hashlib.sha256(content or b"").hexdigest()} == {said} == told
-    return "resumed" if len(origin.requests) > 1 else "at once"
+        assert {hashlib.sha256(content or b"").hexdigest()} == {told} == shas
+    return outcome, origin.faults
 
 
-@pytest.mark.parametrize("batch", range(BATCHES))
-def test_never_anything_but_whole_objects(tmp_path: Path, batch: int) -> None:
-    watched = Watched(tmp_path)
+def attempt(origin: FaultyOrigin, onlookers: Sequence[Onlooker], *, read_timeout: float) -> tuple[str, set[str]]:
+    """What became of the transfer, and the SHA-256 that it gives for what was published: one, or none at all."""
+    look, copied, failure = all_of(onlookers), [], None
+    try:
+        copied = copy(
+            origin.url,
+            [place(onlooker.uri) for onlooker in onlookers],
+            describe=describe,
+            # Pauses are none, so only stalls take time.
+            persistence=Persistence(first_pause=0, read_timeout=read_timeout),
+            sleep=lambda _: look(),
+            on_object=look,
+        )
+    except TransportError as error:
+        failure = error
+    assert "secret" not in str(failure)
+    outcome = "changed" if isinstance(failure, ChangedSourceError) else "failed" if failure else "published"
+    return outcome, {each.metadata["sha256"] for each in copied}
+
+
+def all_of(onlookers: Sequence[Onlooker]) -> Callable[[], None]:
+    def look() -> None:
+        for onlooker in onlookers:
+            onlooker.look()
+
+    return look
+
+
+def run(seeds: range, onlookers: Sequence[Onlooker], *, large: int = 0) -> tuple[Counter[str], Counter[Kind]]:
+    """All transfers of these seeds, of which one in ``large`` is of a large object: their ends, and their faults."""
     outcomes: Counter[str] = Counter()
-    with attached(mine=watched.store), watched_by_a_thread(watched):
-        for seed in range(batch * TRANSFERS // BATCHES, (batch + 1) * TRANSFERS // BATCHES):
-            outcomes[transfer(watched, seed=seed)] += 1
-            assert not watched.bad, f"seed {seed} showed {len(watched.bad[0])} bytes of no version"
-            assert not watched.hidden(), f"seed {seed} left something behind"
-    # Else it would prove nothing.
-    assert outcomes["resumed"] >= 20
-    assert outcomes["failed"] >= 2
-    assert outcomes["changed"] >= 1
-    assert watched.looks >= 300
+    faults: Counter[Kind] = Counter()
+    with looking(*onlookers):
+        for seed in seeds:
+            outcome, met = transfer(seed, onlookers, large=bool(large) and seed % large == 0)
+            outcomes[outcome] += 1
+            faults += met
+            for onlooker in onlookers:
+                shown = f"seed {seed} showed something else than a version at {onlooker.uri}"
+                assert not onlooker.bad, f"{shown}: {[len(content or b'') for content in onlooker.bad]} bytes"
+                assert not onlooker.left_behind(), f"seed {seed} left something behind at {onlooker.uri}"
+    return outcomes, faults
+
+
+def report(
+    onlookers: Sequence[Onlooker],
+    outcomes: Counter[str],
+    faults: Counter[Kind],
+    record_property: Callable[[str, object], None],
+) -> None:
+    """Says what happened, and checks that it was enough to prove something."""
+    total = outcomes.total()
+    looks = sum(onlooker.looks for onlooker in onlookers)
+    met = ", ".join(f"{faults[kind]:,} {name}" for kind, name in FAULTS.items())
+    others = faults.total() - sum(faults[kind] for kind in FAULTS)
+    summary = (
+        f"{total:,} faulty transfers to {len(onlookers)} stores each ({met}, {others:,} others): "
+        f"{outcomes['published']:,} published byte by byte, {total - outcomes['published']:,} failed and changed "
+        f"nothing, {outcomes['changed']:,} of them since the object had changed; 0 truncated or mixed objects in "
+        f"{looks:,} looks"
+    )
+    print(summary)
+    record_property("faulty transfers", summary)
+    assert all(faults[kind] >= total / len(FAULTS) - 1 for kind in FAULTS)
+    assert min(outcomes[outcome] for outcome in ("published", "failed", "changed")) >= total / 20
+    assert looks >= total
+
+
+def test_to_disk_and_memory(tmp_path: Path, record_property: Callable[[str, object], None]) -> None:
+    store = ObjectStore()
+    onlookers = [DiskOnlooker(tmp_path), MemoryOnlooker(store, connection="mine")]
+    with attached(mine=store):
+        outcomes, faults = run(TO_TWO, onlookers)
+    report(onlookers, outcomes, faults, record_property)
+
+
+def test_to_disk_and_memory_and_s3(tmp_path: Path, s3: Any, record_property: Callable[[str, object], None]) -> None:
+    """The rest of the thousand; what is large goes to S3 in parts."""
+    store, remote = ObjectStore(), S3Onlooker(s3, connection="weed")
+    onlookers = [DiskOnlooker(tmp_path), MemoryOnlooker(store, connection="mine"), remote]
+    with attached(mine=store):
+        outcomes, faults = run(TO_THREE, onlookers, large=20)
+    remote.close()
+    report(onlookers, outcomes, faults, record_property)
