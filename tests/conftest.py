@@ -1,16 +1,18 @@
-"""An Airflow home of this run's own, set before anything imports Airflow; and the emulator as a real server."""
+"""An Airflow home of this run's own, set before anything imports Airflow; the emulator and S3 as real servers."""
 
 from __future__ import annotations
 
 import os
 import tempfile
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from connections import connect
 
 if TYPE_CHECKING:
+    from seaweed import Seaweed
+
     from airflow_provider_videoretalk.emulator.server import Emulator
 
 _HOME = tempfile.TemporaryDirectory(prefix="videoretalk-tests-")
@@ -42,3 +44,27 @@ def connection(emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> str:
     """The id of an Airflow connection to the emulator."""
     connect(monkeypatch, host=emulator.base_url, allow_private=True)
     return "dashscope_default"
+
+
+@pytest.fixture(scope="session")
+def s3_server() -> Iterator[Seaweed]:
+    """One with a bucket named ``bucket``. The lock has all that it needs, so nothing is skipped in CI."""
+    from seaweed import seaweed, why_not
+
+    if why_not() and "CI" not in os.environ:
+        pytest.skip(why_not())
+    with seaweed() as running:
+        yield running
+
+
+@pytest.fixture
+def s3(s3_server: Seaweed) -> Iterator[Any]:
+    """Its file system, with an empty bucket; ``s3://weed@bucket/...`` leads there."""
+    from object_store import attached
+    from s3fs import S3FileSystem
+
+    fs = S3FileSystem(**s3_server.options, skip_instance_cache=True)
+    for found in fs.find("bucket"):
+        fs.rm_file(found)
+    with attached(weed=fs):
+        yield fs
