@@ -27,6 +27,7 @@ def get_provider_info() -> dict[str, Any]:
         ],
         "sensors": [_modules("sensors.dashscope")],
         "triggers": [_modules("triggers.dashscope", "triggers.delay")],
+        "extra-links": [f"{_PACKAGE}.links.WatchLink"],
         "filesystems": [f"{_PACKAGE}.fs.oss"],
         "connection-types": [_connection_type()],
     }
