@@ -72,7 +72,7 @@ def add_runs(
         ],
     )
     found = session.execute(select(DagRun.run_id, DagRun.id).where(DagRun.dag_id == dag_id, DagRun.run_id.in_(runs)))
-    numbers = {run_id: number for run_id, number in found}
+    numbers = dict(found.all())
     instances, told, rendered = [], [], []
     for run_id, rows in runs.items():
         for row in rows:
