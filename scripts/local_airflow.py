@@ -106,6 +106,8 @@ class LocalAirflow:
             "conn_type": "dashscope",
             "host": base_url,
             "password": api_key,
+            # What the UI's test button sends where a connection has none: Airflow 3.3.2 takes that for another endpoint.
+            "port": 0,
         }
         self._put("/connections", "dashscope_default", connection)
         self._put("/pools", str(POOL["name"]), POOL)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
+from textwrap import shorten
 from typing import TYPE_CHECKING, Any, Literal
 
 from airflow_provider_videoretalk.ui.kin import kin_of
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
 Phase = Literal["waiting", "done", "failed"]
+
+# Characters of a name.
+_NAME = 60
 
 _OVER = ("failed", "upstream_failed", "skipped", "removed")
 
@@ -76,7 +80,8 @@ class Video:
 
     @property
     def name(self) -> str:
-        return self.label or self.language or self.place.task_id
+        """What it is called on pages: by its label, its language, else by how its script begins."""
+        return self.label or self.language or shorten(self.script or self.place.task_id, _NAME, placeholder=" …")
 
 
 def moment(value: object) -> datetime | None:
