@@ -106,7 +106,7 @@ class LocalAirflow:
             "conn_type": "dashscope",
             "host": base_url,
             "password": api_key,
-            # What the UI's test button sends where a connection has none: Airflow 3.3.2 takes that for another endpoint.
+            # The UI's test button sends 0 for none, which Airflow 3.3.2 takes for another endpoint.
             "port": 0,
         }
         self._put("/connections", "dashscope_default", connection)

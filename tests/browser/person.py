@@ -100,7 +100,9 @@ class Person:
             button = self.finds("[role=dialog] button[aria-expanded]", text=section)
             if button.get_attribute("aria-expanded") != "true":
                 self.clicks("[role=dialog] button[aria-expanded]", text=section)
-            return self.finds("[role=dialog] button[aria-expanded]", text=section).get_attribute("aria-expanded") == "true"
+            return (
+                self.finds("[role=dialog] button[aria-expanded]", text=section).get_attribute("aria-expanded") == "true"
+            )
 
         self.waits_for(unfold, why=f"the section {section} does not open")
 
@@ -121,9 +123,14 @@ class Person:
         self.browser.execute_script("localStorage.setItem('theme', arguments[0])", theme)
         self.browser.refresh()
 
-    def takes_picture(self, name: str) -> None:
+    def takes_picture(self, name: str, *, height: int = _LAPTOP[1]) -> None:
+        """
+        :param height: of the window, in pixels
+        """
         self._pictures.mkdir(parents=True, exist_ok=True)
+        self.browser.set_window_size(_LAPTOP[0], height)
         self.browser.save_screenshot(str(self._pictures / f"{name}.png"))
+        self.browser.set_window_size(*_LAPTOP)
 
     def serious_violations(self) -> list[str]:
         """What axe-core calls serious or critical on this page."""
