@@ -46,7 +46,7 @@ with DAG(
             title="Script",
             description="What the presenter says: 2 to 120 seconds of speech, about 30 to 1,700 characters of English.",
         ),
-        "note": Param("", type="string", title="Note", description="Why it was sent back, if it was."),
+        "note": Param(None, type=["null", "string"], title="Note", description="Why it was sent back, if it was."),
         "video": Param(SAMPLE_VIDEO, type="string", title="Presenter video"),
         "destination": Param(
             "file:///tmp/videoretalk/",
@@ -75,14 +75,15 @@ with DAG(
         ),
         options=["Approve", "Send back"],
         params={
+            # A field that may not be null has to be filled before either button works.
             "new_script": Param(
-                "",
-                type="string",
+                None,
+                type=["null", "string"],
                 format="multiline",
                 title="Changed script",
                 description="Only for a video that is sent back; empty for the same script.",
             ),
-            "reason": Param("", type="string", title="Note", description="Why it is sent back."),
+            "reason": Param(None, type=["null", "string"], title="Note", description="Why it is sent back."),
         },
         response_timeout=timedelta(hours=23),
     )
@@ -101,7 +102,7 @@ with DAG(
         trigger_dag_id="videoretalk_review",
         conf={
             "script": f"{{{{ {answer}['new_script'] or params.script }}}}",
-            "note": f"{{{{ {answer}['reason'] }}}}",
+            "note": f"{{{{ {answer}['reason'] or '' }}}}",
             "video": "{{ params.video }}",
             "destination": "{{ params.destination }}",
         },
