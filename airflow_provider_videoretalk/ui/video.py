@@ -74,6 +74,11 @@ class Video:
         return moment(self.result.get("expires_at"))
 
     @property
+    def finished_at(self) -> datetime | None:
+        """When the render ended, by the service's clock."""
+        return moment(self.facts.get("finished_at"))
+
+    @property
     def facts(self) -> Mapping[str, Any]:
         """The result's fields, or what the publication kept of them."""
         return self.result or self.publication
