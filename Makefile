@@ -3,9 +3,10 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
+BROWSER := tests/browser
 SYSTEM := tests/system/test_crashes.py tests/system/test_random_kills.py tests/system/test_many_clips.py
 
-.PHONY: demo ui test test-system check format bench lock clean
+.PHONY: demo ui test test-system test-browser check format bench lock clean
 
 demo: $(INSTALLED)  ## The main job, end to end, on this machine: script to published video.
 	$(BIN)/python scripts/demo.py
@@ -14,10 +15,14 @@ ui: $(INSTALLED)  ## A local Airflow on the emulator, with connection, pool and 
 	$(BIN)/python scripts/ui.py
 
 test: $(INSTALLED)  ## All tests, with branch coverage.
-	$(BIN)/python -m pytest --cov --cov-report=term:skip-covered $(addprefix --ignore=,$(SYSTEM))
+	$(BIN)/python -m pytest --cov --cov-report=term:skip-covered $(addprefix --ignore=,$(SYSTEM) $(BROWSER))
 
 test-system: $(INSTALLED)  ## A real Airflow on a real PostgreSQL, whose processes are killed; about twenty minutes.
 	$(BIN)/python -m pytest $(SYSTEM)
+
+test-browser: $(INSTALLED)  ## A person's path through the UI in a headless Chromium; writes the docs' pictures anew.
+	@command -v chromedriver >/dev/null || { echo "Chromium is missing: apt-get install -y chromium chromium-driver"; exit 1; }
+	VIDEORETALK_PICTURES=docs/images/ui $(BIN)/python -m pytest $(BROWSER)
 
 check: $(INSTALLED)  ## Lint, format and types.
 	$(BIN)/ruff check .
@@ -33,11 +38,12 @@ bench: $(INSTALLED)  ## What waiting, publishing, probing and importing cost, be
 	$(BIN)/python -m benchmarks.publishing
 	$(BIN)/python -m benchmarks.probing
 	$(BIN)/python benchmarks/imports.py
+	$(BIN)/python benchmarks/board.py
 
 lock:  ## Resolves requirements.lock anew; needs uv.
 	uv pip compile --universal --python-version 3.10 --generate-hashes --no-annotate --no-header \
 		--no-emit-index-url --extra emulator --extra espeak --extra media --extra crc --extra oss \
-		--group dev --group system --constraint constraints.txt pyproject.toml -o requirements.lock
+		--group dev --group system --group browser --constraint constraints.txt pyproject.toml -o requirements.lock
 
 clean:
 	rm -rf $(VENV) .demo .airflow

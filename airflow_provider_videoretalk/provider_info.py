@@ -27,6 +27,7 @@ def get_provider_info() -> dict[str, Any]:
         ],
         "sensors": [_modules("sensors.dashscope")],
         "triggers": [_modules("triggers.dashscope", "triggers.delay")],
+        "extra-links": [f"{_PACKAGE}.links.WatchLink"],
         "filesystems": [f"{_PACKAGE}.fs.oss"],
         "connection-types": [_connection_type()],
     }
@@ -50,22 +51,28 @@ def _connection_type() -> dict[str, Any]:
             "workspace": {
                 "label": "Workspace",
                 "description": "Id of a sub-workspace; leave empty for the account's default one.",
-                "schema": {"type": ["string", "null"]},
+                "schema": {"type": ["string", "null"], "section": "Account"},
             },
             "queries_per_second": {
                 "label": "Queries per second",
                 "description": "What this connection may ask of the account's 20 queries a second.",
-                "schema": {"type": ["number", "null"], "exclusiveMinimum": 0, "maximum": 100, "default": 20},
+                "schema": {
+                    "type": ["number", "null"],
+                    "exclusiveMinimum": 0,
+                    "maximum": 100,
+                    "default": 20,
+                    "section": "Account",
+                },
             },
             "verify": {
                 "label": "CA bundle",
                 "description": "Path of a CA bundle, for an endpoint with a certificate of your own.",
-                "schema": {"type": ["string", "null"]},
+                "schema": {"type": ["string", "null"], "section": "Network"},
             },
             "proxy": {
                 "label": "Proxy",
                 "description": "URL of an HTTP proxy between Airflow and the endpoint.",
-                "schema": {"type": ["string", "null"]},
+                "schema": {"type": ["string", "null"], "section": "Network"},
             },
             "prices": {
                 "label": "Prices",

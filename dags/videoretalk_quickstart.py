@@ -4,8 +4,10 @@
 2. **retalk** replaces the presenter's lips to match it; while the task queues and renders, no worker is held.
 3. **publish** copies the video to where it outlives the service's 24 hours, with a metadata JSON beside it.
 
-Start it with the *Trigger* button and fill in the form. It needs the connection `dashscope_default`; whether that is
-the real service or the emulator makes no difference to the DAG.
+Start it with the *Trigger* button and fill in the form. Then open the task *retalk*: its button *Watch* leads to a page
+that tells where the video stands, and plays it beside its source once it is made. All videos are on *VideoRetalk* in
+the navigation, with what waits and what it cost. It needs the connection `dashscope_default`; whether that is the real
+service or the emulator makes no difference to the DAG.
 """
 
 from __future__ import annotations
@@ -30,6 +32,7 @@ with DAG(
             type="string",
             format="multiline",
             minLength=1,
+            maxLength=2000,
             title="Script",
             description="What the presenter says: 2 to 120 seconds of speech, about 30 to 1,700 characters of English.",
         ),
@@ -44,12 +47,23 @@ with DAG(
             type="string",
             title="Presenter video",
             description="URL of an mp4, avi or mov with one face: 2 to 120 s, 15 to 60 fps, 640 to 2048 pixels a side.",
+            pattern="^(https?|oss)://",
+            section="Who says it",
+        ),
+        "extend": Param(
+            True,
+            type="boolean",
+            title="Extend the picture",
+            description="Where the speech is longer, play the picture backwards and forwards; else the speech is cut.",
+            section="Who says it",
         ),
         "destination": Param(
             "file:///tmp/videoretalk/",
             type="string",
             title="Destination",
             description="A folder (ending with a slash) or an object, e.g. s3://aws_default@bucket/videos/.",
+            pattern="^[a-z0-9+]+://",
+            section="Where it goes",
         ),
     },
 ):
@@ -62,7 +76,7 @@ with DAG(
         task_id="retalk",
         video_url="{{ params.video }}",
         audio_url=speech.output,
-        video_extension=True,
+        video_extension="{{ params.extend }}",
         deferrable=True,
     )
     PublishMediaOperator(

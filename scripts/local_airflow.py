@@ -109,6 +109,8 @@ class LocalAirflow:
             "password": api_key,
             # The emulator's own files lie on this machine.
             "extra": json.dumps({"allow_private": True}),
+            # The UI's test button sends 0 for none, which Airflow 3.3.2 takes for another endpoint.
+            "port": 0,
         }
         self._put("/connections", "dashscope_default", connection)
         self._put("/pools", str(POOL["name"]), POOL)

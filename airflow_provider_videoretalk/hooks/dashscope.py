@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import uuid
 from collections.abc import Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -19,7 +18,6 @@ from asgiref.sync import sync_to_async
 from airflow_provider_videoretalk.dashscope.client import AsyncClient, Client
 from airflow_provider_videoretalk.dashscope.endpoint import BEIJING, Endpoint
 from airflow_provider_videoretalk.dashscope.errors import ConfigurationError, DashScopeError
-from airflow_provider_videoretalk.dashscope.task import get_task, list_tasks
 
 if TYPE_CHECKING:
     from airflow.models import Connection as StoredConnection
@@ -126,17 +124,13 @@ class DashScopeHook(HttpHook):
         raise NotImplementedError("DashScopeHook sends requests through its client: hook.client.send(...)")
 
     def test_connection(self) -> tuple[bool, str]:
-        """Asks what costs nothing: one row of the task list, or an unknown task where a gateway has no list."""
+        """Asks what costs nothing: what the endpoint has, and how many tasks wait."""
+        from airflow_provider_videoretalk.dashscope.offer import describe, offer_of
+
         try:
-            try:
-                self.client.send(list_tasks(page_size=1))
-            except DashScopeError as error:
-                if error.status not in (404, 405):
-                    raise
-                self.client.send(get_task(str(uuid.uuid4())))
+            return True, describe(self.endpoint, offer_of(self.client))
         except DashScopeError as error:
             return False, str(error)
-        return True, f"{self.endpoint.base_url} accepts the key"
 
     def _endpoint_of_environment(self, error: Exception) -> Endpoint:
         key = os.environ.get(API_KEY_VARIABLE, "")

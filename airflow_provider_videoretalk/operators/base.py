@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from airflow.sdk import BaseOperator
 
+from airflow_provider_videoretalk.links import WatchLink
 from airflow_provider_videoretalk.operators.values import as_seconds
 
 if TYPE_CHECKING:
@@ -27,6 +28,8 @@ class DashScopeOperator(BaseOperator):
     :param dashscope_conn_id: the connection
     :param throttle_timeout: how long to go on sending while the account is throttled, as a timedelta or in seconds
     """
+
+    operator_extra_links = (WatchLink(),)
 
     def __init__(
         self,

@@ -12,6 +12,7 @@ from urllib.parse import quote, urlsplit
 
 from airflow.sdk import Asset, AssetAlias, BaseOperator
 
+from airflow_provider_videoretalk.links import WatchLink
 from airflow_provider_videoretalk.operators.values import check_word
 from airflow_provider_videoretalk.waiting.steps import reached
 
@@ -77,6 +78,7 @@ class PublishMediaOperator(BaseOperator):
         "dashscope_conn_id",
         "metadata",
     )
+    operator_extra_links = (WatchLink(),)
 
     def __init__(
         self,

@@ -159,8 +159,14 @@ class VideoRetalkOperator(DashScopeJobOperator):
         )
 
     def _appraisal(self) -> Appraisal:
+        """
+        :raises ResultExpiredError: the speech's URL is dead
+        """
         from airflow_provider_videoretalk.media.estimate import price_of
+        from airflow_provider_videoretalk.media.expiry import check_not_expired
 
+        if isinstance(self.audio_url, Mapping):
+            check_not_expired("audio_url", self.audio_url.get("expires_at"))
         return self._inputs.appraise(
             price=price_of(self.model, self.hook.prices),
             preflight=self.preflight,
@@ -201,13 +207,11 @@ def _location_of(audio: Location | SpeechResult) -> Location:
     """Where ``audio`` lies; a text-to-speech result is checked by what it knows of itself.
 
     :raises InputError: the speech is too short or too long
-    :raises ResultExpiredError: its URL is dead
     """
     if not isinstance(audio, Mapping):
         return audio
     from airflow_provider_videoretalk.dashscope.errors import InputError
     from airflow_provider_videoretalk.limits import AUDIO_CONTAINERS, AUDIO_SECONDS
-    from airflow_provider_videoretalk.media.expiry import check_not_expired
 
     if "audio_url" not in audio:
         raise InputError(
@@ -222,5 +226,4 @@ def _location_of(audio: Location | SpeechResult) -> Location:
         )
     if isinstance(seconds, int | float) and not AUDIO_SECONDS.allows(seconds):
         raise InputError(AUDIO_SECONDS.refusal(seconds), remedy="Shorten or lengthen the script.")
-    check_not_expired("audio_url", audio.get("expires_at"))
     return audio["audio_url"]

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from airflow.providers.common.compat.sdk import conf
 from airflow.sdk import BaseSensorOperator, PokeReturnValue
 
+from airflow_provider_videoretalk.links import WatchLink
+
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
@@ -44,6 +46,7 @@ class DashScopeTaskSensor(BaseSensorOperator):
     """
 
     template_fields: Sequence[str] = ("dashscope_task_id", "dashscope_conn_id")
+    operator_extra_links = (WatchLink(),)
 
     def __init__(
         self,

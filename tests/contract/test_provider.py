@@ -157,7 +157,7 @@ ROOMS: dict[str, set[str]] = {
     "hooks": {"dashscope"},
     "fs": {"dashscope"},
     "triggers": {"dashscope", "hooks", "waiting", "audit", "task_state"},
-    "sensors": {"dashscope", "media", "hooks", "triggers", "waiting"},
+    "sensors": {"dashscope", "media", "hooks", "triggers", "waiting", "links"},
     "operators": {
         "limits",
         "dashscope",
@@ -169,7 +169,9 @@ ROOMS: dict[str, set[str]] = {
         "audit",
         "task_state",
         "variable_store",
+        "links",
     },
+    "ui": {"limits", "dashscope", "media", "fs", "hooks", "links"},
     # A house of its own, that shares no more with the client than what the vendor's page says.
     "emulator": {"limits"},
     "emulator/engine": {"limits"},

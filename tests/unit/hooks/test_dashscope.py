@@ -99,20 +99,23 @@ def test_a_half_filled_connection_is_refused(monkeypatch: pytest.MonkeyPatch, en
         endpoint_of(DashScopeHook())
 
 
-def test_connection_test_asks_for_one_row(monkeypatch: pytest.MonkeyPatch, httpserver: HTTPServer) -> None:
-    httpserver.expect_request("/api/v1/tasks").respond_with_json({"data": [], "total": 0})
-    connect(monkeypatch, host=httpserver.url_for("/api/v1"))
-    assert DashScopeHook().test_connection() == (True, f"{httpserver.url_for('/api/v1')} accepts the key")
-    assert [(request.method, request.path) for request, _ in httpserver.log] == [("GET", "/api/v1/tasks")]
+def test_connection_test_tells_what_the_endpoint_has(connection: str) -> None:
+    works, message = DashScopeHook(connection).test_connection()
+    assert works
+    assert "accepts the key. Region: a gateway, or another endpoint. Workspace: the account's own." in message
+    assert re.search(r"list: yes, cancel: yes, upload: yes; \d+ tasks wait in the account's queue\.$", message)
 
 
 def test_connection_test_on_a_gateway_without_list(monkeypatch: pytest.MonkeyPatch, httpserver: HTTPServer) -> None:
     httpserver.expect_request("/api/v1/tasks").respond_with_data("404 page not found", status=404)
-    httpserver.expect_request(re.compile("/api/v1/tasks/.+")).respond_with_json(
+    httpserver.expect_request(re.compile("/api/v1/tasks/[^/]+$")).respond_with_json(
         {"request_id": "r", "output": {"task_id": "x", "task_status": "UNKNOWN"}}
     )
-    connect(monkeypatch, host=httpserver.url_for("/api/v1"))
-    assert DashScopeHook().test_connection()[0]
+    httpserver.expect_request(re.compile("/api/v1/.+")).respond_with_data("404 page not found", status=404)
+    connect(monkeypatch, host=httpserver.url_for("/api/v1"), workspace="ws-1")
+    works, message = DashScopeHook().test_connection()
+    assert works
+    assert message.endswith("Workspace: ws-1. list: no, cancel: no, upload: no.")
 
 
 @pytest.mark.parametrize(("status", "code"), [(401, "InvalidApiKey"), (429, "Throttling.RateQuota")])

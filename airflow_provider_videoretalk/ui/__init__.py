@@ -1,0 +1,1 @@
+"""What Airflow's UI shows of videos: a page for each, and a board of all."""

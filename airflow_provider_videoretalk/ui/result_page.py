@@ -1,0 +1,113 @@
+"""The page of one video, and the parts of it that load by themselves."""
+
+from __future__ import annotations
+
+from datetime import datetime, timezone
+from typing import Annotated, Any
+
+from airflow.api_fastapi.common.db.common import SessionDep
+from airflow.models.taskinstance import TaskInstance
+from fastapi import APIRouter, Depends, HTTPException, Request
+from fastapi.responses import HTMLResponse, StreamingResponse
+
+from airflow_provider_videoretalk.dashscope.errors import DashScopeError
+from airflow_provider_videoretalk.limits import RENDER_FACTOR, TASK_SECONDS
+from airflow_provider_videoretalk.ui.access import LOG_READER, READER
+from airflow_provider_videoretalk.ui.byte_range import UnsatisfiableError
+from airflow_provider_videoretalk.ui.failure import failure_of
+from airflow_provider_videoretalk.ui.media import Part, StoredMedium, media_of
+from airflow_provider_videoretalk.ui.place import Place
+from airflow_provider_videoretalk.ui.records import task_instance
+from airflow_provider_videoretalk.ui.rendering import page
+from airflow_provider_videoretalk.ui.service import host_of, task_now
+from airflow_provider_videoretalk.ui.stream import open_first
+from airflow_provider_videoretalk.ui.told import text
+from airflow_provider_videoretalk.ui.video import Video, video_of
+
+router = APIRouter(prefix="/dags/{dag_id}/runs/{run_id}/tasks/{task_id}/{map_index}")
+
+_PARTS: tuple[Part, ...] = ("source", "result", "audio")
+_DEFAULT_CONNECTION = "dashscope_default"
+
+
+def _task_instance(session: SessionDep, dag_id: str, run_id: str, task_id: str, map_index: int) -> TaskInstance:
+    place = Place(dag_id=dag_id, run_id=run_id, task_id=task_id, map_index=map_index)
+    found = task_instance(session, place)
+    if found is None:
+        raise HTTPException(404, "There is no such task instance.")
+    return found
+
+
+def _video(session: SessionDep, ti: Annotated[TaskInstance, Depends(_task_instance)]) -> Video:
+    return video_of(session, ti)
+
+
+Found = Annotated[Video, Depends(_video)]
+
+
+@router.get("", dependencies=READER)
+def show(request: Request, video: Found) -> HTMLResponse:
+    """The page."""
+    media = {part: media_of(video, part) for part in _PARTS}
+    return page(
+        request,
+        "video.html",
+        video=video,
+        facts=video.facts,
+        playable={part: bool(found) for part, found in media.items()},
+        stored=any(isinstance(medium, StoredMedium) for medium in media["result"]),
+        now=datetime.now(timezone.utc),
+    )
+
+
+@router.get("/status", dependencies=READER)
+def status(request: Request, video: Found) -> HTMLResponse:
+    """Where a video stands, as the service says, and for how long."""
+    now = datetime.now(timezone.utc)
+    conn_id = text(video.job, "dashscope_conn_id") or _DEFAULT_CONNECTION
+    task = task_now(conn_id, video.task_id) if video.task_id and video.phase == "waiting" else None
+    submitted = task.submitted_at if task and task.submitted_at else video.submitted_at
+    return page(
+        request,
+        "status.html",
+        video=video,
+        task=task,
+        now=now,
+        submitted=submitted,
+        held_until=_moment(video.expected_start),
+        expected=_expected_render(video),
+        service_seconds=TASK_SECONDS,
+    )
+
+
+@router.get("/failure", dependencies=LOG_READER)
+def failure(request: Request, ti: Annotated[TaskInstance, Depends(_task_instance)]) -> HTMLResponse:
+    """Why it failed, and what to do."""
+    return page(request, "failure.html", failure=failure_of(ti))
+
+
+@router.api_route("/media/{part}", methods=["GET", "HEAD"], dependencies=READER)
+def media(request: Request, video: Found, part: Part) -> StreamingResponse:
+    """The bytes of the source, the result or the audio, or the range of them that is asked for."""
+    host = host_of(text(video.job, "dashscope_conn_id") or _DEFAULT_CONNECTION)
+    try:
+        stream = open_first(
+            media_of(video, part),
+            asked=request.headers.get("range"),
+            is_ours=lambda url: host is not None and url.partition("://")[2].partition("/")[0] == host,
+        )
+    except UnsatisfiableError:
+        raise HTTPException(416, "The file has no such range.") from None
+    except DashScopeError as error:
+        raise HTTPException(404, f"{error.message}. {error.remedy}".strip()) from None
+    return StreamingResponse(stream.chunks, status_code=stream.status, headers=dict(stream.headers))
+
+
+def _expected_render(video: Video) -> float | None:
+    """Seconds that the render should take, by the speech's length."""
+    seconds: Any = video.speech.get("seconds")
+    return seconds * RENDER_FACTOR if isinstance(seconds, int | float) else None
+
+
+def _moment(seconds: float | None) -> datetime | None:
+    return datetime.fromtimestamp(seconds, tz=timezone.utc) if seconds is not None else None

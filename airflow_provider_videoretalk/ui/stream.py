@@ -1,0 +1,146 @@
+"""Media on their way through Airflow to a browser, by the range that it asks for."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from airflow_provider_videoretalk.dashscope.errors import DashScopeError, InputError, TransportError
+from airflow_provider_videoretalk.ui.byte_range import parse_range
+from airflow_provider_videoretalk.ui.media import Medium, StoredMedium, WebMedium
+
+_CHUNK_BYTES = 256 * 1024
+_TIMEOUT = (5, 20)
+_MEDIA = re.compile(r"(video|audio)/|(application|binary)/octet-stream|application/mp4|\Z")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stream:
+    """The begin of a reply: its status, what it tells of the bytes, and the bytes."""
+
+    status: int
+    headers: Mapping[str, str]
+    chunks: Iterator[bytes]
+
+
+def open_first(media: Sequence[Medium], *, asked: str | None, is_ours: Callable[[str], bool]) -> Stream:
+    """The first of several places that has it. Blocks; not for an event loop.
+
+    :param asked: the request's ``Range``
+    :param is_ours: whether a URL leads to the host of a DashScope connection, which may lie in a private network
+    :raises DashScopeError: why the last one has it not
+    :raises UnsatisfiableError: the range lies outside the file
+    """
+    error: DashScopeError = InputError("it is not known where this lies", remedy="It may not have been made yet.")
+    for medium in media:
+        try:
+            if isinstance(medium, WebMedium):
+                return _from_web(medium, asked, allow_private=is_ours(medium.url))
+            return _from_store(medium, asked)
+        except DashScopeError as failure:
+            error = failure
+    raise error
+
+
+def _from_web(medium: WebMedium, asked: str | None, *, allow_private: bool) -> Stream:
+    import requests
+
+    from airflow_provider_videoretalk.media.peer import PeerAdapter
+
+    session = requests.Session()
+    # Else the login that ~/.netrc has for a host would be sent to it.
+    session.auth = lambda request: request
+    for scheme in ("http://", "https://"):
+        session.mount(scheme, PeerAdapter(field="this", allow_private=allow_private))
+    headers = {"Accept-Encoding": "identity"} | ({"Range": asked} if asked else {})
+    try:
+        response = session.get(medium.url, headers=headers, stream=True, timeout=_TIMEOUT)
+        _check(response)
+    except DashScopeError:
+        session.close()
+        raise
+    except (requests.RequestException, OSError, ValueError) as error:
+        session.close()
+        # Not the exception's own text: it holds the URL and its signature.
+        raise TransportError(f"it can't be fetched: {type(error).__name__}") from None
+    kept = {name: value for name in ("content-range", "content-length") if (value := response.headers.get(name))}
+    return Stream(
+        status=response.status_code,
+        headers=_headers(medium) | kept,
+        chunks=_chunks(lambda: response.raw.read(_CHUNK_BYTES, decode_content=False), close=session.close),
+    )
+
+
+def _check(response: Any) -> None:
+    """Returns for a reply that is a medium.
+
+    :raises DashScopeError: it is an error, or a page: nothing that somebody's network has else is passed on
+    """
+    if response.status_code not in (200, 206):
+        response.close()
+        raise TransportError(
+            "it can't be fetched", status=response.status_code, remedy="Its URL may have died; see how long it lives."
+        )
+    if not _MEDIA.match(response.headers.get("content-type", "")) or response.headers.get("content-encoding"):
+        response.close()
+        raise InputError("what its server answers is no medium")
+
+
+def _from_store(medium: StoredMedium, asked: str | None) -> Stream:
+    from airflow.sdk import ObjectStoragePath
+
+    from airflow_provider_videoretalk.fs.oss import register_paths
+    from airflow_provider_videoretalk.media.publication import metadata_of
+
+    register_paths()
+    try:
+        path = ObjectStoragePath(medium.uri)
+        metadata = metadata_of(path)
+    except DashScopeError:
+        raise
+    except Exception as error:
+        # A store whose provider or connection is not here: each library has errors of its own.
+        raise TransportError(f"its store can't be opened from here: {type(error).__name__}") from None
+    if metadata is None or any(metadata.get(name) != value for name, value in medium.identity.items()):
+        raise InputError(
+            "its published copy is not there, or another one by now",
+            remedy="Look where it was published to; a file on a worker's disk can't be read from here.",
+        )
+    size = int(metadata["size"])
+    part = parse_range(asked, size=size)
+    start, end = (part.start, part.end) if part else (0, size)
+    file = path.fs.open(path.path, "rb")
+    file.seek(start)
+    headers = _headers(medium) | {"content-length": str(end - start)}
+    return Stream(
+        status=206 if part else 200,
+        headers=headers | ({"content-range": part.content_range} if part else {}),
+        chunks=_chunks(_reader(file, end - start), close=file.close),
+    )
+
+
+def _reader(file: Any, length: int) -> Callable[[], bytes]:
+    left = length
+
+    def read() -> bytes:
+        nonlocal left
+        chunk: bytes = file.read(min(_CHUNK_BYTES, left))
+        left -= len(chunk)
+        return chunk
+
+    return read
+
+
+def _chunks(read: Callable[[], bytes], *, close: Callable[[], None]) -> Iterator[bytes]:
+    try:
+        while chunk := read():
+            yield chunk
+    finally:
+        close()
+
+
+def _headers(medium: Medium) -> dict[str, str]:
+    # Airflow's server would compress it else, and a compressed range is none.
+    return {"content-type": medium.content_type, "accept-ranges": "bytes", "content-encoding": "identity"}

@@ -1,0 +1,143 @@
+"""Somebody who uses Airflow in a browser: finds things by what they are called, and waits until they are there."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+from axe_core_python.selenium import Axe
+from selenium import webdriver
+from selenium.common.exceptions import StaleElementReferenceException, WebDriverException
+from selenium.webdriver.chrome.service import Service
+from selenium.webdriver.common.by import By
+from selenium.webdriver.remote.webelement import WebElement
+from selenium.webdriver.support.ui import WebDriverWait
+
+Theme = Literal["light", "dark"]
+T = TypeVar("T")
+
+PATIENCE = 90.0
+_LAPTOP = (1366, 900)
+# As a paste does: React hears of a value only by the element's own setter, and the event.
+_WRITE = """
+const [field, text] = arguments;
+Object.getOwnPropertyDescriptor(Object.getPrototypeOf(field), "value").set.call(field, text);
+field.dispatchEvent(new Event("input", { bubbles: true }));
+"""
+# Root has no sandbox, and a container little shared memory.
+_OPTIONS = ("--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--hide-scrollbars", "--mute-audio")
+
+
+class Person:
+    """A browser of one's own."""
+
+    def __init__(self, browser: webdriver.Chrome, *, url: str, pictures: Path) -> None:
+        self.browser = browser
+        self._url = url
+        self._pictures = pictures
+
+    @classmethod
+    @contextmanager
+    def at(cls, url: str, *, browser: str, driver: str, pictures: Path) -> Iterator[Person]:
+        options = webdriver.ChromeOptions()
+        options.binary_location = browser
+        for option in (*_OPTIONS, f"--window-size={_LAPTOP[0]},{_LAPTOP[1]}"):
+            options.add_argument(option)
+        started = webdriver.Chrome(options=options, service=Service(driver))
+        try:
+            yield cls(started, url=url, pictures=pictures)
+        finally:
+            started.quit()
+
+    def goes_to(self, path: str) -> None:
+        self.browser.get(path if "://" in path else f"{self._url}{path}")
+
+    def waits_for(self, what: Callable[[], T], *, why: str) -> T:
+        """What is there at last: anything but ``None``, ``False`` or nothing."""
+
+        def look(_: Any) -> T | bool:
+            try:
+                return what() or False
+            except StaleElementReferenceException:
+                return False
+
+        return WebDriverWait(self.browser, PATIENCE, poll_frequency=0.2).until(look, why)  # type: ignore[return-value]
+
+    def finds(self, selector: str, *, text: str = "") -> WebElement:
+        """The first element that is shown, and holds the text."""
+
+        def look() -> WebElement | None:
+            found = self.browser.find_elements(By.CSS_SELECTOR, selector)
+            return next((one for one in found if one.is_displayed() and text in one.text), None)
+
+        return self.waits_for(look, why=f"{selector} with {text!r} is not there")
+
+    def clicks(self, selector: str, *, text: str = "") -> None:
+        def click() -> bool:
+            try:
+                self.finds(selector, text=text).click()
+            except (StaleElementReferenceException, WebDriverException) as error:
+                if isinstance(error, StaleElementReferenceException) or "intercepted" in str(error):
+                    return False
+                raise
+            return True
+
+        self.waits_for(click, why=f"{selector} with {text!r} can't be clicked")
+
+    def writes(self, selector: str, text: str) -> None:
+        """Replaces what a field holds, in one go: a form that makes itself anew at each key loses some of them."""
+        field = self.finds(selector)
+        field.click()
+        self.browser.execute_script(_WRITE, field, text)
+        self.waits_for(lambda: self.finds(selector).get_attribute("value") == text, why=f"{selector} does not take it")
+
+    def opens(self, section: str) -> None:
+        """Unfolds a section of a form."""
+
+        def unfold() -> bool:
+            button = self.finds("[role=dialog] button[aria-expanded]", text=section)
+            if button.get_attribute("aria-expanded") != "true":
+                self.clicks("[role=dialog] button[aria-expanded]", text=section)
+            return (
+                self.finds("[role=dialog] button[aria-expanded]", text=section).get_attribute("aria-expanded") == "true"
+            )
+
+        self.waits_for(unfold, why=f"the section {section} does not open")
+
+    def reads(self, selector: str = "main", *, text: str) -> str:
+        """The text of an element, once it holds ``text``."""
+        return self.finds(selector, text=text).text
+
+    def toasts(self) -> list[str]:
+        """What Airflow says in passing."""
+        return [one.text for one in self.browser.find_elements(By.CSS_SELECTOR, "[data-scope=toast][data-part=root]")]
+
+    def asks(self, script: str) -> Any:
+        """What JavaScript answers."""
+        return self.browser.execute_script(f"return {script}")
+
+    def chooses(self, theme: Theme) -> None:
+        """Switches Airflow's theme, as its own menu does."""
+        self.browser.execute_script("localStorage.setItem('theme', arguments[0])", theme)
+        self.browser.refresh()
+
+    def takes_picture(self, name: str, *, height: int = _LAPTOP[1]) -> None:
+        """
+        :param height: of the window, in pixels
+        """
+        self._pictures.mkdir(parents=True, exist_ok=True)
+        self.browser.set_window_size(_LAPTOP[0], height)
+        self.browser.save_screenshot(str(self._pictures / f"{name}.png"))
+        self.browser.set_window_size(*_LAPTOP)
+
+    def serious_violations(self) -> list[str]:
+        """What axe-core calls serious or critical on this page."""
+        found = Axe().run(self.browser)["violations"]
+        return [
+            f"{one['id']}: {node['html']}"
+            for one in found
+            if one["impact"] in ("serious", "critical")
+            for node in one["nodes"]
+        ]

@@ -1,0 +1,130 @@
+"""The board: its pages, its filters, and what stands beside them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from datetime import date, timedelta
+from typing import Any
+
+from fastapi.testclient import TestClient
+from video_rows import NOW, Row, finished_run, result
+
+from airflow_provider_videoretalk.ui.board import PAGE, Cursor
+
+DAG, OTHER = "videoretalk_quickstart", "videoretalk_submit_and_sense"
+
+Runs = Callable[..., None]
+Login = Callable[..., TestClient]
+
+
+def shown(page: str) -> list[str]:
+    """The runs whose videos are on a page."""
+    return re.findall(r'<a href="/videoretalk/dags/[^/]+/runs/([^/]+)/', page.partition('class="grid"')[2])
+
+
+def all_shown(client: TestClient, query: str = "") -> list[list[str]]:
+    """The runs of all pages, page by page."""
+    pages, address = [], f"/videoretalk/?{query}"
+    while address:
+        page = client.get(address).text
+        pages.append(shown(page))
+        older = re.search(r'href="([^"]+)" rel="next"', page)
+        address = older[1].replace("&amp;", "&") if older else ""
+    return pages
+
+
+def clip(task_id: str, *, state: str = "success", **bill: Any) -> list[Row]:
+    told = {"return_value": result(task_id, **bill)} if state == "success" else {}
+    return [Row(task_id="retalk", state=state, told={"dashscope_task_id": task_id, "videoretalk_watch": "/", **told})]
+
+
+def test_pages_hold_every_video_once_the_latest_first(runs: Runs, login: Login) -> None:
+    names = [f"run{number:03}" for number in range(2 * PAGE + 5)]
+    runs(DAG, **{name: clip(name) for name in names})
+    pages = all_shown(login(DAG))
+    assert [len(page) for page in pages] == [PAGE, PAGE, 5]
+    assert [name for page in pages for name in page] == names[::-1]
+
+
+def test_clips_of_one_mapped_run_are_paged_too(runs: Runs, login: Login) -> None:
+    rows = [
+        Row(task_id="localize.retalk", map_index=index, told={"dashscope_task_id": f"t{index}"})
+        for index in range(PAGE + 3)
+    ]
+    runs("videoretalk_localize", one=rows)
+    assert [len(page) for page in all_shown(login("videoretalk_localize"))] == [PAGE, 3]
+
+
+def test_filters(runs: Runs, login: Login) -> None:
+    runs(DAG, bad=clip("a", state="failed"), waits=clip("b", state="deferred"), good=clip("c"))
+    runs(OTHER, other=[Row(task_id="submit", told={"dashscope_task_id": "d"})])
+    client = login(DAG, OTHER)
+    day = NOW.date()
+    for query, expected in {
+        "": {"bad", "waits", "good", "other"},
+        f"dag={DAG}": {"bad", "waits", "good"},
+        "dag=none": set(),
+        "state=failed": {"bad"},
+        "state=waiting": {"waits"},
+        f"state=done&dag={OTHER}": {"other"},
+        f"day={day}": {"bad", "waits", "good", "other"},
+        f"day={day - timedelta(days=1)}": set(),
+        "dag=&state=&day=": {"bad", "waits", "good", "other"},
+    }.items():
+        assert {name for page in all_shown(client, query) for name in page} == expected, query
+    assert client.get("/videoretalk/?state=odd").status_code == 422
+
+
+def test_a_cursor_survives_its_text() -> None:
+    cursor = Cursor(run=7, task_id="group.task", map_index=-1)
+    assert Cursor.parse(str(cursor)) == cursor
+    assert Cursor.parse("nonsense") is None
+    assert Cursor.parse(None) is None
+
+
+def test_the_queue_tells_what_waits_and_what_is_held_back(runs: Runs, login: Login) -> None:
+    held = {"dashscope_expected_start": NOW.timestamp()}
+    runs(
+        DAG,
+        waits=clip("a", state="deferred"),
+        held=[Row(task_id="retalk", state="deferred", told=held)],
+        good=clip("c"),
+    )
+    text = login(DAG).get("/videoretalk/queue").text
+    assert "/runs/waits/" in text
+    assert "held back, expected to begin 2026-11-20 12:00 UTC" in text
+    assert "/runs/good/" not in text
+    assert "All should be through" in text
+    assert "/runs/" not in login(OTHER).get("/videoretalk/queue").text
+
+
+def test_spend_by_day_and_dag(runs: Runs, login: Login, monkeypatch: Any) -> None:
+    from airflow_provider_videoretalk.ui import board_page, spend
+
+    monkeypatch.setattr(board_page, "spend_of", lambda *a, **k: spend.spend_of(*a, **k, today=date(2026, 11, 20)))
+    runs(DAG, one=clip("a", cost=1.5, currency="CNY"), two=clip("b", cost=2.0, currency="CNY"))
+    text = login(DAG).get("/videoretalk/spend").text
+    assert "<strong>3.50 CNY</strong>" in text
+    assert text.count("<rect") == 1
+    runs(DAG, three=clip("c"))
+    runs(OTHER, four=[Row(task_id="submit", told={"dashscope_task_id": "d", "return_value": result("d")})])
+    text = login(DAG, OTHER).get("/videoretalk/spend").text
+    assert text.count("<rect") == 1, "the cost of the others is not known"
+    assert OTHER not in login(DAG).get("/videoretalk/spend").text
+
+
+def test_failures_are_listed_whether_or_not_anything_was_submitted(runs: Runs, login: Login) -> None:
+    early = [Row(task_id="speech", state="failed", told={"videoretalk_watch": "/"})]
+    runs(DAG, late=clip("a", state="failed"), early=early, good=clip("b"))
+    text = login(DAG).get("/videoretalk/failures").text
+    assert "/runs/late/" in text
+    assert "/runs/early/" in text
+    assert "/runs/good/" not in text
+
+
+def test_a_video_shows_its_language_and_cost(runs: Runs, login: Login, published: Any) -> None:
+    runs(DAG, one=finished_run("a", published=published("a", b"0")))
+    page = login(DAG).get("/videoretalk/").text
+    assert '<span class="name">en</span>' in page
+    assert "7.5 s billed" in page

@@ -1,0 +1,234 @@
+"""What the page of a video tells, and how its media play."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from fastapi.testclient import TestClient
+from video_rows import NOW, Row, finished_run, result
+
+from airflow_provider_videoretalk.ui.failure import last_error, read_error
+
+DAG = "videoretalk_quickstart"
+CONTENT = bytes(range(256)) * 4096
+
+Runs = Callable[..., None]
+Publish = Callable[[str, bytes], dict[str, Any]]
+Login = Callable[..., TestClient]
+
+
+def here(task_id: str = "retalk", *, dag: str = DAG, run: str = "one", map_index: int = -1) -> str:
+    return f"/videoretalk/dags/{dag}/runs/{run}/tasks/{task_id}/{map_index}"
+
+
+@pytest.mark.parametrize("task_id", ["speech", "retalk", "publish"])
+def test_each_task_of_a_run_shows_the_same_video(task_id: str, runs: Runs, published: Publish, login: Login) -> None:
+    told = published("t-1", CONTENT)
+    runs(DAG, one=finished_run("t-1", published=told))
+    page = login(DAG).get(here(task_id)).text
+    for fact in ("t-1", "request-t-1", "12 s", "1 min 2 s", "7.5 s of video", told["uri"], "Good morning.", "died 20"):
+        assert fact in page, fact
+    for part in ("source", "result"):
+        # Its URL has expired, and it was not published; the source has no date to die at.
+        assert f'src="{here(task_id)}/media/{part}"' in page
+
+
+def test_costs_where_the_run_knows_them(runs: Runs, login: Login) -> None:
+    bill = {"cost": 2.25, "estimated_cost": 2.4, "currency": "CNY", "estimated_seconds": 8.0}
+    runs(DAG, one=[Row(task_id="retalk", told={"dashscope_task_id": "t", "return_value": result("t", **bill)})])
+    page = login(DAG).get(here()).text
+    assert "2.25 CNY" in page
+    assert "8 s, 2.40 CNY" in page
+
+
+def test_what_a_script_holds_is_text(runs: Runs, login: Login) -> None:
+    runs(DAG, one=finished_run("t", script="<script>alert(1)</script>"))
+    page = login(DAG).get(here()).text
+    assert "<script>alert" not in page
+    assert "&lt;script&gt;alert(1)" in page
+
+
+def test_the_sensor_shows_what_another_task_submitted(runs: Runs, login: Login) -> None:
+    dag = "videoretalk_submit_and_sense"
+    submission = {"task_id": "t-2", "request_id": "r", "status": "PENDING"}
+    runs(
+        dag,
+        one=[
+            Row(task_id="submit", told={"dashscope_task_id": "t-2", "return_value": submission}),
+            Row(task_id="wait", told={"return_value": result("t-2")}),
+        ],
+        two=[
+            Row(task_id="submit", told={"dashscope_task_id": "t-3", "return_value": submission}),
+            Row(task_id="wait", state="deferred"),
+        ],
+    )
+    for task_id in ("submit", "wait"):
+        assert "7.5 s of video" in login(dag).get(here(task_id, dag=dag)).text
+    waiting = login(dag).get(here("wait", dag=dag, run="two")).text
+    assert f'data-load="{here("wait", dag=dag, run="two")}/status"' in waiting
+    assert "t-3" in waiting
+
+
+def test_the_clips_of_a_mapped_task_are_not_mixed(runs: Runs, login: Login) -> None:
+    dag = "videoretalk_localize"
+    rows = []
+    for index, language in enumerate(("en", "zh")):
+        task_id = f"t-{language}"
+        told = {"return_value": result(task_id) | {"uri": "s3://b/k.mp4", "sha256": "0", "language": language}}
+        rows += [
+            Row(
+                task_id="localize.retalk",
+                map_index=index,
+                told={"dashscope_task_id": task_id, "return_value": result(task_id)},
+            ),
+            Row(task_id="localize.publish", map_index=index, told=told),
+        ]
+    runs(dag, one=rows)
+    client = login(dag)
+    page = client.get(here("localize.retalk", dag=dag, map_index=1)).text
+    assert "t-zh" in page
+    assert "t-en" not in page
+    assert "<h1>zh" in page
+
+
+def test_while_it_waits_the_page_tells_for_how_long_and_what_the_limits_are(runs: Runs, login: Login) -> None:
+    runs(
+        DAG,
+        queued=[Row(task_id="retalk", state="deferred", told={"dashscope_task_id": "t-4"})],
+        held=[Row(task_id="retalk", state="deferred", told={"dashscope_expected_start": NOW.timestamp()})],
+        done=finished_run("t-5"),
+    )
+    client = login(DAG)
+    queued = client.get(f"{here(run='queued')}/status").text
+    assert "<strong>Queued</strong>" in queued
+    assert "3 h 0 min" in queued
+    assert "expected to begin 2026-11-20 12:00 UTC" in client.get(f"{here(run='held')}/status").text
+    assert "data-reload" in client.get(f"{here(run='done')}/status").text
+
+
+@pytest.mark.parametrize(
+    ("asked", "status", "part"),
+    [
+        (None, 200, slice(None)),
+        ("bytes=0-", 206, slice(None)),
+        ("bytes=1000-1999", 206, slice(1000, 2000)),
+        ("bytes=-100", 206, slice(-100, None)),
+        (f"bytes={len(CONTENT) - 1}-{len(CONTENT) + 5}", 206, slice(-1, None)),
+        ("bytes=5-4", 200, slice(None)),
+        ("bytes=0-1,5-9", 200, slice(None)),
+        ("lines=1-2", 200, slice(None)),
+    ],
+)
+def test_the_published_copy_plays_by_ranges_once_the_url_has_died(
+    asked: str | None, status: int, part: slice, runs: Runs, published: Publish, login: Login
+) -> None:
+    runs(DAG, one=finished_run("t-6", published=published("t-6", CONTENT)))
+    reply = login(DAG).get(f"{here()}/media/result", headers={"range": asked} if asked else {})
+    assert reply.status_code == status
+    assert reply.content == CONTENT[part]
+    assert reply.headers["content-type"] == "video/mp4"
+    assert reply.headers["accept-ranges"] == "bytes"
+    if status == 206:
+        start = part.indices(len(CONTENT))[0]
+        assert reply.headers["content-range"] == f"bytes {start}-{start + len(reply.content) - 1}/{len(CONTENT)}"
+
+
+def test_a_range_beyond_the_end_is_refused(runs: Runs, published: Publish, login: Login) -> None:
+    runs(DAG, one=finished_run("t-7", published=published("t-7", CONTENT)))
+    assert login(DAG).get(f"{here()}/media/result", headers={"range": "bytes=99999999-"}).status_code == 416
+
+
+def test_a_copy_that_was_replaced_is_not_played(runs: Runs, published: Publish, login: Login) -> None:
+    told = published("t-8", CONTENT)
+    runs(DAG, one=finished_run("t-8", published=told))
+    published("t-8", b"another one")
+    reply = login(DAG).get(f"{here()}/media/result")
+    assert reply.status_code == 404
+    assert "another one" in reply.text.partition("<main")[2]
+    assert "published copy is not there" in reply.text
+
+
+def test_a_file_without_the_json_that_publishing_leaves_is_not_opened(runs: Runs, login: Login, tmp_path: Any) -> None:
+    (tmp_path / "airflow.mp4").write_text("sql_alchemy_conn = secret")
+    told = {"uri": (tmp_path / "airflow.mp4").as_uri(), "sha256": "0", "size": 25}
+    runs(
+        DAG, one=finished_run("t-9", published=told), two=finished_run("t-10", published=told | {"uri": "/etc/passwd"})
+    )
+    for run in ("one", "two"):
+        reply = login(DAG).get(f"{here(run=run)}/media/result")
+        assert reply.status_code == 404
+        assert "secret" not in reply.text
+
+
+def test_a_private_address_is_not_fetched(runs: Runs, login: Login, httpserver: Any) -> None:
+    httpserver.expect_request("/v.mp4").respond_with_data(CONTENT, content_type="video/mp4")
+    fields = {"video_url": httpserver.url_for("/v.mp4")}
+    runs(DAG, one=[Row(task_id="retalk", told={"dashscope_task_id": "t"}, fields=fields)])
+    reply = login(DAG).get(f"{here()}/media/source")
+    assert reply.status_code == 404
+    assert "allowed are public addresses" in reply.text
+    assert not httpserver.log
+
+
+def test_the_services_own_copy_plays_by_ranges_while_it_lives(
+    runs: Runs, login: Login, service: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def answer(request: Any) -> Any:
+        from werkzeug import Response
+
+        if request.headers.get("range") == "bytes=10-19":
+            headers = {"content-range": f"bytes 10-19/{len(CONTENT)}"}
+            return Response(CONTENT[10:20], status=206, headers=headers, content_type="video/mp4")
+        return Response(CONTENT, content_type="video/mp4")
+
+    service.expect_request("/r.mp4").respond_with_handler(answer)
+    service.expect_request("/page.mp4").respond_with_data("<html>internal</html>", content_type="text/html")
+    alive = NOW + timedelta(days=3650)
+    for run, path in (("one", "/r.mp4"), ("two", "/page.mp4")):
+        video = result("t", expires_at=alive, video_url=service.url_for(path))
+        rows = [Row(task_id="retalk", told={"dashscope_task_id": "t", "return_value": video})]
+        runs(DAG, **{run: rows})
+    client = login(DAG)
+    assert client.get(f"{here()}/media/result").content == CONTENT
+    part = client.get(f"{here()}/media/result", headers={"range": "bytes=10-19"})
+    assert (part.status_code, part.content) == (206, CONTENT[10:20])
+    refused = client.get(f"{here(run='two')}/media/result")
+    assert refused.status_code == 404
+    assert "internal" not in refused.text
+
+
+@pytest.mark.parametrize(
+    ("said", "code", "message", "request_id", "remedy"),
+    [
+        (
+            "InvalidFile.Resolution: task t ended FAILED: Invalid video resolution. (request_id r5). Scale the video.",
+            "InvalidFile.Resolution",
+            "task t ended FAILED: Invalid video resolution.",
+            "r5",
+            "Scale the video.",
+        ),
+        (
+            "the speech is 1 s, allowed is 2 to 120 s. Lengthen the script.",
+            "",
+            "the speech is 1 s, allowed is 2 to 120 s",
+            None,
+            "Lengthen the script.",
+        ),
+        ("boom", "", "boom", None, ""),
+    ],
+)
+def test_an_error_is_taken_apart(said: str, code: str, message: str, request_id: str | None, remedy: str) -> None:
+    failure = read_error("TaskFailedError", said)
+    assert (failure.code, failure.message, failure.request_id, failure.remedy) == (code, message, request_id, remedy)
+
+
+def test_the_last_error_of_a_log_counts() -> None:
+    chain = [{"exc_type": "TaskFailedError", "exc_value": "new"}, {"exc_type": "OSError", "exc_value": "its cause"}]
+    lines = [{"event": "x"}, {"error_detail": [{"exc_type": "Old", "exc_value": "old"}]}, {"error_detail": chain}]
+    failure = last_error(lines)
+    assert failure is not None
+    assert (failure.kind, failure.message) == ("TaskFailedError", "new")
+    assert last_error([{"event": "x"}]) is None
