@@ -145,11 +145,11 @@ def test_cost() -> None:
 def test_prices_are_configuration() -> None:
     given = {"per_second": "0.1", "currency": "USD", "as_of": "2027-01-01"}
     price = price_of("videoretalk", {"videoretalk": given})
-    assert price is not None
     assert (price.per_second, price.currency, price.as_of) == (Decimal("0.1"), "USD", date(2027, 1, 1))
     assert price_of("videoretalk", {"other": given}) is PRICE
     assert price_of("videoretalk") is PRICE
-    assert price_of("no-such-model") is None
+    with pytest.raises(KeyError):
+        price_of("no-such-model")
 
 
 @pytest.mark.parametrize(
