@@ -147,13 +147,21 @@ class DashScopeJobOperator(DashScopeOperator):
                 "tasks."
             )
         record = self._record(context, refusals=refusals, since=since)
-        context["ti"].xcom_push(key="dashscope_task_id", value=record.task_id)
+        self._show(context["ti"], record)
         if record.result is not None:
             return record.result
         awaited = _awaited(record)
         if not self.wait_for_completion:
             return self.receipt(awaited)
         return self._await(context, awaited, queue_limited=True)
+
+    def _show(self, ti: Any, record: Record) -> None:
+        """Tells the pages what is waited for. Airflow itself pushes links when a task defers or ends, and a worker that
+        waits does neither.
+        """
+        ti.xcom_push(key="dashscope_task_id", value=record.task_id)
+        for link in self.operator_extra_links:
+            ti.xcom_push(key=link.xcom_key, value=link.get_link(self, ti_key=ti))
 
     def execute_complete(self, context: Context, event: dict[str, Any]) -> TaskResult:
         """Goes on once the wait has ended, here or on the triggerer."""

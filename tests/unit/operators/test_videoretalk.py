@@ -70,6 +70,7 @@ def test_waiting_on_a_worker(service: HTTPServer, context: dict[str, Any]) -> No
     result = operator(deferrable=False).execute(context)
     assert (result["task_id"], result["request_id"], result["video_url"]) == ("t1", "r-submit", "http://r/1.mp4")
     assert context["ti"].pushed["dashscope_task_id"] == "t1"
+    assert context["ti"].pushed["videoretalk_watch"].endswith("/tasks/retalk/-1")
 
 
 @pytest.mark.trap(6)
