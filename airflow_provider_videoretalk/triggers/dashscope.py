@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import importlib
+import random
 from collections.abc import AsyncIterator, Mapping
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -24,6 +25,8 @@ _LAST_ACTS: set[asyncio.Task[None]] = set()
 
 # Seconds between looking up the connection again; together longer than an API server takes to restart.
 _LOOKUP_PAUSES = (1, 2, 4, 8, 16, 32, 64)
+
+_SPREAD_SECONDS = 0.5
 
 _LATE_IMPORTS = ("airflow_provider_videoretalk.hooks.dashscope", "airflow_provider_videoretalk.waiting.watcher")
 
@@ -84,6 +87,8 @@ class DashScopeTaskTrigger(BaseTrigger):
         return f"{type(self).__module__}.{type(self).__qualname__}", arguments
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
+        # A triggerer begins thousands in one go, and would stand still for what each of them does first.
+        await asyncio.sleep(random.uniform(0, _SPREAD_SECONDS))
         # The first imports in a triggerer take a fifth of a second, which the event loop must not stand still for.
         if not _IMPORTED:
             await asyncio.to_thread(_import)
