@@ -26,6 +26,14 @@ from airflow_provider_videoretalk.waiting.event import awaited_of, task_of
 CANCEL = "/api/v1/tasks/t1/cancel"
 
 
+@pytest.fixture(autouse=True)
+def spread(monkeypatch: pytest.MonkeyPatch) -> float:
+    """By how many seconds triggers begin apart; none of it in these tests."""
+    seconds = dashscope._SPREAD_SECONDS
+    monkeypatch.setattr(dashscope, "_SPREAD_SECONDS", 0.0)
+    return seconds
+
+
 def waiting(**arguments: Any) -> DashScopeTaskTrigger:
     given = {"dashscope_conn_id": "dashscope_default", "dashscope_task_id": "t1", "submitted_at": time.time()}
     patience = {"poll_interval": 0.05} | arguments.pop("patience", {})
@@ -114,6 +122,24 @@ def test_all_on_a_loop_share_one_watcher(service: HTTPServer, monkeypatch: pytes
     assert [task_of(event).task_id for (event,) in events] == [f"t{number}" for number in range(20)]
     assert sessions == 1
     assert not watcher._WATCHERS
+
+
+def test_those_that_begin_at_once_do_not_act_at_once(spread: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dashscope, "_SPREAD_SECONDS", spread)
+
+    async def run() -> list[float]:
+        loop = asyncio.get_running_loop()
+        begun = [asyncio.create_task(fires(waiting(dashscope_conn_id="none"))) for _ in range(100)]
+        await asyncio.sleep(0)
+        pauses = [handle.when() - loop.time() for handle in loop._scheduled]  # type: ignore[attr-defined]
+        for one in begun:
+            one.cancel()
+        await asyncio.gather(*begun, return_exceptions=True)
+        return pauses
+
+    pauses = asyncio.run(run())
+    assert len(pauses) == 100
+    assert sum(pause > spread / 2 for pause in pauses) > 20
 
 
 def test_a_trigger_that_is_cancelled_leaves_nothing(service: HTTPServer) -> None:
