@@ -12,6 +12,7 @@ Variable `videoretalk_folder` names. The video is an event of the asset `videore
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 from airflow.sdk import DAG, Asset, Param, task, task_group
@@ -70,6 +71,8 @@ with DAG(
     schedule=[SCRIPT],
     tags=["videoretalk"],
     doc_md=__doc__,
+    # A retry pays nothing twice: it finds the video that an earlier try submitted.
+    default_args={"retries": 2, "retry_delay": timedelta(seconds=5)},
     params={
         "video": Param(SAMPLE_VIDEO, type="string", title="Presenter video"),
     },
