@@ -78,12 +78,12 @@ def _connection_type() -> dict[str, Any]:
                 "label": "Prices",
                 "description": "What a second of output costs, where it is not the list price, by model: per_second, "
                 "currency and as_of.",
-                "schema": {"type": ["object", "null"]},
+                "schema": {"type": ["object", "null"], "section": "Account"},
             },
             "allow_private": {
                 "label": "Inputs in private networks",
                 "description": "Look at inputs at private addresses too: for an endpoint that can reach them.",
-                "schema": {"type": ["boolean", "null"], "default": False},
+                "schema": {"type": ["boolean", "null"], "default": False, "section": "Network"},
             },
         },
     }

@@ -116,13 +116,13 @@ def opens_the_board(person: Person) -> None:
     person.reads("#main", text="Good morning, and welcome.")
     person.reads("#main", text="waiting in the account of")
     person.waits_for(lambda: person.asks("document.querySelector('.card video').readyState >= 2"), why="no poster")
-    person.reads("#main", text="of video in 14 days")
+    person.reads("#main", text="CNY in 14 days")
     person.browser.switch_to.default_content()
     person.takes_picture("board")
     person.goes_to("/videoretalk/")
     for theme in ("light", "dark"):
         person.chooses(theme)  # type: ignore[arg-type]
-        person.reads("#main", text="of video in 14 days")
+        person.reads("#main", text="CNY in 14 days")
         assert person.serious_violations() == [], theme
     person.chooses("light")
 
