@@ -32,7 +32,6 @@ with DAG(
             for number, result in enumerate(results)
         ]
 
-    retalk = VideoRetalkOperator.partial(task_id="retalk", deferrable=True).expand_kwargs(clips())
-        # The stand-in clips are no media.
-        preflight="off",
+    # The stand-in clips are no media.
+    retalk = VideoRetalkOperator.partial(task_id="retalk", preflight="off", deferrable=True).expand_kwargs(clips())
     PublishMediaOperator.partial(task_id="publish").expand_kwargs(places(retalk.output))
