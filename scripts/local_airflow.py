@@ -19,6 +19,8 @@ from urllib.parse import quote
 
 import requests
 
+from airflow_provider_videoretalk.provider_info import get_provider_info
+
 ROOT = Path(__file__).resolve().parent.parent
 POOL = {"name": "videoretalk", "slots": 3, "include_deferred": True, "description": "VideoRetalk tasks in flight"}
 _STARTED_WITHIN = 180.0
@@ -107,8 +109,7 @@ class LocalAirflow:
             "conn_type": "dashscope",
             "host": base_url,
             "password": api_key,
-            # The emulator's own files lie on this machine.
-            "extra": json.dumps({"allow_private": True}),
+            "extra": json.dumps(_extra()),
             # The UI's test button sends 0 for none, which Airflow 3.3.2 takes for another endpoint.
             "port": 0,
         }
@@ -153,6 +154,16 @@ class LocalAirflow:
                 return
             time.sleep(0.5)
         raise SystemExit(f"Airflow did not start; its log is {log}")
+
+
+def _extra() -> dict[str, Any]:
+    """All fields of the connection's form, as saving it would leave them: Airflow 3.3.2 draws only those of them that a
+    stored connection has, if it has any.
+    """
+    (connection_type,) = get_provider_info()["connection-types"]
+    fields = connection_type["conn-fields"]
+    # The emulator's own files lie on this machine.
+    return {name: field["schema"].get("default") for name, field in fields.items()} | {"allow_private": True}
 
 
 @contextmanager
