@@ -6,13 +6,16 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
 DAGS = Path(__file__).parents[1] / "dags"
-NOW = datetime(2026, 11, 20, 12, tzinfo=timezone.utc)
+
+# So long ago that what lives for a day is dead, and so lately that it counts among the last days.
+NOW = datetime.now(timezone.utc).replace(hour=12, minute=0, second=0, microsecond=0) - timedelta(days=2)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -123,10 +126,15 @@ def result(task_id: str, *, expires_at: datetime = NOW + timedelta(hours=24), **
 
 
 def finished_run(
-    task_id: str, *, script: str = "Good morning.", published: Mapping[str, Any] | None = None
+    task_id: str,
+    *,
+    script: str = "Good morning.",
+    published: Mapping[str, Any] | None = None,
+    inputs: Mapping[str, Any] = MappingProxyType({}),
 ) -> list[Row]:
     """The rows of a run of the quickstart that succeeded.
 
+    :param inputs: what the job operator was given, where it is not the usual
     :param published: what the publish operator returned, beyond the result's own fields
     """
     video = result(task_id)
@@ -148,7 +156,7 @@ def finished_run(
         Row(
             task_id="retalk",
             told={"dashscope_task_id": task_id, "return_value": video, "videoretalk_watch": "/"},
-            fields=job,
+            fields=job | dict(inputs),
         ),
     ]
     kept = {name: value for name, value in video.items() if name not in ("video_url", "expires_at")}

@@ -10,7 +10,7 @@ from collections import defaultdict
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta, timezone
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from airflow.models.dagrun import DagRun
 from airflow.models.taskinstance import TaskInstance
@@ -20,24 +20,16 @@ from sqlalchemy.sql.expression import UnaryExpression, custom_op
 
 from airflow_provider_videoretalk.ui.kin import kin_of
 from airflow_provider_videoretalk.ui.place import Place
-from airflow_provider_videoretalk.ui.records import RESULT, TASK_ID, Told, rendered, told
-from airflow_provider_videoretalk.ui.video import Family, Video
+from airflow_provider_videoretalk.ui.records import RESULT, TASK_ID, Told, rendered, states, told
+from airflow_provider_videoretalk.ui.video import Family, Phase, Video
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
-
-State = Literal["waiting", "done", "failed"]
 
 PAGE = 24
 
 # A rare state is looked for among so many at a time, so that a page has an end.
 WALK = 600
-
-STATES: dict[State, tuple[str, ...]] = {
-    "waiting": ("scheduled", "queued", "running", "deferred", "up_for_retry", "up_for_reschedule", "restarting"),
-    "done": ("success",),
-    "failed": ("failed", "upstream_failed", "skipped", "removed"),
-}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,7 +40,7 @@ class Filters:
     """
 
     dag: str | None = None
-    state: State | None = None
+    state: Phase | None = None
     day: date | None = None
 
 
@@ -94,10 +86,10 @@ def page_of(
     """
     walk = WALK if filters.state else size
     rows = _rows(session, dags, filters, after, walk)
-    meant = [row for row in rows if not filters.state or row.state in STATES[filters.state]][:size]
-    last = meant[-1] if len(meant) == size else rows[-1] if len(rows) == walk else None
+    meant = [(row, video) for row, video in _videos(session, rows) if filters.state in (None, video.phase)][:size]
+    last = meant[-1][0] if len(meant) == size else rows[-1] if len(rows) == walk else None
     older = Cursor(run=last.run, task_id=last.task_id, map_index=last.map_index) if last is not None else None
-    return Page(videos=_videos(session, meant), older=older)
+    return Page(videos=[video for _, video in meant], older=older)
 
 
 def _rows(session: Session, dags: Collection[str], filters: Filters, after: Cursor | None, walk: int) -> Sequence[Any]:
@@ -165,8 +157,8 @@ def _without_index(session: Session, column: Any) -> Any:
     return type_coerce(UnaryExpression(column, operator=custom_op("+")), String)
 
 
-def _videos(session: Session, rows: Sequence[Any]) -> list[Video]:
-    """The videos of rows, with what other tasks of their runs told."""
+def _videos(session: Session, rows: Sequence[Any]) -> list[tuple[Any, Video]]:
+    """The rows with their videos, with what other tasks of their runs told."""
     groups: dict[tuple[Any, str, str], list[Any]] = defaultdict(list)
     for row in rows:
         groups[row.dag_version_id, row.dag_id, row.task_id].append(row)
@@ -174,24 +166,26 @@ def _videos(session: Session, rows: Sequence[Any]) -> list[Video]:
     for (version, _, task_id), group in groups.items():
         tasks = kin_of(session, dag_version=version, task_id=task_id)
         videos |= _group(session, tasks, group)
-    return [videos[_place(row)] for row in rows]
+    return [(row, videos[_place(row)]) for row in rows]
 
 
 def _group(session: Session, tasks: list[str], rows: Sequence[Any]) -> dict[Place, Video]:
     """The videos of one task of one DAG's version."""
     runs = {row.run: row.run_id for row in rows}
     indexes = {row.map_index for row in rows} | {-1}
-    others = told(session, runs=runs, tasks=tasks, map_indexes=indexes, keys=[RESULT])
-    fields = rendered(session, dag_id=rows[0].dag_id, runs=runs.values(), tasks=tasks, map_indexes=indexes)
+    which: dict[str, Any] = {"dag_id": rows[0].dag_id, "runs": runs.values(), "tasks": tasks, "map_indexes": indexes}
+    states_by, fields_by = states(session, **which), rendered(session, **which)
+    told_by = told(session, runs=runs, tasks=tasks, map_indexes=indexes, keys=[RESULT])
+    for row in rows:
+        told_by[row.run][row.task_id, row.map_index, TASK_ID] = Told(value=row.told, at=row.timestamp)
     videos = {}
     for row in rows:
-        own = {(row.task_id, row.map_index, TASK_ID): Told(value=row.told, at=row.timestamp)}
         family = Family(
             own=(row.task_id, row.map_index),
             tasks=tasks,
-            told=own
-            | {(task, index, key): value for (run, task, index, key), value in others.items() if run == row.run},
-            fields={(task, index): value for (run, task, index), value in fields.items() if run == row.run_id},
+            states=states_by[row.run_id],
+            told=told_by[row.run],
+            fields=fields_by[row.run_id],
         )
         label = row.label if row.label and not row.label.isdigit() else None
         videos[_place(row)] = family.video(

@@ -10,19 +10,20 @@ from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import HTMLResponse
 
 from airflow_provider_videoretalk.ui.access import READER, Readable
-from airflow_provider_videoretalk.ui.board import Cursor, Filters, State, page_of
+from airflow_provider_videoretalk.ui.board import Cursor, Filters, page_of
 from airflow_provider_videoretalk.ui.chart import HEIGHT, WIDTH, bars_of
 from airflow_provider_videoretalk.ui.failures import failed_tasks
 from airflow_provider_videoretalk.ui.queue import queue_of
 from airflow_provider_videoretalk.ui.rendering import page
 from airflow_provider_videoretalk.ui.spend import spend_of
+from airflow_provider_videoretalk.ui.video import Phase
 
 router = APIRouter(dependencies=READER)
 
 
 def _filters(
     dag: Annotated[str, Query(max_length=250)] = "",
-    state: State | Literal[""] = "",
+    state: Phase | Literal[""] = "",
     day: date | Literal[""] = "",
 ) -> Filters:
     """What the form sends; a field that was left empty comes as an empty text."""

@@ -26,6 +26,7 @@ _TYPES = {
     ".opus": "audio/ogg",
     ".m4a": "audio/mp4",
 }
+_STORES = ("s3", "gs", "abfs", "abfss")
 _DEFAULTS: dict[Part, str] = {"source": "video/mp4", "result": "video/mp4", "audio": "audio/wav"}
 
 
@@ -39,31 +40,31 @@ class WebMedium:
 
 @dataclass(frozen=True, kw_only=True)
 class StoredMedium:
-    """A medium that was published.
+    """A medium in an object store, or one that was published to a disk.
 
-    :param identity: what the JSON beside it has to say, so that no other file is taken for it
+    :param identity: what the JSON beside a published one has to say, so that no other file is taken for it;
+        ``None`` for an input
     """
 
     uri: str
     content_type: str
-    identity: Mapping[str, Any]
+    identity: Mapping[str, Any] | None
 
 
 Medium = WebMedium | StoredMedium
 
 
 def media_of(video: Video, part: Part, *, now: datetime | None = None) -> list[Medium]:
-    """Where a part lies, to be tried in this order: with the service while it lives, then in the store."""
-    told, urls = _told(video, part)
+    """Where a part lies, to be tried in this order: where the task was told that it is, then where it was published."""
+    told, places = _told(video, part)
     dead = moment(told.get("expires_at"))
     alive = dead is None or (now or datetime.now(timezone.utc)) < dead
-    found: list[Medium] = [_web(url, part) for url in urls if alive and _is_web(url)]
-    stored = _stored(video, part)
-    return [*found, stored] if stored else found
+    found = [_given(video, place, part) for place in places if alive]
+    return [medium for medium in (*found, _published(video, part)) if medium is not None]
 
 
 def _told(video: Video, part: Part) -> tuple[Mapping[str, Any], list[str]]:
-    """What told of a part, and the URLs that it gave."""
+    """What told of a part, and the places that it gave."""
     if part == "result":
         return video.result, _texts(video.result, "video_url")
     if part == "source":
@@ -76,15 +77,20 @@ def _texts(told: Mapping[str, Any], name: str) -> list[str]:
     return [value] if value else []
 
 
-def _is_web(url: str) -> bool:
-    return url.startswith(("http://", "https://"))
+def _given(video: Video, place: str, part: Part) -> Medium | None:
+    """An input in a store is shown once it was submitted: whoever could run the task let it be looked at and signed. A
+    file is not: a path says nothing of which machine it is on.
+    """
+    scheme, _, path = place.partition("://")
+    if scheme in ("http", "https"):
+        return WebMedium(url=place, content_type=_type_of(urlsplit(place).path) or _DEFAULTS[part])
+    content_type = _type_of(path)
+    if scheme not in _STORES or content_type is None or video.task_id is None:
+        return None
+    return StoredMedium(uri=place, content_type=content_type, identity=None)
 
 
-def _web(url: str, part: Part) -> WebMedium:
-    return WebMedium(url=url, content_type=_type_of(urlsplit(url).path) or _DEFAULTS[part])
-
-
-def _stored(video: Video, part: Part) -> StoredMedium | None:
+def _published(video: Video, part: Part) -> StoredMedium | None:
     uri = text(video.publication, "uri")
     content_type = _type_of(uri) if uri else None
     if uri is None or content_type is None:

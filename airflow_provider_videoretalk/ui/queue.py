@@ -112,5 +112,5 @@ def _connections(session: Session, waiting: Sequence[Waiting]) -> set[str]:
             tasks={place.task_id for place in places},
             map_indexes={place.map_index for place in places},
         )
-        names |= {text(values, "dashscope_conn_id") for values in fields.values()}
+        names |= {text(values, "dashscope_conn_id") for run in fields.values() for values in run.values()}
     return {name for name in names if name} or {_DEFAULT_CONNECTION}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -29,8 +30,8 @@ class Told:
     at: datetime
 
 
-Slot = tuple[int, str, int, str]
-"""A DAG run's number in the database, task id, map index and key: an XCom's primary key."""
+Slot = tuple[str, int]
+"""A task id and map index, within a run."""
 
 
 def task_instance(session: Session, place: Place) -> TaskInstance | None:
@@ -45,6 +46,31 @@ def task_instance(session: Session, place: Place) -> TaskInstance | None:
     )
 
 
+def trigger_arguments(ti: TaskInstance | None) -> Mapping[str, Any]:
+    """What the trigger was given by which a task instance waits; nothing if it does not."""
+    try:
+        return ti.trigger.kwargs if ti is not None and ti.trigger is not None else {}
+    except Exception:
+        # They are encrypted, perhaps by a key that this process lacks: the page then tells without them.
+        return {}
+
+
+def states(
+    session: Session, *, dag_id: str, runs: Collection[str], tasks: Collection[str], map_indexes: Collection[int]
+) -> dict[str, dict[Slot, str | None]]:
+    """The states of task instances, by run id."""
+    ti = TaskInstance
+    rows = session.execute(
+        select(ti.run_id, ti.task_id, ti.map_index, ti.state).where(
+            ti.dag_id == dag_id, ti.task_id.in_(tasks), ti.run_id.in_(runs), ti.map_index.in_(map_indexes)
+        )
+    )
+    found: dict[str, dict[Slot, str | None]] = defaultdict(dict)
+    for run, task, index, state in rows:
+        found[run][task, index] = state
+    return found
+
+
 def told(
     session: Session,
     *,
@@ -52,26 +78,24 @@ def told(
     tasks: Collection[str],
     map_indexes: Collection[int],
     keys: Collection[str],
-) -> dict[Slot, Told]:
-    """What tasks told by XCom, as far as they did."""
+) -> dict[int, dict[tuple[str, int, str], Told]]:
+    """What tasks told by XCom as far as they did, by the run's number in the database; then by task, index and key."""
     row = XComModel
     rows = session.execute(
         select(row.dag_run_id, row.task_id, row.map_index, row.key, row.value, row.timestamp).where(
             row.dag_run_id.in_(runs), row.task_id.in_(tasks), row.map_index.in_(map_indexes), row.key.in_(keys)
         )
     )
-    return {(run, task, index, key): Told(value=value, at=at) for run, task, index, key, value, at in rows}
+    found: dict[int, dict[tuple[str, int, str], Told]] = defaultdict(dict)
+    for run, task, index, key, value, at in rows:
+        found[run][task, index, key] = Told(value=value, at=at)
+    return found
 
 
 def rendered(
-    session: Session,
-    *,
-    dag_id: str,
-    runs: Collection[str],
-    tasks: Collection[str],
-    map_indexes: Collection[int],
-) -> dict[tuple[str, str, int], Mapping[str, Any]]:
-    """The rendered fields of task instances by run id, task id and map index; Airflow keeps those of the last runs."""
+    session: Session, *, dag_id: str, runs: Collection[str], tasks: Collection[str], map_indexes: Collection[int]
+) -> dict[str, dict[Slot, Mapping[str, Any]]]:
+    """The rendered fields of task instances, by run id; Airflow keeps those of the last runs."""
     rows = session.execute(
         select(Rendered.run_id, Rendered.task_id, Rendered.map_index, Rendered.rendered_fields).where(
             Rendered.dag_id == dag_id,
@@ -80,4 +104,8 @@ def rendered(
             Rendered.map_index.in_(map_indexes),
         )
     )
-    return {(run, task, index): fields for run, task, index, fields in rows if isinstance(fields, Mapping)}
+    found: dict[str, dict[Slot, Mapping[str, Any]]] = defaultdict(dict)
+    for run, task, index, fields in rows:
+        if isinstance(fields, Mapping):
+            found[run][task, index] = fields
+    return found

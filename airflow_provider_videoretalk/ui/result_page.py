@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime, timezone
 from typing import Annotated, Any
 
@@ -17,11 +18,11 @@ from airflow_provider_videoretalk.ui.byte_range import UnsatisfiableError
 from airflow_provider_videoretalk.ui.failure import failure_of
 from airflow_provider_videoretalk.ui.media import Part, StoredMedium, media_of
 from airflow_provider_videoretalk.ui.place import Place
-from airflow_provider_videoretalk.ui.records import task_instance
+from airflow_provider_videoretalk.ui.records import task_instance, trigger_arguments
 from airflow_provider_videoretalk.ui.rendering import page
 from airflow_provider_videoretalk.ui.service import host_of, task_now
 from airflow_provider_videoretalk.ui.stream import open_first
-from airflow_provider_videoretalk.ui.told import text
+from airflow_provider_videoretalk.ui.told import number, text
 from airflow_provider_videoretalk.ui.video import Video, video_of
 
 router = APIRouter(prefix="/dags/{dag_id}/runs/{run_id}/tasks/{task_id}/{map_index}")
@@ -61,11 +62,12 @@ def show(request: Request, video: Found) -> HTMLResponse:
 
 
 @router.get("/status", dependencies=READER)
-def status(request: Request, video: Found) -> HTMLResponse:
+def status(request: Request, session: SessionDep, video: Found) -> HTMLResponse:
     """Where a video stands, as the service says, and for how long."""
     now = datetime.now(timezone.utc)
     conn_id = text(video.job, "dashscope_conn_id") or _DEFAULT_CONNECTION
     task = task_now(conn_id, video.task_id) if video.task_id and video.phase == "waiting" else None
+    arguments = trigger_arguments(task_instance(session, video.place_in("deferred")))
     submitted = task.submitted_at if task and task.submitted_at else video.submitted_at
     return page(
         request,
@@ -75,15 +77,18 @@ def status(request: Request, video: Found) -> HTMLResponse:
         now=now,
         submitted=submitted,
         held_until=_moment(video.expected_start),
-        expected=_expected_render(video),
+        expected=_expected_render(video, arguments),
+        patience=arguments.get("patience") or {},
         service_seconds=TASK_SECONDS,
     )
 
 
 @router.get("/failure", dependencies=LOG_READER)
-def failure(request: Request, ti: Annotated[TaskInstance, Depends(_task_instance)]) -> HTMLResponse:
-    """Why it failed, and what to do."""
-    return page(request, "failure.html", failure=failure_of(ti))
+def failure(request: Request, session: SessionDep, video: Found) -> HTMLResponse:
+    """Why it failed, and what to do: the one that is looked from may only have come to nothing with another task."""
+    place = video.place_in("failed")
+    failed = task_instance(session, place)
+    return page(request, "failure.html", failure=failure_of(failed) if failed else None, video=video, place=place)
 
 
 @router.api_route("/media/{part}", methods=["GET", "HEAD"], dependencies=READER)
@@ -103,10 +108,10 @@ def media(request: Request, video: Found, part: Part) -> StreamingResponse:
     return StreamingResponse(stream.chunks, status_code=stream.status, headers=dict(stream.headers))
 
 
-def _expected_render(video: Video) -> float | None:
-    """Seconds that the render should take, by the speech's length."""
-    seconds: Any = video.speech.get("seconds")
-    return seconds * RENDER_FACTOR if isinstance(seconds, int | float) else None
+def _expected_render(video: Video, arguments: Mapping[str, Any]) -> float | None:
+    """Seconds that the render should take, by how long the video becomes."""
+    seconds = number(arguments, "expected_seconds") or number(video.speech, "seconds")
+    return seconds * RENDER_FACTOR if seconds else None
 
 
 def _moment(seconds: float | None) -> datetime | None:

@@ -11,17 +11,18 @@ from typing import TYPE_CHECKING
 from airflow.models.xcom import XComModel
 from sqlalchemy import and_, select
 
+from airflow_provider_videoretalk.links import WatchLink
 from airflow_provider_videoretalk.ui.board import Filters, latest
-from airflow_provider_videoretalk.ui.records import RESULT, TASK_ID
-from airflow_provider_videoretalk.ui.told import number, plain, text
+from airflow_provider_videoretalk.ui.records import RESULT
+from airflow_provider_videoretalk.ui.told import kind_of, number, plain, text
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
 DAYS = 14
 
-MOST = 2_000
-"""Videos that are added up: the chart says so where there are more."""
+MOST = 6_000
+"""Tasks whose bills are added up: the chart says so where there are more."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,10 +51,12 @@ class Spend:
 
 
 def spend_of(session: Session, *, dags: Collection[str], filters: Filters, today: date | None = None) -> Spend:
-    """What the latest :data:`MOST` videos of the last days cost."""
+    """What the videos of the last days cost, as far as the latest :data:`MOST` tasks of this package tell. A video is
+    counted once, whether the task that submitted it told of its end, or a sensor, or both.
+    """
     today = today or datetime.now(timezone.utc).date()
     days = [today - timedelta(days=back) for back in range(DAYS - 1, -1, -1)]
-    found = latest(session, key=TASK_ID, dags=dags, filters=Filters(dag=filters.dag), count=MOST)
+    found = latest(session, key=WatchLink().xcom_key, dags=dags, filters=Filters(dag=filters.dag), count=MOST)
     told = XComModel
     rows = session.execute(
         select(found.c.dag_id, found.c.timestamp, told.value)
@@ -68,7 +71,12 @@ def spend_of(session: Session, *, dags: Collection[str], filters: Filters, today
         )
         .where(found.c.timestamp >= datetime.combine(days[0], datetime.min.time(), tzinfo=timezone.utc))
     ).all()
-    bills = [(dag, at.date(), result) for dag, at, value in rows if (result := plain(value))]
+    results = {
+        result["task_id"]: (dag, at.date(), result)
+        for dag, at, value in rows
+        if (result := plain(value)) and kind_of(result) == "result"
+    }
+    bills = results.values()
     units = {
         unit for _, _, result in bills if number(result, "cost") is not None and (unit := text(result, "currency"))
     }

@@ -92,23 +92,16 @@ def _from_store(medium: StoredMedium, asked: str | None) -> Stream:
     from airflow.sdk import ObjectStoragePath
 
     from airflow_provider_videoretalk.fs.oss import register_paths
-    from airflow_provider_videoretalk.media.publication import metadata_of
 
     register_paths()
     try:
         path = ObjectStoragePath(medium.uri)
-        metadata = metadata_of(path)
+        size = path.stat().st_size if medium.identity is None else _published_size(path, medium.identity)
     except DashScopeError:
         raise
     except Exception as error:
         # A store whose provider or connection is not here: each library has errors of its own.
         raise TransportError(f"its store can't be opened from here: {type(error).__name__}") from None
-    if metadata is None or any(metadata.get(name) != value for name, value in medium.identity.items()):
-        raise InputError(
-            "its published copy is not there, or another one by now",
-            remedy="Look where it was published to; a file on a worker's disk can't be read from here.",
-        )
-    size = int(metadata["size"])
     part = parse_range(asked, size=size)
     start, end = (part.start, part.end) if part else (0, size)
     file = path.fs.open(path.path, "rb")
@@ -119,6 +112,18 @@ def _from_store(medium: StoredMedium, asked: str | None) -> Stream:
         headers=headers | ({"content-range": part.content_range} if part else {}),
         chunks=_chunks(_reader(file, end - start), close=file.close),
     )
+
+
+def _published_size(path: Any, identity: Mapping[str, Any]) -> int:
+    from airflow_provider_videoretalk.media.publication import metadata_of
+
+    metadata = metadata_of(path)
+    if metadata is None or any(metadata.get(name) != value for name, value in identity.items()):
+        raise InputError(
+            "its published copy is not there, or another one by now",
+            remedy="Look where it was published to; a file on a worker's disk can't be read from here.",
+        )
+    return int(metadata["size"])
 
 
 def _reader(file: Any, length: int) -> Callable[[], bytes]:

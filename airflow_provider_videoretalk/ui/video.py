@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 from textwrap import shorten
 from typing import TYPE_CHECKING, Any, Literal
 
 from airflow_provider_videoretalk.ui.kin import kin_of
 from airflow_provider_videoretalk.ui.place import Place
-from airflow_provider_videoretalk.ui.records import EXPECTED_START, RESULT, TASK_ID, Told, rendered, told
+from airflow_provider_videoretalk.ui.records import EXPECTED_START, RESULT, TASK_ID, Slot, Told, rendered, states, told
 from airflow_provider_videoretalk.ui.told import Kind, kind_of, plain, text
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ Phase = Literal["waiting", "done", "failed"]
 # Characters of a name.
 _NAME = 60
 
-_OVER = ("failed", "upstream_failed", "skipped", "removed")
+_OVER = {"failed", "upstream_failed", "skipped", "removed"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,6 +31,7 @@ class Video:
 
     :param place: the task instance that one looks from
     :param state: its state in Airflow
+    :param states: of all tasks that have to do with the video, by their places
     :param began_at: when its try began
     :param task_id: DashScope's id
     :param submitted_at: when Airflow wrote that id down
@@ -45,6 +46,7 @@ class Video:
 
     place: Place
     state: str | None
+    states: Mapping[Place, str | None] = field(default_factory=dict)
     began_at: datetime | None = None
     ended_at: datetime | None = None
     task_id: str | None = None
@@ -60,9 +62,17 @@ class Video:
 
     @property
     def phase(self) -> Phase:
-        if self.result or self.publication or self.state == "success":
+        if self.result or self.publication:
             return "done"
-        return "failed" if self.state in _OVER else "waiting"
+        # What succeeded without telling a result is about a video that another task makes.
+        found = {*self.states.values()} if self.state == "success" else {self.state}
+        if found & _OVER:
+            return "failed"
+        return "done" if found <= {"success"} else "waiting"
+
+    def place_in(self, state: str) -> Place:
+        """Which of its tasks is in that state, nearest first; else the one that is looked from."""
+        return next((place for place, one in self.states.items() if one == state), self.place)
 
     @property
     def request_id(self) -> str | None:
@@ -106,21 +116,14 @@ def video_of(session: Session, ti: TaskInstance) -> Video:
     tasks = kin_of(session, dag_version=ti.dag_version_id, task_id=ti.task_id)
     indexes = {ti.map_index, -1}
     run = ti.dag_run.id
+    keys = [RESULT, TASK_ID, EXPECTED_START]
+    which: dict[str, Any] = {"dag_id": ti.dag_id, "runs": [ti.run_id], "tasks": tasks, "map_indexes": indexes}
     family = Family(
         own=(ti.task_id, ti.map_index),
         tasks=tasks,
-        told={
-            (task, index, key): value
-            for (_, task, index, key), value in told(
-                session, runs=[run], tasks=tasks, map_indexes=indexes, keys=[RESULT, TASK_ID, EXPECTED_START]
-            ).items()
-        },
-        fields={
-            (task, index): fields
-            for (_, task, index), fields in rendered(
-                session, dag_id=ti.dag_id, runs=[ti.run_id], tasks=tasks, map_indexes=indexes
-            ).items()
-        },
+        states=states(session, **which)[ti.run_id],
+        told=told(session, runs=[run], tasks=tasks, map_indexes=indexes, keys=keys)[run],
+        fields=rendered(session, **which)[ti.run_id],
     )
     return family.video(
         place,
@@ -138,14 +141,16 @@ class Family:
 
     :param own: task id and map index of the one that is looked from
     :param tasks: the ids of all, nearest first
+    :param states: by task id and map index
     :param told: by task id, map index and key
     :param fields: rendered fields by task id and map index
     """
 
     own: tuple[str, int]
     tasks: list[str]
+    states: Mapping[Slot, str | None]
     told: Mapping[tuple[str, int, str], Told]
-    fields: Mapping[tuple[str, int], Mapping[str, Any]]
+    fields: Mapping[Slot, Mapping[str, Any]]
 
     def video(self, place: Place, *, state: str | None, label: str | None, **times: datetime | None) -> Video:
         job = self._job()
@@ -158,6 +163,11 @@ class Family:
         return Video(
             place=place,
             state=state,
+            states={
+                replace(place, task_id=task, map_index=index): self.states[task, index]
+                for task, index in self._slots
+                if (task, index) in self.states
+            },
             task_id=text(result, "task_id") or text(publication, "task_id") or _text(known),
             submitted_at=known.at if known else None,
             expected_start=held.value if held and known is None and isinstance(held.value, int | float) else None,
@@ -172,18 +182,22 @@ class Family:
         )
 
     @property
+    def _slots(self) -> list[Slot]:
+        """Where something of this video may be told, nearest first: of a mapped task only by the one clip's own."""
+        return [(task, index) for task in self.tasks for index in dict.fromkeys((self.own[1], -1))]
+
+    @property
     def _is_job(self) -> bool:
         """Whether one looks from the task that submits: then nobody else's task is meant."""
         return (*self.own, TASK_ID) in self.told or "video_url" in self.fields.get(self.own, {})
 
     def _all(self, kind: Kind) -> Iterator[Mapping[str, Any]]:
         """What was told of a kind, nearest first."""
-        for task in self.tasks:
-            for index in dict.fromkeys((self.own[1], -1)):
-                found = self.told.get((task, index, RESULT))
-                value = plain(found.value) if found else None
-                if value is not None and kind_of(value) == kind:
-                    yield value
+        for task, index in self._slots:
+            found = self.told.get((task, index, RESULT))
+            value = plain(found.value) if found else None
+            if value is not None and kind_of(value) == kind:
+                yield value
 
     def _told_first(self, key: str) -> Told | None:
         tasks = self.own[:1] if self._is_job else self.tasks
@@ -202,7 +216,7 @@ class Family:
         return next((value for value in self._all(kind) if known is None or value.get("task_id") == known), {})
 
     def _job(self) -> Mapping[str, Any]:
-        found = (self.fields.get((task, index), {}) for task in self.tasks for index in (self.own[1], -1))
+        found = (self.fields.get(slot, {}) for slot in self._slots)
         return next((fields for fields in found if "video_url" in fields), {})
 
     def _speech(self, job: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -211,7 +225,7 @@ class Family:
 
     def _text(self, name: str, publication: Mapping[str, Any]) -> str | None:
         """A text that the publication holds, or that a task was given."""
-        found = (self.fields.get((task, index), {}) for task in self.tasks for index in (self.own[1], -1))
+        found = (self.fields.get(slot, {}) for slot in self._slots)
         return text(publication, name) or next((value for one in found if (value := text(one, name))), None)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from datetime import date, timedelta
+from datetime import timedelta
 from typing import Any
 
 from fastapi.testclient import TestClient
@@ -93,25 +93,56 @@ def test_the_queue_tells_what_waits_and_what_is_held_back(runs: Runs, login: Log
     )
     text = login(DAG).get("/videoretalk/queue").text
     assert "/runs/waits/" in text
-    assert "held back, expected to begin 2026-11-20 12:00 UTC" in text
+    assert f"held back, expected to begin {NOW:%Y-%m-%d} 12:00 UTC" in text
     assert "/runs/good/" not in text
     assert "All should be through" in text
     assert "/runs/" not in login(OTHER).get("/videoretalk/queue").text
 
 
-def test_spend_by_day_and_dag(runs: Runs, login: Login, monkeypatch: Any) -> None:
-    from airflow_provider_videoretalk.ui import board_page, spend
-
-    monkeypatch.setattr(board_page, "spend_of", lambda *a, **k: spend.spend_of(*a, **k, today=date(2026, 11, 20)))
+def test_spend_by_day_and_dag(runs: Runs, login: Login) -> None:
     runs(DAG, one=clip("a", cost=1.5, currency="CNY"), two=clip("b", cost=2.0, currency="CNY"))
     text = login(DAG).get("/videoretalk/spend").text
     assert "<strong>3.50 CNY</strong>" in text
     assert text.count("<rect") == 1
     runs(DAG, three=clip("c"))
-    runs(OTHER, four=[Row(task_id="submit", told={"dashscope_task_id": "d", "return_value": result("d")})])
-    text = login(DAG, OTHER).get("/videoretalk/spend").text
-    assert text.count("<rect") == 1, "the cost of the others is not known"
+    assert login(DAG).get("/videoretalk/spend").text.count("<rect") == 1, "its cost is not known"
+
+
+def test_a_video_that_a_sensor_waited_for_is_counted_once(runs: Runs, login: Login) -> None:
+    bill = {"cost": 2.0, "currency": "CNY"}
+    runs(
+        OTHER,
+        one=[
+            Row(
+                task_id="submit",
+                told={
+                    "dashscope_task_id": "a",
+                    "videoretalk_watch": "/",
+                    "return_value": {"task_id": "a", "status": "PENDING"},
+                },
+            ),
+            Row(task_id="wait", told={"videoretalk_watch": "/", "return_value": result("a", **bill)}),
+            Row(task_id="wait_too", told={"videoretalk_watch": "/", "return_value": result("a", **bill)}),
+        ],
+    )
+    assert "<strong>2.00 CNY</strong>" in login(DAG, OTHER).get("/videoretalk/spend").text
     assert OTHER not in login(DAG).get("/videoretalk/spend").text
+
+
+def test_what_a_sensor_waits_for_is_not_done(runs: Runs, login: Login) -> None:
+    submitted = Row(
+        task_id="submit",
+        told={"dashscope_task_id": "a", "return_value": {"task_id": "a", "status": "PENDING"}},
+    )
+    runs(
+        OTHER,
+        waits=[submitted, Row(task_id="wait", state="deferred")],
+        fails=[submitted, Row(task_id="wait", state="failed")],
+        ends=[submitted, Row(task_id="wait", told={"return_value": result("a")})],
+    )
+    client = login(OTHER)
+    for state, expected in {"waiting": "waits", "failed": "fails", "done": "ends"}.items():
+        assert all_shown(client, f"state={state}") == [[expected]], state
 
 
 def test_failures_are_listed_whether_or_not_anything_was_submitted(runs: Runs, login: Login) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -105,8 +106,46 @@ def test_while_it_waits_the_page_tells_for_how_long_and_what_the_limits_are(runs
     queued = client.get(f"{here(run='queued')}/status").text
     assert "<strong>Queued</strong>" in queued
     assert "3 h 0 min" in queued
-    assert "expected to begin 2026-11-20 12:00 UTC" in client.get(f"{here(run='held')}/status").text
+    assert f"expected to begin {NOW:%Y-%m-%d} 12:00 UTC" in client.get(f"{here(run='held')}/status").text
     assert "data-reload" in client.get(f"{here(run='done')}/status").text
+
+
+def test_limits_are_those_that_the_trigger_was_given(runs: Runs, login: Login) -> None:
+    from airflow.models.taskinstance import TaskInstance
+    from airflow.models.trigger import Trigger
+    from airflow.utils.session import create_session
+    from sqlalchemy import update
+
+    runs(DAG, one=[Row(task_id="retalk", state="deferred", told={"dashscope_task_id": "t"})])
+    arguments = {"patience": {"queue_timeout": 240.0, "render_timeout": 600}, "expected_seconds": 5.0}
+    with create_session(scoped=False) as session:
+        trigger = Trigger(classpath="any.Trigger", kwargs=arguments)
+        session.add(trigger)
+        session.flush()
+        session.execute(update(TaskInstance).values(trigger_id=trigger.id))
+    status = login(DAG).get(f"{here()}/status").text
+    assert "It may queue for 4 min 0 s." in status
+    assert "Its render may take 10 min 0 s." in status
+    assert "about 45 s" in status
+
+
+@pytest.mark.parametrize("task_id", ["speech", "retalk", "publish"])
+@pytest.mark.parametrize(
+    ("state", "after", "heading"), [("deferred", None, "Waiting"), ("failed", "upstream_failed", "Failed")]
+)
+def test_each_task_of_a_run_tells_how_the_video_stands(
+    task_id: str, state: str, after: str | None, heading: str, runs: Runs, login: Login
+) -> None:
+    rows = [
+        Row(task_id="speech"),
+        Row(task_id="retalk", state=state, told={"dashscope_task_id": "t"}),
+        Row(task_id="publish", state=after),
+    ]
+    runs(DAG, one=rows)
+    client = login(DAG)
+    assert f">{heading}</span>" in client.get(here(task_id)).text
+    failure = client.get(f"{here(task_id)}/failure").text
+    assert ('/tasks/retalk">retalk</a> failed before it' in failure) == (heading == "Failed" and task_id != "retalk")
 
 
 @pytest.mark.parametrize(
@@ -161,6 +200,36 @@ def test_a_file_without_the_json_that_publishing_leaves_is_not_opened(runs: Runs
         reply = login(DAG).get(f"{here(run=run)}/media/result")
         assert reply.status_code == 404
         assert "secret" not in reply.text
+
+
+def test_media_in_a_store_play_by_ranges(runs: Runs, login: Login, s3: Any) -> None:
+    told = {"uri": "s3://weed@bucket/v.mp4", "sha256": "0", "size": len(CONTENT), "task_id": "t", "request_id": "r"}
+    s3.pipe_file("bucket/v.mp4", CONTENT)
+    s3.pipe_file("bucket/v.mp4.json", json.dumps(told).encode())
+    s3.pipe_file("bucket/presenter.mp4", CONTENT[::-1])
+    inputs = {"video_url": "s3://weed@bucket/presenter.mp4"}
+    runs(DAG, one=finished_run("t", published=told, inputs=inputs))
+    client = login(DAG)
+    for part, content in (("result", CONTENT), ("source", CONTENT[::-1])):
+        assert client.get(f"{here()}/media/{part}").content == content
+        reply = client.get(f"{here()}/media/{part}", headers={"range": "bytes=70000-70009"})
+        assert (reply.status_code, reply.content) == (206, content[70000:70010])
+    s3.rm_file("bucket/presenter.mp4")
+    assert client.get(f"{here()}/media/source").status_code == 404
+
+
+@pytest.mark.parametrize("location", ["file:///etc/hosts.mp4", "/etc/hosts.mp4", "s3://weed@bucket/secrets.json"])
+def test_an_input_that_is_no_video_in_a_store_is_not_opened(location: str, runs: Runs, login: Login, s3: Any) -> None:
+    s3.pipe_file("bucket/secrets.json", b"secret")
+    runs(DAG, one=finished_run("t", inputs={"video_url": location}))
+    assert login(DAG).get(f"{here()}/media/source").status_code == 404
+
+
+def test_an_input_in_a_store_is_not_opened_before_it_was_submitted(runs: Runs, login: Login, s3: Any) -> None:
+    s3.pipe_file("bucket/v.mp4", CONTENT)
+    fields = {"video_url": "s3://weed@bucket/v.mp4"}
+    runs(DAG, one=[Row(task_id="retalk", state="failed", told={"videoretalk_watch": "/"}, fields=fields)])
+    assert login(DAG).get(f"{here()}/media/source").status_code == 404
 
 
 def test_a_private_address_is_not_fetched(runs: Runs, login: Login, httpserver: Any) -> None:
