@@ -7,13 +7,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
-from axe_core_python.selenium import Axe
 from selenium import webdriver
 from selenium.common.exceptions import StaleElementReferenceException, WebDriverException
 from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.ui import WebDriverWait
+from selenium_axe_python import Axe
 
 Theme = Literal["light", "dark"]
 T = TypeVar("T")
@@ -134,7 +134,9 @@ class Person:
 
     def serious_violations(self) -> list[str]:
         """What axe-core calls serious or critical on this page."""
-        found = Axe().run(self.browser)["violations"]
+        axe = Axe(self.browser)
+        axe.inject()
+        found = axe.run()["violations"]
         return [
             f"{one['id']}: {node['html']}"
             for one in found

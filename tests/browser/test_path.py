@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
 import pytest
+import requests
 
 from .person import Person
 
 SCRIPT = "Good morning, and welcome. This video was made from a few lines of text."
+LOADED = "[...document.querySelectorAll('video')].every(one => one.readyState >= 2 && one.networkState == 1)"
+CHANGED = "Good morning. This one is shorter."
 
 
 @pytest.fixture
@@ -40,28 +44,28 @@ def test_the_connection_form_and_its_test_button(person: Person, base_url: str) 
 
 
 def test_from_the_trigger_form_to_the_board(person: Person, airflow: Any, base_url: str, folder: str) -> None:
-    triggers_the_quickstart(person, video=f"{base_url.removesuffix('/api/v1')}/samples/presenter.mp4", folder=folder)
-    run_id = person.waits_for(lambda: newest_run(airflow), why="no run began")
+    triggers_the_quickstart(person, **inputs(base_url, folder))
+    run_id = person.waits_for(lambda: newest_run(airflow, "videoretalk_quickstart"), why="no run began")
     follows_the_watch_link(person, run_id)
     watches_the_result(person)
     opens_the_board(person)
 
 
-def triggers_the_quickstart(person: Person, *, video: str, folder: str) -> None:
+def triggers_the_quickstart(person: Person, *, script: str, video: str, destination: str) -> None:
     person.goes_to("/dags/videoretalk_quickstart")
     person.clicks("button", text="Trigger")
-    person.writes("textarea[name=element_script]", SCRIPT)
+    person.writes("textarea[name=element_script]", script)
     person.takes_picture("trigger")
     person.opens("Who says it")
     person.writes("input[name=element_video]", video)
     person.opens("Where it goes")
-    person.writes("input[name=element_destination]", folder)
+    person.writes("input[name=element_destination]", destination)
     person.clicks("[role=dialog] button", text="Trigger")
 
 
-def newest_run(airflow: Any) -> str | None:
-    runs = airflow.call("GET", "/dags/videoretalk_quickstart/dagRuns?order_by=-id")["dag_runs"]
-    return runs[0]["dag_run_id"] if runs else None
+def newest_run(airflow: Any, dag_id: str, *, but: str = "") -> str | None:
+    runs = airflow.call("GET", f"/dags/{dag_id}/dagRuns?order_by=-id")["dag_runs"]
+    return next((run["dag_run_id"] for run in runs if run["dag_run_id"] != but), None)
 
 
 def follows_the_watch_link(person: Person, run_id: str) -> None:
@@ -74,6 +78,7 @@ def follows_the_watch_link(person: Person, run_id: str) -> None:
     person.goes_to(person.waits_for(link, why="there is no Watch link while the task waits"))
     person.reads(text="The service calls it RUNNING")
     person.reads("h1", text="Waiting")
+    person.waits_for(lambda: person.asks(LOADED), why="a video does not load")
     person.takes_picture("waiting")
     assert person.serious_violations() == []
 
@@ -98,7 +103,7 @@ def watches_the_result(person: Person) -> None:
     assert person.asks("document.getElementById('result').currentTime") == pytest.approx(3, abs=0.1)
     apart = "Math.abs(document.getElementById('result').currentTime - document.getElementById('source').currentTime)"
     assert person.asks(apart) < 0.5
-    person.takes_picture("result", height=1200)
+    person.takes_picture("result", height=1360)
     for theme in ("light", "dark"):
         person.chooses(theme)  # type: ignore[arg-type]
         person.waits_for(
@@ -118,7 +123,6 @@ def opens_the_board(person: Person) -> None:
     person.waits_for(lambda: person.asks("document.querySelector('.card video').readyState >= 2"), why="no poster")
     person.reads("#main", text="CNY in 14 days")
     person.browser.switch_to.default_content()
-    person.takes_picture("board")
     person.goes_to("/videoretalk/")
     for theme in ("light", "dark"):
         person.chooses(theme)  # type: ignore[arg-type]
@@ -127,22 +131,76 @@ def opens_the_board(person: Person) -> None:
     person.chooses("light")
 
 
-def test_a_video_is_approved_before_it_is_published(person: Person, airflow: Any, base_url: str, folder: str) -> None:
-    video = f"{base_url.removesuffix('/api/v1')}/samples/presenter.mp4"
-    run_id = airflow.trigger("videoretalk_review", {"script": SCRIPT, "video": video, "destination": folder})
+def test_a_failure_tells_what_to_do(person: Person, airflow: Any, base_url: str, folder: str) -> None:
+    fault = {"operation": "submit", "effect": "fail_task", "code": "InvalidFile.FaceNotMatch"}
+    requests.post(f"{origin(base_url)}/emulator/faults", json=fault, timeout=30).raise_for_status()
+    run = airflow.run_path(
+        "videoretalk_quickstart", airflow.trigger("videoretalk_quickstart", inputs(base_url, folder))
+    )
+    person.waits_for(lambda: states(airflow, run).get("retalk") == "failed", why="it does not fail")
+    person.goes_to("/videoretalk/")
+    person.clicks("#main summary", text="videoretalk_quickstart · retalk")
+    person.reads("#main details", text="What to do:")
+    person.clicks("#main details a", text="All of it")
+    person.reads("h1", text="Failed")
+    said = person.reads("#main .bad", text="What to do:")
+    assert "InvalidFile.FaceNotMatch" in said
+    assert "Request" in said
+    person.waits_for(lambda: person.asks(LOADED), why="a video does not load")
+    person.takes_picture("failed")
+    for theme in ("light", "dark"):
+        person.chooses(theme)  # type: ignore[arg-type]
+        person.reads("#main .bad", text="What to do:")
+        assert person.serious_violations() == [], theme
+    person.chooses("light")
+
+
+def test_a_video_is_sent_back_then_approved(person: Person, airflow: Any, base_url: str, folder: str) -> None:
+    first = airflow.trigger("videoretalk_review", inputs(base_url, folder))
+    asked_to_review(person, airflow, first)
+    person.writes("textarea[name=element_new_script]", CHANGED)
+    person.writes("input[name=element_reason]", "Shorter, please.")
+    person.clicks("button", text="Send back")
+    run = airflow.run_path("videoretalk_review", first)
+    person.waits_for(lambda: states(airflow, run).get("redo") == "success", why="it is not made anew")
+    assert states(airflow, run)["publish"] == "skipped"
+
+    second = person.waits_for(lambda: newest_run(airflow, "videoretalk_review", but=first), why="no run follows")
+    watch = asked_to_review(person, airflow, second)
+    person.reads("p", text="It was sent back before: Shorter, please.")
+    person.takes_picture("review")
+    person.clicks("button", text="Approve")
+    run = airflow.run_path("videoretalk_review", second)
+    person.waits_for(lambda: states(airflow, run).get("publish") == "success", why="it is not published")
+    assert states(airflow, run)["redo"] == "skipped"
+    (published,) = Path(folder.removeprefix("file://")).glob("*.mp4.json")
+    assert json.loads(published.read_text())["script"] == CHANGED
+    person.goes_to(watch)
+    person.reads("h1", text="Done")
+    person.goes_to("/plugin/videoretalk")
+    person.browser.switch_to.frame(person.finds("iframe[title=VideoRetalk]"))
+    person.waits_for(lambda: person.asks(LOADED), why="a poster does not load")
+    person.reads("#main", text="CNY in 14 days")
+    person.browser.switch_to.default_content()
+    person.takes_picture("board")
+
+
+def asked_to_review(person: Person, airflow: Any, run_id: str) -> str:
+    """Opens the request for a review; the address of the video's page, that it names."""
     run = airflow.run_path("videoretalk_review", run_id)
     person.waits_for(
         lambda: states(airflow, run).get("review") in ("awaiting_input", "deferred"), why="nobody is asked to review"
     )
     person.goes_to(f"/dags/videoretalk_review/runs/{run_id}/tasks/review/required_actions")
-    watch = person.finds("a[href*='/videoretalk/']", text="Watch the video").get_attribute("href")
-    person.takes_picture("review")
-    person.clicks("button", text="Approve")
-    person.waits_for(lambda: states(airflow, run).get("publish") == "success", why="it is not published")
-    assert states(airflow, run)["redo"] == "skipped"
-    assert list(Path(folder.removeprefix("file://")).glob("*.mp4"))
-    person.goes_to(str(watch))
-    person.reads("h1", text="Done")
+    return str(person.finds("a[href*='/videoretalk/']", text="Watch the video").get_attribute("href"))
+
+
+def inputs(base_url: str, folder: str) -> dict[str, str]:
+    return {"script": SCRIPT, "video": f"{origin(base_url)}/samples/presenter.mp4", "destination": folder}
+
+
+def origin(base_url: str) -> str:
+    return base_url.removesuffix("/api/v1")
 
 
 def states(airflow: Any, run: str) -> dict[str, str]:
