@@ -46,8 +46,9 @@ with DAG(
             SAMPLE_VIDEO,
             type="string",
             title="Presenter video",
-            description="URL of an mp4, avi or mov with one face: 2 to 120 s, 15 to 60 fps, 640 to 2048 pixels a side.",
-            pattern="^(https?|oss)://",
+            description="URL of an mp4, avi or mov with one face, or an object such as s3://aws_default@bucket/clip.mp4: "
+            "2 to 120 s, 15 to 60 fps, 640 to 2048 pixels a side.",
+            pattern="^[a-z0-9+]+://",
             section="Who says it",
         ),
         "extend": Param(

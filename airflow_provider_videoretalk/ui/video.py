@@ -70,6 +70,11 @@ class Video:
             return "failed"
         return "done" if found <= {"success"} else "waiting"
 
+    @property
+    def goes_on(self) -> bool:
+        """Whether one of its tasks has still to end."""
+        return bool({*self.states.values()} - _OVER - {"success"})
+
     def place_in(self, state: str) -> Place:
         """Which of its tasks is in that state, nearest first; else the one that is looked from."""
         return next((place for place, one in self.states.items() if one == state), self.place)

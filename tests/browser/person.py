@@ -124,12 +124,20 @@ class Person:
         self.browser.refresh()
 
     def takes_picture(self, name: str, *, height: int = _LAPTOP[1]) -> None:
-        """
+        """A picture of the window once nothing moves in it.
+
         :param height: of the window, in pixels
         """
         self._pictures.mkdir(parents=True, exist_ok=True)
         self.browser.set_window_size(_LAPTOP[0], height)
-        self.browser.save_screenshot(str(self._pictures / f"{name}.png"))
+        seen = [b""]
+
+        def look() -> bytes | None:
+            seen.append(self.browser.get_screenshot_as_png())
+            return seen[-1] if seen[-1] == seen[-2] else None
+
+        picture = self.waits_for(look, why="it does not come to rest")
+        (self._pictures / f"{name}.png").write_bytes(picture)
         self.browser.set_window_size(*_LAPTOP)
 
     def serious_violations(self) -> list[str]:

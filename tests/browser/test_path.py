@@ -48,6 +48,9 @@ def test_from_the_trigger_form_to_the_board(person: Person, airflow: Any, base_u
     run_id = person.waits_for(lambda: newest_run(airflow, "videoretalk_quickstart"), why="no run began")
     follows_the_watch_link(person, run_id)
     watches_the_result(person)
+    run = airflow.run_path("videoretalk_quickstart", run_id)
+    person.waits_for(lambda: states(airflow, run).get("publish") == "success", why="it is not published")
+    sees_the_published_one(person)
     opens_the_board(person)
 
 
@@ -95,23 +98,28 @@ def watches_the_result(person: Person) -> None:
     assert person.asks("document.getElementById('source').currentTime") > 0
     person.clicks("#both")
     person.waits_for(lambda: person.asks("document.getElementById('result').paused"), why="it does not pause")
-    person.browser.execute_script("document.getElementById('result').currentTime = 3")
+    seeks(person, 3)
+    assert person.asks("document.getElementById('result').currentTime") == pytest.approx(3, abs=0.1)
+    apart = "Math.abs(document.getElementById('result').currentTime - document.getElementById('source').currentTime)"
+    assert person.asks(apart) < 0.5
+
+
+def seeks(person: Person, second: float) -> None:
+    person.browser.execute_script("document.getElementById('result').currentTime = arguments[0]", second)
     person.waits_for(
         lambda: person.asks("['source', 'result'].every(name => !document.getElementById(name).seeking)"),
         why="it does not get there",
     )
-    assert person.asks("document.getElementById('result').currentTime") == pytest.approx(3, abs=0.1)
-    apart = "Math.abs(document.getElementById('result').currentTime - document.getElementById('source').currentTime)"
-    assert person.asks(apart) < 0.5
-    person.takes_picture("result", height=1360)
-    for theme in ("light", "dark"):
+
+
+def sees_the_published_one(person: Person) -> None:
+    for theme in ("dark", "light"):
         person.chooses(theme)  # type: ignore[arg-type]
-        person.waits_for(
-            lambda: person.asks("document.getElementById('result')?.readyState >= 2"), why="the result does not load"
-        )
+        person.reads("dl", text="file:///")
+        person.waits_for(lambda: person.asks(LOADED), why="the result does not load")
         assert person.serious_violations() == [], theme
-    person.takes_picture("result-dark")
-    person.chooses("light")
+        seeks(person, 3)
+        person.takes_picture("result-dark" if theme == "dark" else "result", height=1200)
 
 
 def opens_the_board(person: Person) -> None:
@@ -132,7 +140,12 @@ def opens_the_board(person: Person) -> None:
 
 
 def test_a_failure_tells_what_to_do(person: Person, airflow: Any, base_url: str, folder: str) -> None:
-    fault = {"operation": "submit", "effect": "fail_task", "code": "InvalidFile.FaceNotMatch"}
+    fault = {
+        "operation": "submit",
+        "effect": "fail_task",
+        "code": "InvalidFile.FaceNotMatch",
+        "message": "The face of the reference is not in the video.",
+    }
     requests.post(f"{origin(base_url)}/emulator/faults", json=fault, timeout=30).raise_for_status()
     run = airflow.run_path(
         "videoretalk_quickstart", airflow.trigger("videoretalk_quickstart", inputs(base_url, folder))
