@@ -56,7 +56,7 @@ def _plainly(url: str, path: Any) -> None:
 
 
 def _by_this_package(url: str, path: Any) -> None:
-    from airflow_provider_videoretalk.media.transfer import Fetched, copy
+    from airflow_provider_videoretalk.publishing.transfer import Fetched, copy
 
     def describe(fetched: Fetched, _: Any) -> dict[str, Any]:
         return {"size": fetched.verdict.size, "sha256": fetched.verdict.sha256}

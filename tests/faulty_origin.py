@@ -16,7 +16,7 @@ from functools import lru_cache
 from types import TracebackType
 from typing import Literal
 
-from airflow_provider_videoretalk.media.crc64 import slow_crc64
+from airflow_provider_videoretalk.publishing.crc64 import slow_crc64
 
 Sum = Literal["md5", "crc64", "etag"]
 Kind = Literal["fine", "cut", "stall", "refuse", "status", "length", "flip", "window", "whole", "other_part", "swap"]

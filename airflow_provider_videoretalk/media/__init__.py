@@ -1,1 +1,1 @@
-"""Media as such: what VideoRetalk accepts of them, what they are, and how they are copied."""
+"""Inputs: where they lie, what they are, whether VideoRetalk accepts them, and what comes of them and costs."""

@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 
     from airflow_provider_videoretalk.dashscope.speech import SpeechResult
     from airflow_provider_videoretalk.dashscope.task import TaskResult
-    from airflow_provider_videoretalk.media.draft import Destination
-    from airflow_provider_videoretalk.media.publication import IfExists
-    from airflow_provider_videoretalk.media.transfer import Copied, Fetched
+    from airflow_provider_videoretalk.publishing.draft import Destination
+    from airflow_provider_videoretalk.publishing.publication import IfExists
+    from airflow_provider_videoretalk.publishing.transfer import Copied, Fetched
 
 # What of a source is no use after a day, and a key to it until then.
 _MORTAL = ("url", "video_url", "audio_url", "expires_at")
@@ -120,7 +120,7 @@ class PublishMediaOperator(BaseOperator):
         return found[0] | self._places(paths)
 
     def _places(self, paths: Sequence[ObjectStoragePath]) -> dict[str, Any]:
-        from airflow_provider_videoretalk.media.publication import beside
+        from airflow_provider_videoretalk.publishing.publication import beside
 
         besides = [str(beside(path)) for path in paths]
         if isinstance(self.destination, str):
@@ -132,7 +132,7 @@ class PublishMediaOperator(BaseOperator):
     ) -> list[Copied]:
         """Copies the source, or if it is dead, what the service now says of its task."""
         from airflow_provider_videoretalk.dashscope.errors import ResultExpiredError
-        from airflow_provider_videoretalk.media.transfer import copy
+        from airflow_provider_videoretalk.publishing.transfer import copy
 
         def describe(fetched: Fetched, path: Destination) -> dict[str, Any]:
             return {
@@ -214,8 +214,8 @@ class PublishMediaOperator(BaseOperator):
 
         from airflow_provider_videoretalk.dashscope.errors import InputError
         from airflow_provider_videoretalk.fs.oss import register_paths
-        from airflow_provider_videoretalk.media.draft import is_local
         from airflow_provider_videoretalk.operators.values import as_text
+        from airflow_provider_videoretalk.publishing.draft import is_local
 
         destination = as_text("destination", destination)
         register_paths()

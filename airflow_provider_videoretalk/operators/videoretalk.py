@@ -162,8 +162,8 @@ class VideoRetalkOperator(DashScopeJobOperator):
         """
         :raises ResultExpiredError: the speech's URL is dead
         """
+        from airflow_provider_videoretalk.dashscope.expiry import check_not_expired
         from airflow_provider_videoretalk.media.estimate import price_of
-        from airflow_provider_videoretalk.media.expiry import check_not_expired
 
         if isinstance(self.audio_url, Mapping):
             check_not_expired("audio_url", self.audio_url.get("expires_at"))

@@ -115,7 +115,7 @@ def _from_store(medium: StoredMedium, asked: str | None) -> Stream:
 
 
 def _published_size(path: Any, identity: Mapping[str, Any]) -> int:
-    from airflow_provider_videoretalk.media.publication import metadata_of
+    from airflow_provider_videoretalk.publishing.publication import metadata_of
 
     metadata = metadata_of(path)
     if metadata is None or any(metadata.get(name) != value for name, value in identity.items()):

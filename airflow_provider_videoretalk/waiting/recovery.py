@@ -12,8 +12,8 @@ from airflow_provider_videoretalk.dashscope.errors import (
     ResultExpiredError,
     TaskFailedError,
 )
+from airflow_provider_videoretalk.dashscope.expiry import check_not_expired
 from airflow_provider_videoretalk.dashscope.task import Submission, Task, get_task
-from airflow_provider_videoretalk.media.expiry import check_not_expired
 from airflow_provider_videoretalk.waiting.audit import Audit
 from airflow_provider_videoretalk.waiting.cancel import cancel
 from airflow_provider_videoretalk.waiting.ledger import Ledger, OnChangedInput, OnClear, OnUnknownSubmit

@@ -23,8 +23,8 @@ from airflow_provider_videoretalk.dashscope.errors import (
     TaskUnknownError,
     TransportError,
 )
-from airflow_provider_videoretalk.media.download import Persistence
 from airflow_provider_videoretalk.operators.publish import PublishMediaOperator
+from airflow_provider_videoretalk.publishing.download import Persistence
 
 CONTENT = bytes(range(256)) * 20_000
 

@@ -15,9 +15,9 @@ from airflow_provider_videoretalk.dashscope.errors import InputError, ResultExpi
 from airflow_provider_videoretalk.emulator.faults import FaultRule
 from airflow_provider_videoretalk.emulator.server import Emulator
 from airflow_provider_videoretalk.emulator.service.checksum import checksums_of
-from airflow_provider_videoretalk.media.download import Persistence
-from airflow_provider_videoretalk.media.draft import Destination
-from airflow_provider_videoretalk.media.transfer import Copied, Fetched, copy
+from airflow_provider_videoretalk.publishing.download import Persistence
+from airflow_provider_videoretalk.publishing.draft import Destination
+from airflow_provider_videoretalk.publishing.transfer import Copied, Fetched, copy
 
 CONTENT = bytes(range(256)) * 100
 OTHER = CONTENT[::-1]

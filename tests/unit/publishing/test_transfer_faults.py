@@ -14,9 +14,9 @@ from object_store import ObjectStore, attached, place
 from onlookers import DiskOnlooker, MemoryOnlooker, Onlooker, S3Onlooker, looking
 
 from airflow_provider_videoretalk.dashscope.errors import TransportError
-from airflow_provider_videoretalk.media.download import ChangedSourceError, Persistence
-from airflow_provider_videoretalk.media.draft import BLOCK_BYTES, Destination
-from airflow_provider_videoretalk.media.transfer import Fetched, copy
+from airflow_provider_videoretalk.publishing.download import ChangedSourceError, Persistence
+from airflow_provider_videoretalk.publishing.draft import BLOCK_BYTES, Destination
+from airflow_provider_videoretalk.publishing.transfer import Fetched, copy
 
 TO_TWO, TO_THREE = range(750), range(750, 1000)
 

@@ -13,7 +13,7 @@ from urllib3.exceptions import HTTPError
 
 from airflow_provider_videoretalk.dashscope.codes import retry_after
 from airflow_provider_videoretalk.dashscope.errors import ResultExpiredError, TransportError
-from airflow_provider_videoretalk.media.announcement import Announcement, parse_part
+from airflow_provider_videoretalk.publishing.announcement import Announcement, parse_part
 
 CHUNK_BYTES = 256 * 1024
 """Most that is read at once. Chunks of a megabyte fall out of the processor's cache, and take half as long again."""

@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from airflow_provider_videoretalk.dashscope.errors import DashScopeError
-from airflow_provider_videoretalk.media.download import Download, Persistence
-from airflow_provider_videoretalk.media.draft import Destination
-from airflow_provider_videoretalk.media.expiry import check_not_expired
-from airflow_provider_videoretalk.media.publication import IfExists, Publication, metadata_of, taken
-from airflow_provider_videoretalk.media.store import look, named_errors
-from airflow_provider_videoretalk.media.tally import Tally, Verdict
+from airflow_provider_videoretalk.dashscope.expiry import check_not_expired
+from airflow_provider_videoretalk.publishing.download import Download, Persistence
+from airflow_provider_videoretalk.publishing.draft import Destination
+from airflow_provider_videoretalk.publishing.publication import IfExists, Publication, metadata_of, taken
+from airflow_provider_videoretalk.publishing.store import look, named_errors
+from airflow_provider_videoretalk.publishing.tally import Tally, Verdict
 
 log = logging.getLogger(__name__)
 

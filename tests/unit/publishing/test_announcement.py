@@ -5,7 +5,7 @@ import hashlib
 
 import pytest
 
-from airflow_provider_videoretalk.media.announcement import Announcement, parse_part
+from airflow_provider_videoretalk.publishing.announcement import Announcement, parse_part
 
 MD5 = hashlib.md5(b"content").hexdigest()
 TAG = f'"{MD5.upper()}"'

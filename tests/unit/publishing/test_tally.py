@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from airflow_provider_videoretalk.dashscope.errors import TransportError
 from airflow_provider_videoretalk.emulator.service.checksum import crc64 as emulators_crc64
 from airflow_provider_videoretalk.media import tally as module
-from airflow_provider_videoretalk.media.announcement import Announcement
-from airflow_provider_videoretalk.media.crc64 import fast_crc64, slow_crc64
-from airflow_provider_videoretalk.media.tally import Tally, Verdict
+from airflow_provider_videoretalk.publishing.announcement import Announcement
+from airflow_provider_videoretalk.publishing.crc64 import fast_crc64, slow_crc64
+from airflow_provider_videoretalk.publishing.tally import Tally, Verdict
 
 CONTENT = bytes(range(256)) * 40
 MD5 = hashlib.md5(CONTENT).hexdigest()

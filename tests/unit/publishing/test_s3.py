@@ -15,9 +15,9 @@ from seaweed import DOMAIN, KEY, SECRET, Seaweed
 
 from airflow_provider_videoretalk.dashscope.errors import InputError, TransportError
 from airflow_provider_videoretalk.fs.oss import get_fs, register_paths
-from airflow_provider_videoretalk.media.download import Persistence
-from airflow_provider_videoretalk.media.draft import BLOCK_BYTES, Destination, open_draft
-from airflow_provider_videoretalk.media.transfer import Fetched, copy
+from airflow_provider_videoretalk.publishing.download import Persistence
+from airflow_provider_videoretalk.publishing.draft import BLOCK_BYTES, Destination, open_draft
+from airflow_provider_videoretalk.publishing.transfer import Fetched, copy
 
 URI = "s3://weed@bucket/en.mp4"
 IMPATIENT = Persistence(first_pause=0, read_timeout=2)

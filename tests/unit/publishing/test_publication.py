@@ -13,8 +13,8 @@ import pytest
 from object_store import ObjectStore, Step, attached, place
 
 from airflow_provider_videoretalk.dashscope.errors import ConfigurationError, InputError, TransportError
-from airflow_provider_videoretalk.media.draft import BLOCK_BYTES, open_draft
-from airflow_provider_videoretalk.media.publication import Publication, metadata_of
+from airflow_provider_videoretalk.publishing.draft import BLOCK_BYTES, open_draft
+from airflow_provider_videoretalk.publishing.publication import Publication, metadata_of
 
 NEW, OLD = b"new" * 1000, b"old"
 URI = "s3://mine@bucket/en.mp4"

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 from airflow_provider_videoretalk.dashscope.errors import TransportError
 from airflow_provider_videoretalk.limits import MEGABYTE
-from airflow_provider_videoretalk.media.announcement import Announcement
-from airflow_provider_videoretalk.media.crc64 import fast_crc64, slow_crc64
+from airflow_provider_videoretalk.publishing.announcement import Announcement
+from airflow_provider_videoretalk.publishing.crc64 import fast_crc64, slow_crc64
 
 # What is handed to the threads at once: for a few bytes, waking them takes longer than summing.
 _BATCH_BYTES = MEGABYTE

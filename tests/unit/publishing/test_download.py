@@ -12,7 +12,7 @@ import pytest
 from faulty_origin import FaultyOrigin, Turn
 
 from airflow_provider_videoretalk.dashscope.errors import ResultExpiredError, TransportError
-from airflow_provider_videoretalk.media.download import (
+from airflow_provider_videoretalk.publishing.download import (
     CHUNK_BYTES,
     PROGRESS_BYTES,
     ChangedSourceError,

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from airflow_provider_videoretalk.dashscope.errors import DashScopeError, TransportError
-from airflow_provider_videoretalk.media.draft import Destination
+from airflow_provider_videoretalk.publishing.draft import Destination
 
 
 def look(destination: Destination) -> Mapping[str, Any] | None:

@@ -9,8 +9,8 @@ from contextlib import contextmanager
 from typing import Any, Literal
 
 from airflow_provider_videoretalk.dashscope.errors import InputError, TransportError
-from airflow_provider_videoretalk.media.draft import Destination, Draft, open_draft
-from airflow_provider_videoretalk.media.store import look, named_errors, read, remove
+from airflow_provider_videoretalk.publishing.draft import Destination, Draft, open_draft
+from airflow_provider_videoretalk.publishing.store import look, named_errors, read, remove
 
 IfExists = Literal["fail", "skip_same", "overwrite"]
 """What to do about an object that is there already."""
