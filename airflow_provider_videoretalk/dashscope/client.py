@@ -15,6 +15,7 @@ import aiohttp
 import requests
 from requests.utils import get_environ_proxies, select_proxy
 from urllib3.exceptions import MaxRetryError, NewConnectionError, ProxyError
+from urllib3.exceptions import SSLError as TlsError
 
 from airflow_provider_videoretalk.dashscope.endpoint import Endpoint
 from airflow_provider_videoretalk.dashscope.errors import DashScopeError, TransportError
@@ -156,12 +157,14 @@ def _was_sent(error: requests.RequestException) -> bool:
     reason = cause.reason if isinstance(cause, MaxRetryError) else None
     if isinstance(reason, ProxyError):
         reason = reason.original_error
+    if isinstance(reason, TlsError):
+        # Any other may be about a reply.
+        return not isinstance(next(iter(reason.args), None), ssl.SSLCertVerificationError)
     return not isinstance(reason, NewConnectionError)
 
 
 _NEVER_SENT = (
     requests.exceptions.ConnectTimeout,
-    requests.exceptions.SSLError,
     requests.exceptions.InvalidURL,
     requests.exceptions.InvalidHeader,
     requests.exceptions.InvalidJSONError,

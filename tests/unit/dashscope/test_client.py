@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import socket
 import ssl
 import threading
@@ -265,6 +266,34 @@ def test_an_untrusted_certificate_sent_nothing(send: Send, tmp_path: Path) -> No
             send(untrusting, SUBMIT)
         assert not server.log
         assert send(replace(untrusting, verify=str(bundle)), SUBMIT).task_id == "t1"
+
+
+def test_a_reply_that_tls_can_not_read_leaves_a_submit_unknown(send: Send, tmp_path: Path) -> None:
+    """The request has arrived by then."""
+    authority = trustme.CA()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("localhost").configure_cert(context)
+    bundle = tmp_path / "ca.pem"
+    authority.cert_pem.write_to_path(str(bundle))
+    received = []
+
+    def answer(listener: socket.socket) -> None:
+        connection, _ = listener.accept()
+        with context.wrap_socket(connection, server_side=True) as tls:
+            received.append(tls.recv(65536))
+            # A record that was encrypted by somebody else.
+            with socket.socket(fileno=os.dup(tls.fileno())) as below:
+                below.sendall(b"\x17\x03\x03\x00\x20" + bytes(32))
+                below.recv(1024)
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        server = threading.Thread(target=answer, args=(listener,))
+        server.start()
+        endpoint = Endpoint(api_key=KEY, base_url=f"https://localhost:{listener.getsockname()[1]}", verify=str(bundle))
+        with pytest.raises(errors.OutcomeUnknownError):
+            send(endpoint, SUBMIT)
+        server.join()
+    assert received[0].startswith(b"POST")
 
 
 def test_the_pace_is_kept(httpserver: HTTPServer, send: Send, monkeypatch: pytest.MonkeyPatch) -> None:
