@@ -95,7 +95,8 @@ class _Sibling:
     def __init__(self, path: Path, *, first: bool) -> None:
         self._path = path
         self._first = first
-        self._hidden = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
+        # Names have 255 bytes at most, and characters up to four.
+        self._hidden = path.with_name(f".{path.name[:50]}.{uuid.uuid4().hex}")
         self._file = self._hidden.open("xb")
 
     def write(self, chunk: bytes) -> None:

@@ -134,6 +134,8 @@ class DashScopeTaskTrigger(BaseTrigger):
         return event_of(outcome, awaited)
 
     async def _client(self) -> AsyncClient:
+        from airflow.providers.common.compat.sdk import AirflowNotFoundException
+
         from airflow_provider_videoretalk.dashscope.errors import DashScopeError
         from airflow_provider_videoretalk.hooks.dashscope import DashScopeHook
 
@@ -141,10 +143,11 @@ class DashScopeTaskTrigger(BaseTrigger):
         for pause in _LOOKUP_PAUSES:
             try:
                 return await hook.get_async_client()
-            except DashScopeError:
-                raise
             except Exception as error:
-                # Airflow's own API may be away for a while; the paid task runs on meanwhile.
+                if isinstance(error, DashScopeError) and not isinstance(error.__cause__, AirflowNotFoundException):
+                    raise
+                # Airflow's own API may be away for a while, which it calls a connection that is not there; the paid
+                # task runs on meanwhile.
                 self.log.warning("The connection can't be looked up, trying again in %s s: %s", pause, error)
                 await asyncio.sleep(pause)
         return await hook.get_async_client()

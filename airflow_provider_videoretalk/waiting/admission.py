@@ -80,7 +80,8 @@ class Admission:
         :raises HeldBackError: it would not be finished in time
         """
         held, queue = self.waitlist.ahead_of(intent.owner), self._queue(intent, now)
-        turn = self._turn(intent, queue, held, now) if queue.ahead + held > _ALWAYS_IN_TIME else None
+        # Whoever is held back may never come: a queue that is nearly empty lets in who asks.
+        turn = self._turn(intent, queue, held, now) if queue.ahead > _ALWAYS_IN_TIME else None
         if turn is None or turn.seconds <= turn.room:
             self.waitlist.drop(intent.owner)
             return
@@ -109,13 +110,14 @@ class Admission:
         try:
             rendering, waiting = self._count("RUNNING", now), self._count("PENDING", now)
         except DashScopeError:
-            return Queue(ahead=sum(bool(r.task_id) and not r.finished for r in self._known(intent, now)))
+            return Queue(ahead=sum(bool(r.task_id) and not r.over for r in self._known(intent, now)))
         return Queue(ahead=rendering + waiting, side_by_side=rendering)
 
     def _known(self, intent: Intent, now: float) -> list[Record]:
         """What this Airflow submitted on the connection, of which some may still queue."""
         records = self.register.records(since=now - TASK_SECONDS)
-        return [record for record in records if record.intent.connection == intent.connection]
+        ours = (intent.connection, intent.model)
+        return [record for record in records if (record.intent.connection, record.intent.model) == ours]
 
     def _count(self, status: TaskStatus, now: float) -> int:
         since = datetime.fromtimestamp(now, tz=timezone.utc) - timedelta(seconds=TASK_SECONDS)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Generator, Sequence
 from typing import Any, NamedTuple
 
 from airflow_provider_videoretalk.dashscope.client import AsyncClient, Client
@@ -15,67 +17,97 @@ class Cancellation(NamedTuple):
     """What became of the attempt to cancel a task.
 
     :param done: whether the task will neither run nor bill
+    :param begun: whether it is known to have left the queue, or to have ended
     :param sentence: the same in words
     """
 
     done: bool
+    begun: bool
     sentence: str
 
 
-def cancel(client: Client, task_id: str, *, expected_seconds: float | None = None) -> Cancellation:
+# What passes is worth some seconds of waiting: a task that is not cancelled bills.
+_PAUSES = (1.0, 3.0, 6.0)
+_LONGEST_PAUSE = 10.0
+
+
+def cancel(
+    client: Client,
+    task_id: str,
+    *,
+    expected_seconds: float | None = None,
+    pauses: Sequence[float] = _PAUSES,
+    sleep: Callable[[float], object] = time.sleep,
+) -> Cancellation:
     """Cancels the task if it is still queued; never raises.
 
     :param expected_seconds: of output, which is what bills, where that is known
+    :param pauses: before each further attempt after a failure that may pass, in seconds
     """
-    attempt = _attempt(task_id, expected_seconds)
+    attempt = _attempt(task_id, expected_seconds, pauses)
     try:
-        request = next(attempt)
+        step = next(attempt)
         while True:
             try:
-                answer = client.send(request)
+                answer = sleep(step) if isinstance(step, float) else client.send(step)
             except DashScopeError as error:
-                request = attempt.throw(error)
+                step = attempt.throw(error)
             else:
-                request = attempt.send(answer)
+                step = attempt.send(answer)
     except StopIteration as end:
         ended: Cancellation = end.value
         return ended
 
 
-async def cancel_async(client: AsyncClient, task_id: str, *, expected_seconds: float | None = None) -> Cancellation:
+async def cancel_async(
+    client: AsyncClient,
+    task_id: str,
+    *,
+    expected_seconds: float | None = None,
+    pauses: Sequence[float] = _PAUSES,
+    sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
+) -> Cancellation:
     """:func:`cancel` on an event loop."""
-    attempt = _attempt(task_id, expected_seconds)
+    attempt = _attempt(task_id, expected_seconds, pauses)
     try:
-        request = next(attempt)
+        step = next(attempt)
         while True:
             try:
-                answer = await client.send(request)
+                answer = await (sleep(step) if isinstance(step, float) else client.send(step))
             except DashScopeError as error:
-                request = attempt.throw(error)
+                step = attempt.throw(error)
             else:
-                request = attempt.send(answer)
+                step = attempt.send(answer)
     except StopIteration as end:
         ended: Cancellation = end.value
         return ended
 
 
-def _attempt(task_id: str, expected_seconds: float | None) -> Generator[Request[Any], Any, Cancellation]:
-    """The requests to send, each of which is answered or thrown an error."""
-    try:
-        yield cancel_task(task_id)
-    except DashScopeError as error:
-        if error.code != "UnsupportedOperation":
-            return Cancellation(False, f"Task {task_id} could not be cancelled, and may run and bill: {error}")
-    else:
-        return Cancellation(True, f"Task {task_id} was still queued and is cancelled; it bills nothing.")
+def _attempt(
+    task_id: str, expected_seconds: float | None, pauses: Sequence[float]
+) -> Generator[Request[Any] | float, Any, Cancellation]:
+    """The requests to send, each of which is answered or thrown an error, and the seconds to wait between them."""
+    for pause in (*pauses, None):
+        try:
+            yield cancel_task(task_id)
+        except DashScopeError as error:
+            if error.code == "UnsupportedOperation":
+                break
+            if pause is None or not error.retryable:
+                return Cancellation(
+                    False, False, f"Task {task_id} could not be cancelled, and may run and bill: {error}"
+                )
+            yield max(pause, min(error.retry_after or 0.0, _LONGEST_PAUSE))
+        else:
+            return Cancellation(True, False, f"Task {task_id} was still queued and is cancelled; it bills nothing.")
     try:
         task: Task = yield get_task(task_id)
     except DashScopeError:
-        return Cancellation(False, _unstoppable(task_id, "is no longer queued", expected_seconds))
+        return Cancellation(False, True, _unstoppable(task_id, "is no longer queued", expected_seconds))
     if not task.ended:
-        return Cancellation(False, _unstoppable(task_id, f"is {task.stage}", expected_seconds))
+        return Cancellation(False, True, _unstoppable(task_id, f"is {task.stage}", expected_seconds))
     bill = "" if task.billed_seconds is None else f" and billed {task.billed_seconds:g} seconds"
-    return Cancellation(task.status == "CANCELED", f"Task {task_id} had ended {task.status}{bill}.")
+    return Cancellation(task.status == "CANCELED", True, f"Task {task_id} had ended {task.status}{bill}.")
 
 
 def _unstoppable(task_id: str, stands: str, expected_seconds: float | None) -> str:

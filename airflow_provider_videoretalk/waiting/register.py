@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 
+from airflow_provider_videoretalk.dashscope.errors import TransportError
 from airflow_provider_videoretalk.waiting.record import Record
 from airflow_provider_videoretalk.waiting.store import SharedStore
 
@@ -58,9 +59,16 @@ class Register:
                 self.store.delete(key)
 
     def _read(self, key: str) -> Record | None:
-        """A record; ``None`` where it was dropped since its key was listed."""
+        """A record; ``None`` where it was dropped since its key was listed.
+
+        :raises TransportError: it is there, but can't be had: Airflow calls a Variable missing that it fails to look up
+        """
         data = self.store.get(key)
-        return None if data is None else Record.parse(data)
+        if data is not None:
+            return Record.parse(data)
+        if key in self.store.names(key):
+            raise TransportError("Airflow can't tell now what was submitted lately", remedy="Try again.")
+        return None
 
 
 def _key(record: Record) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from airflow.models.trigger import Trigger
+from airflow.providers.common.compat.sdk import AirflowNotFoundException
 from airflow.sdk.execution_time.task_runner import RuntimeTaskInstance
 from airflow.sdk.module_loading import import_string
 from airflow.triggers.base import BaseTrigger, TriggerEvent
@@ -16,7 +17,7 @@ from werkzeug import Request, Response
 
 from airflow_provider_videoretalk.dashscope.client import AsyncClient
 from airflow_provider_videoretalk.dashscope.errors import AccessError, ConfigurationError, QueueTimeoutError
-from airflow_provider_videoretalk.hooks.dashscope import DashScopeHook
+from airflow_provider_videoretalk.hooks import dashscope as hook
 from airflow_provider_videoretalk.triggers import dashscope
 from airflow_provider_videoretalk.triggers.dashscope import DashScopeTaskTrigger
 from airflow_provider_videoretalk.triggers.delay import DelayTrigger
@@ -182,6 +183,7 @@ def test_errors_that_stay_become_the_event(service: HTTPServer, monkeypatch: pyt
     with pytest.raises(AccessError, match="InvalidApiKey"):
         task_of(event)
     monkeypatch.delenv("DASHSCOPE_API_KEY", raising=False)
+    monkeypatch.setattr(dashscope, "_LOOKUP_PAUSES", (0, 0))
     (event,) = asyncio.run(fires(waiting(dashscope_conn_id="none")))
     with pytest.raises(ConfigurationError, match="there is no connection 'none'"):
         task_of(event)
@@ -203,15 +205,16 @@ def test_a_connection_that_cannot_be_looked_up_now_is_looked_up_again(
     service: HTTPServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     service.expect_request("/api/v1/tasks/t1").respond_with_json({"output": {"task_id": "t1", "task_status": "FAILED"}})
-    look_up = DashScopeHook.get_async_client
-    failures = [RuntimeError("the API server is away")] * 2
+    look_up = hook.get_async_connection
+    # What Airflow's supervisor makes of any failure to look one up.
+    failures = [RuntimeError("the API server is away"), AirflowNotFoundException("The conn_id isn't defined")]
 
-    async def sometimes(hook: DashScopeHook) -> Any:
+    async def sometimes(*arguments: Any, **named: Any) -> Any:
         if failures:
             raise failures.pop()
-        return await look_up(hook)
+        return await look_up(*arguments, **named)
 
-    monkeypatch.setattr(DashScopeHook, "get_async_client", sometimes)
+    monkeypatch.setattr(hook, "get_async_connection", sometimes)
     monkeypatch.setattr(dashscope, "_LOOKUP_PAUSES", (0, 0))
     (event,) = asyncio.run(fires(waiting()))
     assert task_of(event).status == "FAILED"

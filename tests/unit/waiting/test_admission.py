@@ -22,11 +22,14 @@ NOW = 1_800_000_000.0
 HOUR = 3600.0
 
 
-def intent(owner: str = "me", *, expected_seconds: float | None = None, connection: str = "c") -> Intent:
+def intent(
+    owner: str = "me", *, expected_seconds: float | None = None, connection: str = "c", model: str = "videoretalk"
+) -> Intent:
     return Intent(
         owner=owner,
         connection=connection,
         fingerprint="f",
+        model=model,
         generation=Generation(max_tries=1, clear_number=0),
         expected_seconds=expected_seconds,
     )
@@ -53,14 +56,15 @@ class Account:
         total = {"RUNNING": self.rendering, "PENDING": self.queued}[request.args["status"]]
         return Response(f'{{"total": {total}, "total_page": {total}, "data": []}}', content_type="application/json")
 
-    def rendered(self, seconds: float, *, connection: str = "c") -> None:
+    def rendered(self, seconds: float, **of: str) -> None:
         """A render that took so long, of 10 s of output."""
         self.register.write(
             Record(
-                intent=intent(f"done-{len(self.register.records())}", connection=connection),
+                intent=intent(f"done-{len(self.register.records())}", **of),
                 intended_at=NOW - 100,
                 task_id="t",
                 finished=True,
+                over=True,
                 render_seconds=seconds,
                 billed_seconds=10.0,
             )
@@ -129,6 +133,16 @@ def test_who_never_came_back_is_passed(account: Account) -> None:
     assert account.waitlist.ahead_of("me") == 0
 
 
+def test_a_queue_that_is_nearly_empty_lets_in_who_asks(account: Account) -> None:
+    """Those who are held back may have been killed, and keep their places for a while."""
+    account.rendered(100)
+    account.queued = 119
+    for number in range(200):
+        account.held_back(intent(f"held-{number}"))
+    account.queued = 2
+    account.check(intent("a newcomer"))
+
+
 def test_many_at_once(account: Account) -> None:
     account.rendered(100)
     account.rendering, account.queued = 20, 400
@@ -153,12 +167,16 @@ def test_nothing_known_holds_nothing_back(account: Account) -> None:
     account.queued = 1_000
     account.check(intent())
     account.rendered(100, connection="another")
+    account.rendered(100, model="another")
     account.check(intent())
 
 
 def test_without_a_list_this_airflow_counts_its_own(account: Account) -> None:
     account.has_list = False
     account.rendered(1_000)
+    for number in range(40):
+        ended = Record(intent=intent(f"failed-{number}"), intended_at=NOW - 10, task_id=f"f{number}", over=True)
+        account.register.write(ended)
     account.check(intent())
     for number in range(12):
         account.register.write(Record(intent=intent(f"open-{number}"), intended_at=NOW - 10, task_id=f"t{number}"))

@@ -15,17 +15,24 @@ from airflow_provider_videoretalk.waiting.cancel import Cancellation, cancel, ca
 REFUSED = {"code": "UnsupportedOperation", "message": "not PENDING", "request_id": "c"}
 
 
-def ask(service: HTTPServer, how: str, **arguments: Any) -> Cancellation:
+def ask(service: HTTPServer, how: str, *, slept: list[float] | None = None, **arguments: Any) -> Cancellation:
+    """
+    :param slept: is told the pauses, which take no time
+    """
     endpoint = Endpoint(base_url=service.url_for("/api/v1"), api_key="sk-x", queries_per_second=1000)
-    if how == "sync":
-        with Client(endpoint) as client:
-            return cancel(client, "t1", **arguments)
+    slept = [] if slept is None else slept
+
+    async def sleep(seconds: float) -> None:
+        slept.append(seconds)
 
     async def run() -> Cancellation:
         async with AsyncClient(endpoint) as client:
-            return await cancel_async(client, "t1", **arguments)
+            return await cancel_async(client, "t1", sleep=sleep, **arguments)
 
-    return asyncio.run(run())
+    if how == "async":
+        return asyncio.run(run())
+    with Client(endpoint) as client:
+        return cancel(client, "t1", sleep=slept.append, **arguments)
 
 
 @pytest.mark.parametrize("how", ["sync", "async"])
@@ -49,19 +56,44 @@ def test_what_can_not_be_cancelled_is_told_as_it_stands(
         reply = {"output": {"task_id": "t1", **stands}, "usage": usage}
         httpserver.expect_request("/api/v1/tasks/t1").respond_with_json(reply)
     cancellation = ask(httpserver, how, expected_seconds=7.5)
-    assert cancellation.done is done
+    assert (cancellation.done, cancellation.begun) == (done, True)
     assert f"Task t1 {sentence}" in cancellation.sentence
 
 
 @pytest.mark.parametrize("how", ["sync", "async"])
 def test_what_still_queues_bills_nothing(httpserver: HTTPServer, how: str) -> None:
     httpserver.expect_request("/api/v1/tasks/t1/cancel", method="POST").respond_with_json({"request_id": "c"})
-    assert ask(httpserver, how) == (True, "Task t1 was still queued and is cancelled; it bills nothing.")
+    assert ask(httpserver, how) == (True, False, "Task t1 was still queued and is cancelled; it bills nothing.")
 
 
 @pytest.mark.parametrize("how", ["sync", "async"])
 def test_a_cancel_that_fails_says_so(httpserver: HTTPServer, how: str) -> None:
     httpserver.expect_request("/api/v1/tasks/t1/cancel").respond_with_data("no", status=502)
-    cancellation = ask(httpserver, how)
+    slept: list[float] = []
+    cancellation = ask(httpserver, how, slept=slept)
     assert not cancellation.done
+    assert not cancellation.begun
+    assert slept == [1.0, 3.0, 6.0]
     assert "could not be cancelled, and may run and bill" in cancellation.sentence
+
+
+@pytest.mark.parametrize("how", ["sync", "async"])
+@pytest.mark.parametrize(("retry_after", "pause"), [("2", 2.0), ("600", 10.0), ("0", 1.0)])
+def test_what_passes_is_tried_again(httpserver: HTTPServer, how: str, retry_after: str, pause: float) -> None:
+    throttled = {"code": "Throttling", "message": "m", "request_id": "c"}
+    httpserver.expect_ordered_request("/api/v1/tasks/t1/cancel").respond_with_json(
+        throttled, status=429, headers={"Retry-After": retry_after}
+    )
+    httpserver.expect_ordered_request("/api/v1/tasks/t1/cancel").respond_with_json({"request_id": "c"})
+    slept: list[float] = []
+    assert ask(httpserver, how, slept=slept).done
+    assert slept == [pause]
+
+
+@pytest.mark.parametrize("how", ["sync", "async"])
+def test_what_stays_is_not_tried_again(httpserver: HTTPServer, how: str) -> None:
+    httpserver.expect_request("/api/v1/tasks/t1/cancel").respond_with_json(
+        {"code": "NotFound", "message": "no cancelling here", "request_id": "c"}, status=404
+    )
+    assert not ask(httpserver, how).done
+    assert len(httpserver.log) == 1

@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+import pytest
 from state_store import TaskStateStore
 
+from airflow_provider_videoretalk.dashscope.errors import TransportError
 from airflow_provider_videoretalk.waiting.record import Generation, Intent, Record
 from airflow_provider_videoretalk.waiting.register import LIFETIME, PREFIX, Register
 
@@ -75,9 +77,22 @@ def test_of_a_time_only_those_are_read() -> None:
 def test_what_is_dropped_while_it_is_listed() -> None:
     class Slow(TaskStateStore):
         def names(self, prefix: str) -> list[str]:
-            return [*super().names(prefix), f"{PREFIX}0_1"]
+            return [*super().names(prefix), *[f"{PREFIX}0_1"] * (prefix == PREFIX)]
 
     assert register(Slow()).records() == []
+
+
+def test_what_is_there_but_can_not_be_had_is_not_taken_for_missing() -> None:
+    """Airflow's supervisor calls a Variable missing whatever it was that failed."""
+
+    class Failing(TaskStateStore):
+        def get(self, key: str, default: Any = None) -> Any:
+            return default
+
+    shared = register(Failing())
+    shared.write(record())
+    with pytest.raises(TransportError, match="can't tell now what was submitted"):
+        shared.records()
 
 
 def test_a_record_survives_json() -> None:
