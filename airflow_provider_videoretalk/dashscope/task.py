@@ -46,11 +46,15 @@ class TaskResult(TypedDict):
 
 
 class SubmissionResult(TypedDict):
-    """A task just submitted, as JSON-safe values."""
+    """A task just submitted, as JSON-safe values.
+
+    :param submitted_at: in ISO 8601 with an offset
+    """
 
     task_id: str
     request_id: str | None
     status: TaskStatus
+    submitted_at: str | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,9 +79,6 @@ class Submission:
             status=status_of(output.get("task_status")),
         )
 
-    def result(self) -> SubmissionResult:
-        return {"task_id": self.task_id, "request_id": self.request_id, "status": self.status}
-
 
 @dataclass(frozen=True, kw_only=True)
 class Task:
@@ -101,7 +102,7 @@ class Task:
 
     @classmethod
     def parse(cls, payload: Mapping[str, Any]) -> Task:
-        output = payload["output"]
+        output, usage = payload["output"], payload.get("usage")
         return cls(
             task_id=str(output["task_id"]),
             status=status_of(output["task_status"]),
@@ -111,7 +112,7 @@ class Task:
             started_at=_time(output.get("scheduled_time")),
             finished_at=_time(output.get("end_time")),
             output=output,
-            usage=payload.get("usage") or {},
+            usage=usage if isinstance(usage, Mapping) else {},
             payload=payload,
         )
 
@@ -139,8 +140,10 @@ class Task:
 
     @property
     def billed_seconds(self) -> float | None:
-        seconds = self.usage.get("video_duration", self.usage.get("duration"))
-        return float(seconds) if isinstance(seconds, int | float | str) and seconds != "" else None
+        try:
+            return float(self.usage.get("video_duration", self.usage.get("duration")))
+        except (TypeError, ValueError):
+            return None
 
     def raise_for_status(self) -> None:
         """Returns for a task that succeeded, or still runs.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta, timezone
+from typing import Any
 from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 
 from airflow_provider_videoretalk.dashscope.errors import InputError
@@ -46,7 +47,7 @@ def media_url(field: str, value: object) -> str:
         shown = repr(value.partition("?")[0]) if isinstance(value, str) else f"a {type(value).__name__}"
         raise InputError(
             f"{field} is {shown}, allowed is an http, https or oss URL without blanks",
-            remedy="Give a URL that the service can fetch; upload a local file first.",
+            remedy="Give a URL that the service can fetch, an absolute path, or an object such as s3://conn@bucket/key.",
         )
     if not host.isascii():
         text = text.replace(parts.netloc, _ascii_host(field, parts.netloc), 1)
@@ -70,6 +71,15 @@ def without_signature(url: str) -> str:
         return url
     kept = [pair for pair in pairs if not _belongs_to_signature(pair[0].lower())]
     return parts._replace(query=urlencode(kept)).geturl()
+
+
+def without_signatures(value: Any) -> Any:
+    """A JSON value, in which each URL is as :func:`without_signature` has it."""
+    if isinstance(value, Mapping):
+        return {name: without_signatures(one) for name, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [without_signatures(one) for one in value]
+    return without_signature(value) if isinstance(value, str) and "://" in value else value
 
 
 def place_of(url: str) -> str:

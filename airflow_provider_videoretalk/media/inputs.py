@@ -85,6 +85,11 @@ class Inputs:
         inputs = {field: source.identity() for field, source in self.sources.items()}
         return {"model": MODEL, "input": inputs, "parameters": self.parameters}
 
+    def place(self) -> dict[str, Any]:
+        """The same of where they lie, which needs no look at them."""
+        inputs = {field: source.place for field, source in self.sources.items()}
+        return {"model": MODEL, "input": inputs, "parameters": self.parameters}
+
     def appraise(
         self,
         *,

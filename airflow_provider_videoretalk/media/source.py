@@ -39,6 +39,10 @@ class Source(Protocol):
     def location(self) -> Location: ...
 
     @property
+    def place(self) -> str:
+        """Where it lies, without a signature: for nobody to read, since other parts of a URL may be secret."""
+
+    @property
     def record(self) -> str:
         """For people and records: where it lies, and its version behind a ``#`` where that is known. It tells no
         secret.
@@ -84,9 +88,10 @@ class _UrlSource:
         self._field = field
         self.location: Location = url
         self.record = place_of(url)
+        self.place = without_signature(url)
 
     def identity(self) -> str:
-        return without_signature(str(self.location))
+        return self.place
 
     def url(self, *, until: datetime, upload: Upload) -> str:
         return str(self.location)
@@ -99,7 +104,7 @@ class _FileSource:
         self._field = field
         self._path = path
         self.location: Location = path
-        self.record = f"file://{path}"
+        self.place = self.record = f"file://{path}"
 
     def identity(self) -> str:
         # Not by path and time: another worker may have its own copy.
@@ -126,12 +131,12 @@ class _StoreSource:
         self._path = path
         self.location: Location = path
         # Without the connection's name that the path may hold before the bucket's.
-        self.record = self._place = f"{path.protocol}://{str(path.path).lstrip('/')}"
+        self.record = self.place = f"{path.protocol}://{str(path.path).lstrip('/')}"
 
     def identity(self) -> str:
         info = self._info()
         version = next((info[name] for name in _VERSIONS if info.get(name) not in (None, "", "null")), None)
-        self.record = f"{self._place}#{version or info.get('size')}".replace('"', "")
+        self.record = f"{self.place}#{version or info.get('size')}".replace('"', "")
         return self.record
 
     def url(self, *, until: datetime, upload: Upload) -> str:

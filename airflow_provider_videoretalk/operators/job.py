@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Mapping
 from dataclasses import asdict
-from datetime import timedelta
+from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from airflow.providers.common.compat.sdk import conf
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from airflow_provider_videoretalk.dashscope.request import Request
     from airflow_provider_videoretalk.dashscope.task import Submission, SubmissionResult, Task, TaskResult
     from airflow_provider_videoretalk.waiting.audit import SpendEvent
+    from airflow_provider_videoretalk.waiting.cancel import Cancellation
     from airflow_provider_videoretalk.waiting.event import Awaited
     from airflow_provider_videoretalk.waiting.ledger import Ledger, OnChangedInput, OnClear, OnUnknownSubmit
     from airflow_provider_videoretalk.waiting.patience import Patience
@@ -121,8 +123,17 @@ class DashScopeJobOperator(DashScopeOperator):
         :raises InputError: a field the service would refuse
         :raises TransportError: it can't be found out now
         """
+        from airflow_provider_videoretalk.dashscope.url import without_signatures
+
         request = self.submission()
-        return {"path": request.path, "body": request.body}
+        return {"path": request.path, "body": without_signatures(request.body)}
+
+    def place(self) -> Mapping[str, Any]:
+        """The same of where inputs lie, which needs no look at them; JSON-safe.
+
+        :raises InputError: a field the service would refuse
+        """
+        return self.identity()
 
     def appraise(self, intent: Intent) -> Intent:
         """The intent with what is expected of it, once it is known that it may be submitted.
@@ -133,7 +144,12 @@ class DashScopeJobOperator(DashScopeOperator):
 
     def receipt(self, awaited: Awaited) -> SubmissionResult:
         """The operator's return value for a task that it does not wait for."""
-        return {"task_id": awaited.task_id, "request_id": awaited.request_id, "status": "PENDING"}
+        return {
+            "task_id": awaited.task_id,
+            "request_id": awaited.request_id,
+            "status": "PENDING",
+            "submitted_at": datetime.fromtimestamp(awaited.submitted_at, tz=timezone.utc).isoformat(),
+        }
 
     def result(self, task: Task, awaited: Awaited) -> TaskResult:
         """The operator's return value for a task that succeeded."""
@@ -165,22 +181,28 @@ class DashScopeJobOperator(DashScopeOperator):
 
     def execute_complete(self, context: Context, event: dict[str, Any]) -> TaskResult:
         """Goes on once the wait has ended, here or on the triggerer."""
-        from airflow_provider_videoretalk.dashscope.errors import QueueTimeoutError, TaskTimeoutError
+        from airflow_provider_videoretalk.dashscope.errors import DashScopeError, QueueTimeoutError, TaskTimeoutError
         from airflow_provider_videoretalk.waiting.event import awaited_of, task_of
 
         reached("after_event")
-        awaited = awaited_of(event)
+        awaited, ledger = awaited_of(event), self._ledger(context)
         try:
             task = task_of(event)
         except TaskTimeoutError as error:
-            cancelled = self._cancel(awaited)
-            if cancelled or not isinstance(error, QueueTimeoutError):
-                raise
-            # It began in the meantime, and will bill: what is paid is waited for, within the render's own limit.
-            return self._await(context, awaited, queue_limited=False)
-        task.raise_for_status()
+            cancellation = self._cancel(awaited)
+            if cancellation.done:
+                ledger.over(awaited.task_id)
+            elif cancellation.begun and isinstance(error, QueueTimeoutError):
+                # It began in the meantime, and will bill: what is paid is waited for, within the render's own limit.
+                return self._await(context, awaited, queue_limited=False)
+            raise
+        try:
+            task.raise_for_status()
+        except DashScopeError:
+            ledger.over(awaited.task_id)
+            raise
         result = self.result(task, awaited)
-        self._ledger(context).finished(result)
+        ledger.finished(result)
         reached("after_result")
         self.log.info(
             "Task %s succeeded: queued %s s, rendered %s s, billed %s s; its result lives until %s",
@@ -208,15 +230,16 @@ class DashScopeJobOperator(DashScopeOperator):
         if self._recorded and _state_within(self._task_instance, seconds=_STATE_SECONDS) not in OVER:
             self.log.info("DashScope task %s is left alone: another try will find it", self._waiting_for.task_id)
             return
-        self._cancel(self._waiting_for)
+        # Airflow gives a process a few seconds to end: there is time for one attempt.
+        self._cancel(self._waiting_for, pauses=())
 
-    def _cancel(self, awaited: Awaited) -> bool:
-        """Whether the task, which nobody waits for any longer, will neither run nor bill."""
+    def _cancel(self, awaited: Awaited, **attempts: Any) -> Cancellation:
+        """What became of the attempt to end a task that nobody waits for any longer."""
         from airflow_provider_videoretalk.waiting.cancel import cancel
 
-        cancellation = cancel(self.hook.client, awaited.task_id, expected_seconds=awaited.expected_seconds)
+        cancellation = cancel(self.hook.client, awaited.task_id, expected_seconds=awaited.expected_seconds, **attempts)
         self.audit("cancel", awaited.task_id, cancellation.sentence)
-        return cancellation.done
+        return cancellation
 
     def _record(self, context: Context, *, refusals: int, since: float) -> Record:
         """The record of a task that was submitted, by this try or an earlier one.
@@ -237,22 +260,39 @@ class DashScopeJobOperator(DashScopeOperator):
         except ThrottledError as error:
             self.send_later(error, refusals=refusals, since=since)
         except NotYetError as error:
-            self.log.info("An earlier submit's outcome is not known yet; looking again later")
-            self.come_back(error.moment, refusals=refusals, since=since)
+            self.log.info("A submit's outcome is not known yet; going on later")
+            self.come_back(self._in_time(context, error.moment), refusals=refusals, since=since)
         except HeldBackError as error:
             self.log.info("Held back, nothing is submitted: %s", error)
             context["ti"].xcom_push(key="dashscope_expected_start", value=error.expected_start)
             # Whoever is held back has not begun to be refused.
-            self.come_back(error.moment, refusals=0, since=error.moment)
+            self.come_back(self._in_time(context, error.moment), refusals=0, since=error.moment)
+
+    def _in_time(self, context: Context, moment: float) -> float:
+        """The moment, or when ``execution_timeout`` is over, if that is earlier.
+
+        :raises TaskTimeoutError: it is over
+        """
+        from airflow_provider_videoretalk.dashscope.errors import TaskTimeoutError
+
+        deadline = self._deadline(context)
+        if deadline is not None and time.time() >= deadline:
+            raise TaskTimeoutError(
+                "execution_timeout is over before a task was submitted for certain",
+                remedy="Raise execution_timeout: time in which a submit is held back counts.",
+            )
+        return moment if deadline is None else min(moment, deadline)
 
     def _intent(self, context: Context) -> Intent:
-        from airflow_provider_videoretalk.waiting.record import Generation, Intent
+        from airflow_provider_videoretalk.waiting.record import Generation, Intent, fingerprint_of
 
         ti = context["ti"]
         return Intent(
             owner=f"{ti.dag_id}/{ti.run_id}/{ti.task_id}/{ti.map_index}",
             connection=self.dashscope_conn_id,
             fingerprint=self._fingerprint(),
+            place=fingerprint_of(self.place()),
+            model=self.model,
             generation=Generation(max_tries=ti.max_tries, clear_number=getattr(context["dag_run"], "clear_number", 0)),
         )
 
@@ -291,7 +331,9 @@ class DashScopeJobOperator(DashScopeOperator):
             model=self.model,
             limit=self.queue_timeout,
         )
-        return Submitter(recovery=recovery, admission=admission if self.hold_back else None)
+        return Submitter(
+            recovery=recovery, admission=admission if self.hold_back else None, deadline=self._deadline(context)
+        )
 
     def _ledger(self, context: Context) -> Ledger:
         from airflow_provider_videoretalk.variable_store import VariableStore
@@ -306,6 +348,7 @@ class DashScopeJobOperator(DashScopeOperator):
         return Ledger(store, Register(VariableStore()))
 
     def _patience(self, context: Context, *, queue_limited: bool) -> Patience:
+        from airflow_provider_videoretalk.limits import TASK_SECONDS
         from airflow_provider_videoretalk.waiting.patience import Patience
 
         return Patience(
@@ -313,6 +356,7 @@ class DashScopeJobOperator(DashScopeOperator):
             poll_interval=self.poll_interval,
             max_poll_interval=self.max_poll_interval,
             queue_timeout=self.queue_timeout if queue_limited else None,
+            service_limit=TASK_SECONDS if queue_limited else None,
             render_timeout=self.render_timeout,
         )
 
@@ -369,6 +413,8 @@ class DashScopeJobOperator(DashScopeOperator):
         except DashScopeError as error:
             outcome = error
         except AirflowTaskTimeout:
+            # Airflow calls on_kill next, which is to leave it alone.
+            self._waiting_for = None
             self._cancel(awaited)
             raise
         self._waiting_for = None

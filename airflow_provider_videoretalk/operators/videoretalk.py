@@ -102,6 +102,9 @@ class VideoRetalkOperator(DashScopeJobOperator):
     def identity(self) -> Mapping[str, Any]:
         return self._inputs.identity()
 
+    def place(self) -> Mapping[str, Any]:
+        return self._inputs.place()
+
     def appraise(self, intent: Intent) -> Intent:
         appraisal = self._appraisal()
         for warning in appraisal.report.warnings:

@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -73,6 +73,7 @@ class DashScopeTaskSensor(BaseSensorOperator):
     def poke(self, context: Context) -> PokeReturnValue:
         from airflow_provider_videoretalk.dashscope.errors import DashScopeError
         from airflow_provider_videoretalk.dashscope.task import get_task
+        from airflow_provider_videoretalk.waiting.visibility import is_perhaps_invisible
 
         try:
             task = self.hook.client.send(get_task(self._submission()["task_id"]))
@@ -82,7 +83,9 @@ class DashScopeTaskSensor(BaseSensorOperator):
             self.log.warning("The query failed, the task is asked for again: %s", error)
             return PokeReturnValue(is_done=False)
         self.log.info("Task %s is %s", task.task_id, task.stage)
-        return PokeReturnValue(is_done=task.ended, xcom_value=self._result(task) if task.ended else None)
+        submitted = _moment(self._submission()["submitted_at"])
+        ended = task.ended and not is_perhaps_invisible(task, submitted_at=submitted, now=time.time())
+        return PokeReturnValue(is_done=ended, xcom_value=self._result(task) if ended else None)
 
     def execute(self, context: Context) -> Any:
         if not self.deferrable:
@@ -98,12 +101,14 @@ class DashScopeTaskSensor(BaseSensorOperator):
         from airflow_provider_videoretalk.waiting.patience import Patience
 
         submission = self._submission()
+        submitted = _moment(submission["submitted_at"])
         # The sensor can't cancel: it tells how the service itself ends what queues too long.
         patience = Patience(poll_interval=self.poke_interval, deadline=time.time() + self.timeout, service_limit=None)
         self.defer(
             trigger=DashScopeTaskTrigger(
                 dashscope_conn_id=self.dashscope_conn_id,
                 dashscope_task_id=submission["task_id"],
+                submitted_at=submitted,
                 request_id=submission["request_id"],
                 patience=asdict(patience),
                 cancel_on_kill=self.cancel_on_kill,
@@ -165,4 +170,14 @@ class DashScopeTaskSensor(BaseSensorOperator):
                 f"dashscope_task_id is {given!r}, allowed is a task's id or a submission",
                 remedy="Pass the output of an operator with wait_for_completion=False, or its id.",
             )
-        return {"task_id": task_id.strip(), "request_id": request_id, "status": "PENDING"}
+        return {
+            "task_id": task_id.strip(),
+            "request_id": request_id,
+            "status": "PENDING",
+            "submitted_at": told.get("submitted_at"),
+        }
+
+
+def _moment(submitted_at: str | None) -> float:
+    """In seconds since the epoch; 0 where it is not known."""
+    return datetime.fromisoformat(submitted_at).timestamp() if submitted_at else 0.0

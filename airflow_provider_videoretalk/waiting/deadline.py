@@ -44,7 +44,8 @@ class Deadline:
             return
         if now >= _or_never(self._patience.deadline):
             message = f"task {self._task_id} was not finished in the time allowed"
-            raise TaskTimeoutError(message, remedy="Raise the timeout; the task itself goes on.")
+            remedy = "Raise execution_timeout, or a sensor's timeout. A task that renders goes on, and bills."
+            raise TaskTimeoutError(message, remedy=remedy)
         raise self._queued_too_long(now) if begun_at is None else self._rendered_too_long()
 
     def _of_queue(self) -> float:

@@ -55,12 +55,11 @@ class Ledger:
 
     def find(self, intent: Intent, *, on_clear: OnClear) -> Finding:
         """What the record of earlier tries means for one that has ``intent``."""
-        record = self.record = self.record or self._of_an_earlier_life(intent)
+        record = self.record = self._kept(intent)
         if record is None:
             return "nothing"
         was, now = record.intent.generation, intent.generation
-        # What can't be looked at now need not have changed.
-        if intent.fingerprint is not None and record.intent.fingerprint not in (intent.fingerprint, None):
+        if record.intent.differs(intent):
             return "changed"
         if record.task_id is None:
             return "unknown" if was.max_tries == now.max_tries else "forgiven"
@@ -73,7 +72,8 @@ class Ledger:
 
     def intend(self, intent: Intent, *, now: float) -> None:
         """Before the POST."""
-        record = Record(intent=intent, intended_at=now)
+        lost = self.record is not None and self.record.task_id is None
+        record = Record(intent=intent, intended_at=now, posts=self.required.posts + 1 if lost else 1)
         # The register first: what fails here must not leave an intent behind that looks like a lost POST.
         self.register.drop_old()
         self.register.write(record)
@@ -98,11 +98,17 @@ class Ledger:
                 replace(
                     self.record,
                     finished=True,
+                    over=True,
                     render_seconds=result["render_seconds"],
                     billed_seconds=result["billed_seconds"],
                     result=result,
                 )
             )
+
+    def over(self, task_id: str) -> None:
+        """The task has ended without a result: it is in nobody's way any longer."""
+        if self.record is not None and self.record.task_id == task_id:
+            self._write(replace(self.record, over=True))
 
     def refused(self) -> None:
         """After a definite refusal: nothing was created."""
@@ -117,13 +123,23 @@ class Ledger:
             raise RuntimeError("there is no record to go on from")
         return self.record
 
-    def _of_an_earlier_life(self, intent: Intent) -> Record | None:
-        """What the register tells where the store was discarded, which a clear may do and a retry never does."""
-        record = self.register.latest(intent.owner)
-        return record if record is not None and record.intent.generation != intent.generation else None
+    def _kept(self, intent: Intent) -> Record | None:
+        """The store's record; the register's where the store was discarded, which a clear may do and a retry never
+        does, or where it did not take the task's id any more, as somebody cleared the task instance during the POST.
+        """
+        if self.record is not None and self.record.task_id is not None:
+            return self.record
+        copy = self.register.latest(intent.owner)
+        if copy is None:
+            return self.record
+        if self.record is None:
+            return copy if copy.intent.generation != intent.generation else None
+        return copy if copy.intended_at == self.record.intended_at else self.record
 
     def _write(self, record: Record) -> None:
-        # The store first: it is what the next try goes by.
-        self._store.set(KEY, record.to_json())
         self.record = record
-        self.register.write(record)
+        try:
+            # The store first: it is what the next try goes by.
+            self._store.set(KEY, record.to_json())
+        finally:
+            self.register.write(record)

@@ -33,6 +33,8 @@ class Intent:
     :param owner: the task instance, the same through all of its lives
     :param connection: the connection's id, which stands for an account
     :param fingerprint: of all that is submitted; ``None`` where that can't be looked at now
+    :param place: the same, but of where the inputs lie in place of what they are, which is always known
+    :param model: the model
     :param expected_seconds: of output, which is what bills, where that is known
     :param quote: what its operator wants to see again in the result
     """
@@ -41,8 +43,16 @@ class Intent:
     connection: str
     fingerprint: str | None
     generation: Generation
+    place: str | None = None
+    model: str | None = None
     expected_seconds: float | None = None
     quote: Mapping[str, Any] = field(default_factory=dict)
+
+    def differs(self, other: Intent) -> bool:
+        """Whether the inputs of the two are not the same, as far as can be told."""
+        if self.fingerprint is not None and other.fingerprint is not None:
+            return self.fingerprint != other.fingerprint
+        return self.place != other.place and None not in (self.place, other.place)
 
 
 def fingerprint_of(identity: Mapping[str, Any]) -> str:
@@ -58,8 +68,10 @@ class Record:
     """What is known of one submission. Times are seconds since the epoch.
 
     :param intended_at: when the POST was about to be sent
+    :param posts: how many were sent one after another without learning the outcome of any
     :param task_id: ``None`` where the POST's outcome is not known
     :param finished: whether a try has had the result
+    :param over: whether a try has seen that the task ended, however it did
     :param render_seconds: how long the render took, once it is finished
     :param billed_seconds: of output, once it is finished
     :param result: what the task returned
@@ -67,10 +79,12 @@ class Record:
 
     intent: Intent
     intended_at: float
+    posts: int = 1
     task_id: str | None = None
     request_id: str | None = None
     submitted_at: float | None = None
     finished: bool = False
+    over: bool = False
     render_seconds: float | None = None
     billed_seconds: float | None = None
     result: TaskResult | None = None

@@ -19,6 +19,10 @@ from airflow_provider_videoretalk.waiting.cancel import cancel
 from airflow_provider_videoretalk.waiting.ledger import Ledger, OnChangedInput, OnClear, OnUnknownSubmit
 from airflow_provider_videoretalk.waiting.lookup import Lookup, outcome_unknown
 from airflow_provider_videoretalk.waiting.record import Intent
+from airflow_provider_videoretalk.waiting.visibility import is_perhaps_invisible
+
+# One that was lost may happen to anybody; after two in a row something is wrong that would go on costing money.
+_MOST_POSTS = 2
 
 Verdict = Literal["submit", "go_on"]
 """Submit, or go on with the recorded task, whose result may be recorded as well."""
@@ -68,7 +72,7 @@ class Recovery:
             return self._replaced()
         if finding == "finished":
             return self._finished(intent)
-        return self._submitted(intent, cleared=finding == "resubmittable")
+        return self._submitted(intent, now, cleared=finding == "resubmittable")
 
     def _changed(self) -> Verdict:
         if self.on_changed_input == "fail":
@@ -80,15 +84,20 @@ class Recovery:
 
     def _replaced(self) -> Verdict:
         record = self.ledger.required
-        if record.task_id is not None and not record.finished:
+        if record.task_id is not None and not record.over:
             cancellation = cancel(self.client, record.task_id, expected_seconds=record.intent.expected_seconds)
             self.audit("cancel", record.task_id, cancellation.sentence)
+            if cancellation.done:
+                # A submit that is held back comes this way again.
+                self.ledger.over(record.task_id)
         return "submit"
 
     def _unknown(self, now: float) -> Verdict:
         record = self.ledger.required
-        if self.on_unknown_submit == "resubmit":
+        if self.on_unknown_submit == "resubmit" and record.posts < _MOST_POSTS:
             return "submit"
+        if self.on_unknown_submit == "resubmit":
+            raise outcome_unknown(f"{record.posts} submits were sent, and the outcome of none was learned")
         if self.on_unknown_submit == "fail":
             raise outcome_unknown("an earlier try sent a submit and never learned its outcome")
         if now < record.intended_at + self.lookup.patience:
@@ -107,7 +116,11 @@ class Recovery:
         result = self.ledger.required.result
         assert result is not None
         try:
-            check_not_expired(f"the result of task {result['task_id']}", result["expires_at"])
+            check_not_expired(
+                f"the result of task {result['task_id']}",
+                result["expires_at"],
+                remedy="The service keeps results for 24 hours: clear it with on_clear='fresh' to make the video anew.",
+            )
         except ResultExpiredError:
             self.audit("loss", result["task_id"], "Its result expired before this try could use it.")
             raise
@@ -115,8 +128,9 @@ class Recovery:
         self.audit("duplicate_prevented", result["task_id"], "Its result is here already.")
         return "go_on"
 
-    def _submitted(self, intent: Intent, *, cleared: bool) -> Verdict:
-        task_id = str(self.ledger.required.task_id)
+    def _submitted(self, intent: Intent, now: float, *, cleared: bool) -> Verdict:
+        record = self.ledger.required
+        task_id = str(record.task_id)
         try:
             task = self.client.send(get_task(task_id))
         except DashScopeError as error:
@@ -124,11 +138,16 @@ class Recovery:
                 raise
             # Waiting bears what passes; it will see how the task stands.
             return "go_on"
+        if is_perhaps_invisible(task, submitted_at=record.submitted_at or record.intended_at, now=now):
+            self.ledger.adopted(intent)
+            return "go_on"
         # What succeeded since it was cleared is paid, and nobody has seen it yet.
         if cleared and task.ended and task.status != "SUCCEEDED":
             return "submit"
         if _another_can_help(task):
-            self.audit("loss", task_id, f"It ended {task.status}; another one is submitted.")
+            if not record.over:
+                self.audit("loss", task_id, f"It ended {task.status}; another one is to be submitted.")
+                self.ledger.over(task_id)
             return "submit"
         task.raise_for_status()
         self.ledger.adopted(intent)

@@ -12,12 +12,10 @@ from airflow_provider_videoretalk.waiting.deadline import Deadline
 from airflow_provider_videoretalk.waiting.forecast import Forecast
 from airflow_provider_videoretalk.waiting.narrator import Progress
 from airflow_provider_videoretalk.waiting.patience import Patience
+from airflow_provider_videoretalk.waiting.visibility import is_perhaps_invisible
 
 BACKOFF_CEILING = 60.0
 """Most seconds to wait after an error that names no time itself."""
-
-VISIBILITY_GRACE = 60.0
-"""Seconds after a submit in which UNKNOWN may mean that the record is not visible yet: nothing is promised there."""
 
 # A render that is expected to last so long at least is not looked at before this share of it.
 _EAGERNESS = 0.9
@@ -110,7 +108,7 @@ class Schedule:
 
         :raises TaskTimeoutError: the wait is over
         """
-        if task.ended and not self._may_be_invisible(task, now):
+        if task.ended and (self._seen or not is_perhaps_invisible(task, submitted_at=self._submitted_at, now=now)):
             return None
         self._seen = self._seen or not task.ended
         if task.status == "RUNNING" and (begun_at := self._dated_begin(task, now)) is not None:
@@ -204,9 +202,6 @@ class Schedule:
         ripe_at = (self._may_have_begun or now) + (self._shortest or 0.0) * _EAGERNESS
         overdue = now - ripe_at
         return while_rendering(self.patience, overdue=overdue if overdue < 0 else min(overdue, now - self._begun_at))
-
-    def _may_be_invisible(self, task: Task, now: float) -> bool:
-        return task.status == "UNKNOWN" and not self._seen and now - self._submitted_at < VISIBILITY_GRACE
 
     def _dated_begin(self, task: Task, now: float) -> float | None:
         """The render's begin by the caller's clock: the service's own two times differ by the queueing alone."""

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-from airflow_provider_videoretalk.dashscope.errors import DashScopeError, OutcomeUnknownError
+from airflow_provider_videoretalk.dashscope.errors import DashScopeError, OutcomeUnknownError, TaskTimeoutError
 from airflow_provider_videoretalk.dashscope.request import Request
 from airflow_provider_videoretalk.dashscope.task import Submission
 from airflow_provider_videoretalk.waiting.admission import Admission
@@ -40,11 +40,13 @@ class Submitter:
     """
     :param recovery: decides what an earlier try's record means
     :param admission: decides whether a new submit would be in time; ``None`` lets all in
+    :param deadline: from when on nothing is submitted, in seconds since the epoch
     :param clock: seconds since the epoch
     """
 
     recovery: Recovery
     admission: Admission | None
+    deadline: float | None = None
     clock: Callable[[], float] = time.time
 
     def ensure(self, order: Order, intent: Intent) -> Record:
@@ -54,14 +56,23 @@ class Submitter:
 
         :raises NotYetError: an earlier submit's outcome is to be found out later
         :raises HeldBackError: a submit would not be in time now
+        :raises TaskTimeoutError: the deadline has passed
         :raises DashScopeError: see :meth:`Recovery.decide` and the client
         """
         if self.recovery.decide(intent, now=self.clock()) == "submit":
             intent = order.appraise(intent)
+            self._check_time()
             if self.admission is not None:
                 self.admission.check(intent, now=self.clock())
             self._submit(order.submission(), intent)
         return self.recovery.ledger.required
+
+    def _check_time(self) -> None:
+        if self.deadline is not None and self.clock() >= self.deadline:
+            raise TaskTimeoutError(
+                "execution_timeout was over before anything was submitted",
+                remedy="Raise execution_timeout: time in which a submit is held back or throttled counts.",
+            )
 
     def _submit(self, request: Request[Submission], intent: Intent) -> None:
         ledger = self.recovery.ledger
@@ -80,6 +91,9 @@ class Submitter:
             ledger.refused()
             raise
         reached("after_post")
-        ledger.submitted(submission, now=self.clock())
+        try:
+            ledger.submitted(submission, now=self.clock())
+        finally:
+            # Where nothing can be written down any more, the log is what a person finds the task by.
+            self.recovery.audit("submit", submission.task_id, f"Submitted, request_id {submission.request_id}.")
         reached("after_id")
-        self.recovery.audit("submit", submission.task_id, f"Submitted, request_id {submission.request_id}.")

@@ -100,6 +100,15 @@ def test_what_the_service_leaves_out_is_none() -> None:
     assert result["usage"] == {}
 
 
+@pytest.mark.parametrize(
+    "usage", [None, [], "12", {"video_duration": "12s"}, {"video_duration": None}, {"video_duration": [1]}]
+)
+def test_a_bill_that_can_not_be_read_is_none(usage: object) -> None:
+    """It must not cost a paid result."""
+    payload = {"output": {"task_id": "t1", "task_status": "SUCCEEDED"}, "usage": usage}
+    assert Task.parse(payload).billed_seconds is None
+
+
 def test_a_url_without_its_own_end_lives_a_day() -> None:
     found = task(video_url="http://r/1.mp4", end_time="2026-11-20 20:00:00.000")
     assert found.expires_at == datetime(2026, 11, 21, 20, tzinfo=UTC8)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from datetime import datetime, timedelta, timezone
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -19,6 +20,7 @@ from airflow_provider_videoretalk.emulator.server import Emulator
 from airflow_provider_videoretalk.emulator.settings import EmulatorSettings
 from airflow_provider_videoretalk.emulator.work.stand_in import StandInEngine
 from airflow_provider_videoretalk.operators import job
+from airflow_provider_videoretalk.operators.dashscope import DashScopeTaskOperator
 from airflow_provider_videoretalk.operators.videoretalk import VideoRetalkOperator
 from airflow_provider_videoretalk.waiting import submitter
 from airflow_provider_videoretalk.waiting.ledger import KEY
@@ -185,6 +187,35 @@ def test_a_lost_reply_is_sent_again_where_the_policy_says_so(world: World) -> No
     with pytest.raises(TaskDeferred):
         world.operator(on_unknown_submit="resubmit").execute_again(world.context, deferred.value.trigger.note)
     assert len(world.tasks) == 2
+
+
+def test_a_policy_that_sends_again_does_so_once(world: World) -> None:
+    """A gateway that loses each reply would else make paid tasks for ever."""
+    world.emulator.faults.arm(FaultRule(operation="submit", effect="drop_after", times=10))
+    for _ in range(2):
+        with pytest.raises(TaskDeferred):
+            world.operator(on_unknown_submit="resubmit").execute(world.context)
+    for _ in range(3):
+        with pytest.raises(AirflowFailException, match="2 submits were sent, and the outcome of none was learned"):
+            world.attempt(on_unknown_submit="resubmit")
+    assert len(world.tasks) == 2
+
+
+def test_an_id_that_the_store_did_not_take_is_known_to_the_register(world: World) -> None:
+    """Whoever clears a task instance during its POST makes the store refuse what that try has to write."""
+
+    class Refusing(TaskStateStore):
+        def set(self, key: str, value: Any) -> None:
+            if value["task_id"] is not None:
+                raise RuntimeError("no such task instance")
+            super().set(key, value)
+
+    world.store = Refusing()
+    with pytest.raises(RuntimeError):
+        world.attempt()
+    assert world.spent == ["submit"]
+    world.store, world.clear_number = TaskStateStore(world.store), 1
+    assert [world.attempt()] == [task["task_id"] for task in world.tasks]
 
 
 RECONCILE: dict[str, Any] = {"on_unknown_submit": "reconcile", "reconcile_after": 0}
@@ -369,9 +400,33 @@ def test_a_failed_task_is_made_anew_only_where_that_can_help(world: World, code:
 def test_a_forgotten_task_is_never_made_anew_by_itself(world: World) -> None:
     world.attempt()
     world.emulator.state.tasks.clear()
+    world.store[KEY]["submitted_at"] -= 61
     with pytest.raises(errors.TaskUnknownError):
         world.attempt()
     assert world.tasks == []
+
+
+@pytest.mark.parametrize("cleared", [False, True])
+def test_a_task_that_is_not_visible_yet_is_not_taken_for_forgotten(world: World, cleared: bool) -> None:
+    task_id = world.attempt()
+    world.emulator.state.tasks.clear()
+    if cleared:
+        world.clear()
+    assert world.attempt() == task_id
+    assert world.tasks == []
+
+
+def test_inputs_that_can_not_be_looked_at_are_told_by_their_places(world: World, tmp_path: Path) -> None:
+    first = tmp_path / "en.wav"
+    first.write_bytes(b"RIFF")
+    world.audio = str(first)
+    task_id = world.attempt(on_changed_input="fail")
+    first.unlink()
+    assert world.attempt(on_changed_input="fail") == task_id, "it has gone since: it was paid for"
+    world.audio = str(tmp_path / "fr.wav")
+    with pytest.raises(errors.ChangedInputError):
+        world.attempt(on_changed_input="fail")
+    assert len(world.tasks) == 1
 
 
 @pytest.mark.parametrize("policy", ["submit", "fail"])
@@ -492,4 +547,34 @@ def test_what_began_while_it_was_given_up_is_waited_for(world: World) -> None:
     with pytest.raises(TaskDeferred) as deferred:
         world.operator().execute_complete(world.context, event)
     assert deferred.value.trigger.patience["queue_timeout"] is None
+    assert deferred.value.trigger.patience["service_limit"] is None
     assert (deferred.value.trigger.dashscope_task_id, deferred.value.trigger.submitted_at) == (running, 5.0)
+
+
+def test_what_queues_too_long_and_can_not_be_cancelled_is_reported(world: World) -> None:
+    """A gateway without cancelling; waiting on would never end."""
+    task_id = world.attempt()
+    world.emulator.faults.arm(
+        FaultRule(operation="cancel", effect="error_before", status=404, code="NotFound", message="no cancelling here")
+    )
+    event = {"awaited": {"task_id": task_id, "submitted_at": 5.0}, "error": errors.QueueTimeoutError("late").to_json()}
+    with pytest.raises(errors.QueueTimeoutError, match="late"):
+        world.operator().execute_complete(world.context, event)
+
+
+def test_a_task_that_failed_stands_in_nobodys_way(world: World, variables: TaskStateStore) -> None:
+    task_id = world.attempt()
+    output = {"task_id": task_id, "task_status": "FAILED", "code": "InvalidFile.FPS"}
+    event = {"awaited": {"task_id": task_id, "request_id": "r"}, "payload": {"output": output}}
+    with pytest.raises(errors.TaskFailedError):
+        world.operator().execute_complete(world.context, event)
+    assert [record["over"] for record in variables.values()] == [True]
+
+
+def test_signatures_make_no_other_input_in_any_model(world: World) -> None:
+    def identity(signature: str) -> Any:
+        image = f"https://b.example.com/i.png?v=1&X-Amz-Signature={signature}"
+        given = {"image_url": image, "more": [{"url": image}], "prompt": f"Signature={signature[:0]}"}
+        return DashScopeTaskOperator(task_id="t", model="m", path="services/x", input=given).identity()
+
+    assert identity("a") == identity("b")

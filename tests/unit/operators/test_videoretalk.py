@@ -221,12 +221,12 @@ def test_execution_timeout_holds_while_deferred(
 ) -> None:
     """Airflow enforces it on workers alone, and its own limit on a deferral cancels nothing."""
     accepts(service)
-    context["ti"].start_date = datetime(2026, 1, 1, tzinfo=timezone.utc)
+    began = context["ti"].start_date = datetime.now(timezone.utc)
     task = operator(deferrable=True, execution_timeout=timedelta(minutes=10))
     with pytest.raises(TaskDeferred) as deferred:
         task.execute(context)
     trigger = deferred.value.trigger
-    assert trigger.patience["deadline"] == datetime(2026, 1, 1, 0, 10, tzinfo=timezone.utc).timestamp()
+    assert trigger.patience["deadline"] == (began + timedelta(minutes=10)).timestamp()
     assert (
         deferred.value.timeout.total_seconds() > trigger.patience["queue_timeout"] + trigger.patience["render_timeout"]
     )
@@ -236,6 +236,13 @@ def test_execution_timeout_holds_while_deferred(
     with pytest.raises(errors.TaskTimeoutError, match="in the time allowed"):
         task.execute_complete(context, about("t1", error=late))
     assert said == ["Task t1 was still queued and is cancelled; it bills nothing."]
+
+
+def test_nothing_is_submitted_once_execution_timeout_is_over(service: HTTPServer, context: dict[str, Any]) -> None:
+    context["ti"].start_date = datetime.now(timezone.utc) - timedelta(minutes=11)
+    with pytest.raises(errors.TaskTimeoutError, match="before anything was submitted"):
+        operator(deferrable=True, execution_timeout=timedelta(minutes=10)).execute(context)
+    assert not [request for request, _ in service.log if request.method == "POST"]
 
 
 @pytest.mark.trap(4)

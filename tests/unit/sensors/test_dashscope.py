@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from datetime import datetime, timezone
 from typing import Any
 
 import pytest
@@ -115,6 +116,12 @@ def test_unknown_is_its_own_error(service: HTTPServer, run: Run) -> None:
     tells(service, told("UNKNOWN"))
     with pytest.raises(errors.TaskUnknownError, match="not known to the service"):
         run()
+
+
+def test_a_submission_that_is_not_visible_yet_is_waited_for(service: HTTPServer, run: Run) -> None:
+    tells(service, told("UNKNOWN"), told("SUCCEEDED"))
+    submission = {"task_id": "t1", "request_id": "r", "submitted_at": datetime.now(timezone.utc).isoformat()}
+    assert run(dashscope_task_id=submission)["status"] == "SUCCEEDED"
 
 
 def test_errors_that_stay_are_raised(service: HTTPServer, run: Run) -> None:
