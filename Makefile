@@ -15,7 +15,7 @@ ui: $(INSTALLED)  ## A local Airflow on the emulator, with connection, pool and 
 	$(BIN)/python scripts/ui.py
 
 test: $(INSTALLED)  ## All tests, with branch coverage.
-	$(BIN)/python -m pytest --cov --cov-report=term:skip-covered $(addprefix --ignore=,$(SYSTEM) $(BROWSER))
+	$(BIN)/python -m pytest -n 2 --dist loadfile --cov --cov-report=term:skip-covered $(addprefix --ignore=,$(SYSTEM) $(BROWSER))
 
 test-system: $(INSTALLED)  ## A real Airflow on a real PostgreSQL, whose processes are killed; about twenty minutes.
 	$(BIN)/python -m pytest $(SYSTEM)

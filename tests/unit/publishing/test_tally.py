@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from airflow_provider_videoretalk.dashscope.errors import TransportError
 from airflow_provider_videoretalk.emulator.service.checksum import crc64 as emulators_crc64
-from airflow_provider_videoretalk.media import tally as module
+from airflow_provider_videoretalk.publishing import tally as module
 from airflow_provider_videoretalk.publishing.announcement import Announcement
 from airflow_provider_videoretalk.publishing.crc64 import fast_crc64, slow_crc64
 from airflow_provider_videoretalk.publishing.tally import Tally, Verdict
