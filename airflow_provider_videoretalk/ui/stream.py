@@ -12,7 +12,7 @@ from airflow_provider_videoretalk.ui.byte_range import parse_range
 from airflow_provider_videoretalk.ui.media import Medium, StoredMedium, WebMedium
 
 _CHUNK_BYTES = 256 * 1024
-_TIMEOUT = (5, 20)
+_OPENING_SECONDS = 30.0
 _MEDIA = re.compile(r"(video|audio)/|(application|binary)/octet-stream|application/mp4|\Z")
 
 
@@ -37,26 +37,23 @@ def open_first(media: Sequence[Medium], *, asked: str | None, is_ours: Callable[
     for medium in media:
         try:
             if isinstance(medium, WebMedium):
-                return _from_web(medium, asked, allow_private=is_ours(medium.url))
+                return _from_web(medium, asked, allow_private=is_ours)
             return _from_store(medium, asked)
         except DashScopeError as failure:
             error = failure
     raise error
 
 
-def _from_web(medium: WebMedium, asked: str | None, *, allow_private: bool) -> Stream:
+def _from_web(medium: WebMedium, asked: str | None, *, allow_private: Callable[[str], bool]) -> Stream:
     import requests
 
-    from airflow_provider_videoretalk.media.peer import PeerAdapter
+    from airflow_provider_videoretalk.media.http_origin import HttpSession
 
-    session = requests.Session()
-    # Else the login that ~/.netrc has for a host would be sent to it.
-    session.auth = lambda request: request
-    for scheme in ("http://", "https://"):
-        session.mount(scheme, PeerAdapter(field="this", allow_private=allow_private))
+    session = HttpSession(field="this", allow_private=allow_private, seconds=_OPENING_SECONDS)
     headers = {"Accept-Encoding": "identity"} | ({"Range": asked} if asked else {})
     try:
-        response = session.get(medium.url, headers=headers, stream=True, timeout=_TIMEOUT)
+        response = session.ask(medium.url, headers=headers)
+        session.let_run()
         _check(response)
     except DashScopeError:
         session.close()
