@@ -129,12 +129,9 @@ class HttpOrigin:
         return self._read(stream, length)
 
     def _read(self, response: requests.Response, length: int) -> bytes:
-        raw: Any = response.raw
-        # Whatever has arrived, where urllib3 can do that, so that the clock is looked at in between.
-        read = getattr(raw, "read1", raw.read)
         parts = []
         while length > 0:
-            part = read(min(length, _PIECE_BYTES), decode_content=False)
+            part = read_some(response, min(length, _PIECE_BYTES))
             if self._session.expired:
                 raise OutOfReachError(f"it took more than {self._meter.budget.seconds:g} s")
             if not part:
@@ -252,6 +249,14 @@ class HttpSession(requests.Session):
         except OSError:
             return
         self.get_adapter(url).judge(host, str(literal[0][4][0]))
+
+
+def read_some(response: requests.Response, most: int) -> bytes:
+    """What has arrived, where urllib3 can tell that, so that the clock is looked at in between; nothing at the end."""
+    raw: Any = response.raw
+    read = getattr(raw, "read1", raw.read)
+    part: bytes = read(most, decode_content=False)
+    return part
 
 
 def _as_it_is(request: requests.PreparedRequest) -> requests.PreparedRequest:

@@ -60,7 +60,10 @@ def queue_of(session: Session, *, dags: Collection[str], latest: Sequence[Video]
     :param latest: the last videos, by which is known how long a render takes
     """
     ours = _waiting(session, dags)
-    found = {name: account_now(name) for name in _connections(session, ours)}
+    connections = _connections(session, ours)
+    # No connection to the database is kept while the service is asked.
+    session.close()
+    found = {name: account_now(name) for name in connections}
     accounts = {name: account for name, account in found.items() if account is not None}
     busiest = max((account.waiting + account.rendering for account in accounts.values()), default=len(ours))
     renders = [seconds for video in latest if (seconds := number(video.facts, "render_seconds"))]

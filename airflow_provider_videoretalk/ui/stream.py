@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass
+from time import monotonic
 from typing import Any
+
+from anyio import CapacityLimiter, to_thread
 
 from airflow_provider_videoretalk.dashscope.errors import DashScopeError, InputError, TransportError
 from airflow_provider_videoretalk.ui.byte_range import parse_range
@@ -13,6 +16,14 @@ from airflow_provider_videoretalk.ui.media import Medium, StoredMedium, WebMediu
 
 _CHUNK_BYTES = 256 * 1024
 _OPENING_SECONDS = 30.0
+
+# A stream that was waited for longer than a while, and than this many bytes a second take, is given up.
+_PATIENCE_SECONDS = 30.0
+_SLOWEST_BYTES = 16 * 1024
+
+THREADS = CapacityLimiter(8)
+"""Threads of all streams: an upstream that is slow takes none of those that Airflow's own pages share."""
+
 _MEDIA = re.compile(r"(video|audio)/|(application|binary)/octet-stream|application/mp4|\Z")
 
 
@@ -22,7 +33,15 @@ class Stream:
 
     status: int
     headers: Mapping[str, str]
-    chunks: Iterator[bytes]
+    chunks: Generator[bytes]
+
+    async def drain(self) -> AsyncIterator[bytes]:
+        """The bytes, for an event loop."""
+        try:
+            while chunk := await to_thread.run_sync(next, self.chunks, b"", limiter=THREADS):
+                yield chunk
+        finally:
+            self.chunks.close()
 
 
 def open_first(media: Sequence[Medium], *, asked: str | None, is_ours: Callable[[str], bool]) -> Stream:
@@ -47,7 +66,7 @@ def open_first(media: Sequence[Medium], *, asked: str | None, is_ours: Callable[
 def _from_web(medium: WebMedium, asked: str | None, *, allow_private: Callable[[str], bool]) -> Stream:
     import requests
 
-    from airflow_provider_videoretalk.media.http_origin import HttpSession
+    from airflow_provider_videoretalk.media.http_origin import HttpSession, read_some
 
     session = HttpSession(field="this", allow_private=allow_private, seconds=_OPENING_SECONDS)
     headers = {"Accept-Encoding": "identity"} | ({"Range": asked} if asked else {})
@@ -66,7 +85,7 @@ def _from_web(medium: WebMedium, asked: str | None, *, allow_private: Callable[[
     return Stream(
         status=response.status_code,
         headers=_headers(medium) | kept,
-        chunks=_chunks(lambda: response.raw.read(_CHUNK_BYTES, decode_content=False), close=session.close),
+        chunks=_chunks(lambda: read_some(response, _CHUNK_BYTES), close=session.close),
     )
 
 
@@ -135,9 +154,19 @@ def _reader(file: Any, length: int) -> Callable[[], bytes]:
     return read
 
 
-def _chunks(read: Callable[[], bytes], *, close: Callable[[], None]) -> Iterator[bytes]:
+def _chunks(read: Callable[[], bytes], *, close: Callable[[], None]) -> Generator[bytes]:
+    waited, received = 0.0, 0
     try:
-        while chunk := read():
+        while True:
+            began = monotonic()
+            chunk = read()
+            # How long the browser takes does not count: it may have paused.
+            waited += monotonic() - began
+            received += len(chunk)
+            if waited > _PATIENCE_SECONDS + received / _SLOWEST_BYTES:
+                raise TransportError("it comes too slowly")
+            if not chunk:
+                return
             yield chunk
     finally:
         close()
