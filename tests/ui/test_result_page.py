@@ -218,6 +218,34 @@ def test_media_in_a_store_play_by_ranges(runs: Runs, login: Login, s3: Any) -> N
     assert client.get(f"{here()}/media/source").status_code == 404
 
 
+def test_no_more_of_an_object_is_fetched_than_is_asked_for(
+    s3: Any, runs: Runs, login: Login, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    s3.pipe_file("bucket/presenter.mp4", CONTENT * 4)
+    runs(DAG, one=finished_run("t", inputs={"video_url": "s3://weed@bucket/presenter.mp4"}))
+    fetched: list[int] = []
+    fetch = s3.cat_file
+
+    def measured(*arguments: Any, **options: Any) -> bytes:
+        content: bytes = fetch(*arguments, **options)
+        fetched.append(len(content))
+        return content
+
+    monkeypatch.setattr(s3, "cat_file", measured)
+    login(DAG).get(f"{here()}/media/source", headers={"range": "bytes=1000000-1000009"})
+    assert fetched == [10]
+    assert login(DAG).get(f"{here()}/media/source").content == CONTENT * 4
+    assert max(fetched) < len(CONTENT) * 2
+
+
+def test_a_store_that_can_not_be_opened_says_so(runs: Runs, login: Login, tmp_path: Any) -> None:
+    told = {"uri": f"s3://nobody@bucket/{tmp_path.name}.mp4", "sha256": "0", "size": 1, "task_id": "t"}
+    runs(DAG, one=finished_run("t", published=told))
+    text = login(DAG).get(f"{here()}/media/result").text
+    assert "its store can&#39;t be opened from here: " in text
+    assert "published" not in text.partition("<main")[2]
+
+
 @pytest.mark.parametrize("location", ["file:///etc/hosts.mp4", "/etc/hosts.mp4", "s3://weed@bucket/secrets.json"])
 def test_an_input_that_is_no_video_in_a_store_is_not_opened(location: str, runs: Runs, login: Login, s3: Any) -> None:
     s3.pipe_file("bucket/secrets.json", b"secret")
