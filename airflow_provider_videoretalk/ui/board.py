@@ -86,7 +86,7 @@ def page_of(
     """
     walk = WALK if filters.state else size
     rows = _rows(session, dags, filters, after, walk)
-    meant = [(row, video) for row, video in _videos(session, rows) if filters.state in (None, video.phase)][:size]
+    meant = [(row, video) for row, video in _videos(session, rows) if _is_meant(video, filters.state)][:size]
     last = meant[-1][0] if len(meant) == size else rows[-1] if len(rows) == walk else None
     older = Cursor(run=last.run, task_id=last.task_id, map_index=last.map_index) if last is not None else None
     return Page(videos=[video for _, video in meant], older=older)
@@ -148,6 +148,10 @@ def latest(
         due = select(DagRun.id).where(DagRun.run_after >= begin, DagRun.run_after < begin + timedelta(days=1))
         statement = statement.where(row.dag_run_id.in_(due))
     return statement.order_by(*(column.desc() for column in place)).limit(count).subquery()
+
+
+def _is_meant(video: Video, state: Phase | None) -> bool:
+    return state in (None, video.phase) or (state, video.phase) == ("failed", "unpublished")
 
 
 def _without_index(session: Session, column: Any) -> Any:

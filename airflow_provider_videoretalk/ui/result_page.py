@@ -70,7 +70,7 @@ def show(request: Request, video: Found) -> HTMLResponse:
 def status(request: Request, session: SessionDep, video: Found) -> HTMLResponse:
     """Where a video stands, as the service says, and for how long."""
     now = datetime.now(timezone.utc)
-    arguments = trigger_arguments(task_instance(session, video.place_in("deferred")))
+    arguments = trigger_arguments(task_instance(session, video.nearest_in("deferred")))
     session.close()
     conn_id = text(video.job, "dashscope_conn_id") or _DEFAULT_CONNECTION
     task = task_now(conn_id, video.task_id) if video.task_id and video.phase == "waiting" else None
@@ -92,7 +92,7 @@ def status(request: Request, session: SessionDep, video: Found) -> HTMLResponse:
 @router.get("/failure", dependencies=LOG_READER)
 def failure(request: Request, session: SessionDep, video: Found) -> HTMLResponse:
     """Why it failed, and what to do: the one that is looked from may only have come to nothing with another task."""
-    place = video.place_in("failed")
+    place = video.nearest_in("failed")
     failed = task_instance(session, place)
     return page(request, "failure.html", failure=failure_of(failed) if failed else None, video=video, place=place)
 

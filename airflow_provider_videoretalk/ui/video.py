@@ -17,12 +17,15 @@ if TYPE_CHECKING:
     from airflow.models.taskinstance import TaskInstance
     from sqlalchemy.orm import Session
 
-Phase = Literal["waiting", "done", "failed"]
+Phase = Literal["waiting", "done", "unpublished", "failed", "skipped"]
+"""How a video stands; ``unpublished`` is one that was made, and whose publishing failed."""
 
 # Characters of a name.
 _NAME = 60
 
-_OVER = {"failed", "upstream_failed", "skipped", "removed"}
+_FAILED = {"failed", "upstream_failed"}
+_SKIPPED = {"skipped", "removed"}
+_OVER = {*_FAILED, *_SKIPPED, "success"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,20 +65,24 @@ class Video:
 
     @property
     def phase(self) -> Phase:
+        found = {*self.states.values()}
         if self.result or self.publication:
-            return "done"
+            return "unpublished" if found & _FAILED and not self.publication else "done"
         # What succeeded without telling a result is about a video that another task makes.
-        found = {*self.states.values()} if self.state == "success" else {self.state}
-        if found & _OVER:
+        if self.state != "success":
+            found = {self.state}
+        if found & _FAILED:
             return "failed"
-        return "done" if found <= {"success"} else "waiting"
+        if found - _OVER:
+            return "waiting"
+        return "skipped" if found & _SKIPPED else "done"
 
     @property
     def goes_on(self) -> bool:
         """Whether one of its tasks has still to end."""
-        return bool({*self.states.values()} - _OVER - {"success"})
+        return bool({*self.states.values()} - _OVER)
 
-    def place_in(self, state: str) -> Place:
+    def nearest_in(self, state: str) -> Place:
         """Which of its tasks is in that state, nearest first; else the one that is looked from."""
         return next((place for place, one in self.states.items() if one == state), self.place)
 

@@ -58,19 +58,22 @@ def test_clips_of_one_mapped_run_are_paged_too(runs: Runs, login: Login) -> None
 
 def test_filters(runs: Runs, login: Login) -> None:
     runs(DAG, bad=clip("a", state="failed"), waits=clip("b", state="deferred"), good=clip("c"))
+    runs(DAG, kept=[*clip("e"), Row(task_id="publish", state="failed")], dry=clip("f", state="skipped"))
     runs(OTHER, other=[Row(task_id="submit", told={"dashscope_task_id": "d"})])
+    everything = {"bad", "waits", "good", "kept", "dry", "other"}
     client = login(DAG, OTHER)
     day = NOW.date()
     for query, expected in {
-        "": {"bad", "waits", "good", "other"},
-        f"dag={DAG}": {"bad", "waits", "good"},
+        "": everything,
+        f"dag={DAG}": everything - {"other"},
         "dag=none": set(),
-        "state=failed": {"bad"},
+        "state=failed": {"bad", "kept"},
+        "state=skipped": {"dry"},
         "state=waiting": {"waits"},
         f"state=done&dag={OTHER}": {"other"},
-        f"day={day}": {"bad", "waits", "good", "other"},
+        f"day={day}": everything,
         f"day={day - timedelta(days=1)}": set(),
-        "dag=&state=&day=": {"bad", "waits", "good", "other"},
+        "dag=&state=&day=": everything,
     }.items():
         assert {name for page in all_shown(client, query) for name in page} == expected, query
     assert client.get("/videoretalk/?state=odd").status_code == 422

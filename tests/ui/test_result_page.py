@@ -148,6 +148,37 @@ def test_each_task_of_a_run_tells_how_the_video_stands(
     assert ('/tasks/retalk">retalk</a> failed before it' in failure) == (heading == "Failed" and task_id != "retalk")
 
 
+@pytest.mark.parametrize("task_id", ["speech", "retalk", "publish"])
+@pytest.mark.parametrize(
+    ("state", "badge", "text"),
+    [
+        ("failed", "Not published", "Why it is not published"),
+        ("skipped", "Done", "No: that task was skipped."),
+        ("up_for_retry", "Done", "Not yet."),
+    ],
+)
+def test_a_video_whose_publishing_came_to_nothing(
+    task_id: str, state: str, badge: str, text: str, runs: Runs, login: Login
+) -> None:
+    runs(DAG, one=[*finished_run("t")[:2], Row(task_id="publish", state=state)])
+    client = login(DAG)
+    page = client.get(here(task_id)).text
+    assert f">{badge}</span>" in page
+    assert text in page
+    failed = '/tasks/publish">publish</a> failed after it' in client.get(f"{here(task_id)}/failure").text
+    assert failed == (state == "failed" and task_id != "publish")
+
+
+@pytest.mark.parametrize("task_id", ["speech", "retalk", "publish"])
+def test_what_was_skipped_has_not_failed(task_id: str, runs: Runs, login: Login) -> None:
+    rows = [Row(task_id="speech"), Row(task_id="retalk", state="skipped"), Row(task_id="publish", state="skipped")]
+    runs(DAG, one=rows)
+    page = login(DAG).get(here(task_id)).text
+    assert ">Skipped</span>" in page
+    assert "No video was made: a task was skipped" in page
+    assert "Why it failed" not in page
+
+
 @pytest.mark.parametrize(
     ("asked", "status", "part"),
     [
