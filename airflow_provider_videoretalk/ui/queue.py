@@ -17,14 +17,12 @@ from airflow_provider_videoretalk.ui.place import Place
 from airflow_provider_videoretalk.ui.records import EXPECTED_START, TASK_ID, rendered
 from airflow_provider_videoretalk.ui.service import Account, account_now
 from airflow_provider_videoretalk.ui.told import number, text
+from airflow_provider_videoretalk.ui.video import DEFAULT_CONNECTION, Video
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
-    from airflow_provider_videoretalk.ui.video import Video
-
 _MOST = 50
-_DEFAULT_CONNECTION = "dashscope_default"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,4 +114,4 @@ def _connections(session: Session, waiting: Sequence[Waiting]) -> set[str]:
             map_indexes={place.map_index for place in places},
         )
         names |= {text(values, "dashscope_conn_id") for run in fields.values() for values in run.values()}
-    return {name for name in names if name} or {_DEFAULT_CONNECTION}
+    return {name for name in names if name} or {DEFAULT_CONNECTION}

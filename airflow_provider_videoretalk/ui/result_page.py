@@ -24,13 +24,12 @@ from airflow_provider_videoretalk.ui.records import task_instance, trigger_argum
 from airflow_provider_videoretalk.ui.rendering import page
 from airflow_provider_videoretalk.ui.service import host_of, task_now
 from airflow_provider_videoretalk.ui.stream import THREADS, open_first
-from airflow_provider_videoretalk.ui.told import number, text
+from airflow_provider_videoretalk.ui.told import number
 from airflow_provider_videoretalk.ui.video import Video, video_of
 
 router = APIRouter(prefix="/dags/{dag_id}/runs/{run_id}/tasks/{task_id}/{map_index}")
 
 _PARTS: tuple[Part, ...] = ("source", "result", "audio")
-_DEFAULT_CONNECTION = "dashscope_default"
 
 
 def _task_instance(session: SessionDep, dag_id: str, run_id: str, task_id: str, map_index: int) -> TaskInstance:
@@ -72,8 +71,7 @@ def status(request: Request, session: SessionDep, video: Found) -> HTMLResponse:
     now = datetime.now(timezone.utc)
     arguments = trigger_arguments(task_instance(session, video.nearest_in("deferred")))
     session.close()
-    conn_id = text(video.job, "dashscope_conn_id") or _DEFAULT_CONNECTION
-    task = task_now(conn_id, video.task_id) if video.task_id and video.phase == "waiting" else None
+    task = task_now(video.conn_id, video.task_id) if video.task_id and video.phase == "waiting" else None
     submitted = task.submitted_at if task and task.submitted_at else video.submitted_at
     return page(
         request,
@@ -102,7 +100,7 @@ async def media(request: Request, video: Found, part: Part) -> StreamingResponse
     """The bytes of the source, the result or the audio, or the range of them that is asked for."""
 
     def is_ours(url: str) -> bool:
-        host = host_of(text(video.job, "dashscope_conn_id") or _DEFAULT_CONNECTION)
+        host = host_of(video.conn_id)
         return host is not None and url.partition("://")[2].partition("/")[0] == host
 
     find = partial(open_first, media_of(video, part), asked=request.headers.get("range"), is_ours=is_ours)

@@ -95,6 +95,20 @@ def test_the_clips_of_a_mapped_task_are_not_mixed(runs: Runs, login: Login) -> N
     assert "<h1>zh" in page
 
 
+def test_from_a_task_that_is_not_mapped_its_mapped_clips_are_seen(runs: Runs, login: Login) -> None:
+    dag = "videoretalk_localize"
+    for run, (state, badge) in enumerate({"deferred": "Waiting", "failed": "Failed"}.items()):
+        rows = [
+            Row(task_id="localize.retalk", map_index=index, state=one) for index, one in enumerate(("success", state))
+        ]
+        runs(dag, **{f"r{run}": [Row(task_id="localize.speech"), *rows]})
+        page = login(dag).get(here("localize.speech", dag=dag, run=f"r{run}")).text
+        assert f">{badge}</span>" in page
+        assert (
+            f'<a href="{here("localize.retalk", dag=dag, run=f"r{run}", map_index=1)}">localize.retalk [1]</a>' in page
+        )
+
+
 def test_while_it_waits_the_page_tells_for_how_long_and_what_the_limits_are(runs: Runs, login: Login) -> None:
     runs(
         DAG,
