@@ -14,6 +14,7 @@ from fastapi import APIRouter, Depends, HTTPException, Request
 from fastapi.responses import HTMLResponse, StreamingResponse
 
 from airflow_provider_videoretalk.dashscope.errors import DashScopeError
+from airflow_provider_videoretalk.dashscope.task import Task
 from airflow_provider_videoretalk.limits import RENDER_FACTOR, TASK_SECONDS
 from airflow_provider_videoretalk.ui.access import LOG_READER, READER
 from airflow_provider_videoretalk.ui.byte_range import UnsatisfiableError
@@ -84,6 +85,7 @@ def status(request: Request, session: SessionDep, video: Found) -> HTMLResponse:
         expected=_expected_render(video, arguments),
         patience=arguments.get("patience") or {},
         service_seconds=TASK_SECONDS,
+        cancellable=_is_cancellable(video, task, arguments),
     )
 
 
@@ -111,6 +113,12 @@ async def media(request: Request, video: Found, part: Part) -> StreamingResponse
     except DashScopeError as error:
         raise HTTPException(404, f"{error.message}. {error.remedy}".strip()) from None
     return StreamingResponse(stream.drain(), status_code=stream.status, headers=dict(stream.headers))
+
+
+def _is_cancellable(video: Video, task: Task | None, arguments: Mapping[str, Any]) -> bool:
+    """Whether the task is cancelled by marking Airflow's task failed: a sensor does not, unless it was told to."""
+    queued = video.task_id is not None and (task is None or task.status == "PENDING")
+    return queued and bool(arguments.get("cancel_on_kill", not video.sensed))
 
 
 def _expected_render(video: Video, arguments: Mapping[str, Any]) -> float | None:

@@ -34,6 +34,7 @@ _OVER = {*_FAILED, *_SKIPPED, "success"}
 class Video:
     """What is known of a video; an empty mapping or ``None`` stands for what is not. Times are in UTC.
 
+    :param sensed: whether the task that still waits is a sensor
     :param place: the task instance that one looks from
     :param state: its state in Airflow
     :param states: of all tasks that have to do with the video, by their places
@@ -56,6 +57,7 @@ class Video:
     began_at: datetime | None = None
     task_id: str | None = None
     conn_id: str = DEFAULT_CONNECTION
+    sensed: bool = False
     submitted_at: datetime | None = None
     expected_start: float | None = None
     result: Mapping[str, Any] = field(default_factory=dict)
@@ -189,6 +191,7 @@ class Family:
             began_at=began_at,
             task_id=known or text(result, "task_id") or text(publication, "task_id"),
             conn_id=text(job, "dashscope_conn_id") or self._given("dashscope_conn_id") or DEFAULT_CONNECTION,
+            sensed=any("dashscope_task_id" in self.fields.get(slot, {}) for slot in self._unfinished),
             submitted_at=told.at if told else None,
             expected_start=held.value if held and told is None and isinstance(held.value, int | float) else None,
             result=result,
@@ -216,6 +219,10 @@ class Family:
         order = {task: number for number, task in enumerate(self.kin.names)}
         slots = self.states if self.own[1] < 0 else [slot for slot in self._slots if slot in self.states]
         return sorted(slots, key=lambda slot: order[slot[0]])
+
+    @property
+    def _unfinished(self) -> list[Slot]:
+        return [slot for slot in self._seen if self.states[slot] not in _OVER]
 
     @property
     def _submits(self) -> list[Slot]:

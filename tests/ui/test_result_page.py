@@ -97,16 +97,13 @@ def test_the_clips_of_a_mapped_task_are_not_mixed(runs: Runs, login: Login) -> N
 
 def test_from_a_task_that_is_not_mapped_its_mapped_clips_are_seen(runs: Runs, login: Login) -> None:
     dag = "videoretalk_localize"
-    for run, (state, badge) in enumerate({"deferred": "Waiting", "failed": "Failed"}.items()):
-        rows = [
-            Row(task_id="localize.retalk", map_index=index, state=one) for index, one in enumerate(("success", state))
-        ]
-        runs(dag, **{f"r{run}": [Row(task_id="localize.speech"), *rows]})
-        page = login(dag).get(here("localize.speech", dag=dag, run=f"r{run}")).text
+    for run, state, badge in (("one", "deferred", "Waiting"), ("two", "failed", "Failed")):
+        clips = [Row(task_id="localize.retalk", map_index=at, state=one) for at, one in enumerate(("success", state))]
+        runs(dag, **{run: [Row(task_id="localize.speech"), *clips]})
+        page = login(dag).get(here("localize.speech", dag=dag, run=run)).text
         assert f">{badge}</span>" in page
-        assert (
-            f'<a href="{here("localize.retalk", dag=dag, run=f"r{run}", map_index=1)}">localize.retalk [1]</a>' in page
-        )
+        clip = here("localize.retalk", dag=dag, run=run, map_index=1)
+        assert f'<a href="{clip}">localize.retalk [1]</a>' in page
 
 
 def test_while_it_waits_the_page_tells_for_how_long_and_what_the_limits_are(runs: Runs, login: Login) -> None:
@@ -122,6 +119,49 @@ def test_while_it_waits_the_page_tells_for_how_long_and_what_the_limits_are(runs
     assert "3 h 0 min" in queued
     assert f"expected to begin {NOW:%Y-%m-%d} 12:00 UTC" in client.get(f"{here(run='held')}/status").text
     assert "data-reload" in client.get(f"{here(run='done')}/status").text
+
+
+@pytest.mark.parametrize(
+    ("status", "state", "text", "cancellable"),
+    [
+        ("PENDING", "deferred", "<strong>Queued</strong>", True),
+        ("RUNNING", "deferred", "<strong>Rendering</strong>", False),
+        ("SUCCEEDED", "deferred", "Airflow is about to fetch it", False),
+        ("FAILED", "up_for_retry", "Airflow tries again", False),
+        ("UNKNOWN", "up_for_retry", "Airflow tries again", False),
+        ("CANCELED", "deferred", "Airflow is about to learn of it", False),
+    ],
+)
+def test_what_the_service_calls_it_is_what_the_page_says(
+    status: str, state: str, text: str, cancellable: bool, runs: Runs, login: Login, service: Any
+) -> None:
+    output = {"task_id": f"t-{status}-{state}", "task_status": status}
+    service.expect_request(f"/api/v1/tasks/{output['task_id']}").respond_with_json({"output": output})
+    runs(DAG, one=[Row(task_id="retalk", state=state, told={"dashscope_task_id": output["task_id"]})])
+    told = login(DAG).get(f"{here()}/status").text
+    assert text in told
+    assert f"The service calls it {status}." in told
+    assert ("about to fetch" in told) == (status == "SUCCEEDED")
+    assert ("it can be cancelled" in told) == cancellable
+
+
+def test_a_sensor_cancels_nothing(runs: Runs, login: Login) -> None:
+    dag = "videoretalk_submit_and_sense"
+    submission = {"task_id": "t", "request_id": "r", "status": "PENDING"}
+    runs(
+        dag,
+        one=[
+            Row(task_id="submit", told={"dashscope_task_id": "t", "return_value": submission}),
+            Row(task_id="wait", state="running", fields={"dashscope_task_id": submission}),
+        ],
+    )
+    for task_id in ("submit", "wait"):
+        assert "can be cancelled" not in login(dag).get(f"{here(task_id, dag=dag)}/status").text
+
+
+def test_nothing_to_cancel_before_the_submit(runs: Runs, login: Login) -> None:
+    runs(DAG, one=[Row(task_id="retalk", state="running")])
+    assert "can be cancelled" not in login(DAG).get(f"{here()}/status").text
 
 
 def test_limits_are_those_that_the_trigger_was_given(runs: Runs, login: Login) -> None:
@@ -374,3 +414,19 @@ def test_the_last_error_of_a_log_counts() -> None:
     assert failure is not None
     assert (failure.kind, failure.message) == ("TaskFailedError", "new")
     assert last_error([{"event": "x"}]) is None
+
+
+def test_a_callback_that_fails_hides_no_error() -> None:
+    lines = [
+        {"event": "Task failed with exception", "error_detail": [{"exc_type": "TaskFailedError", "exc_value": "why"}]},
+        {"event": "Failed to run task callback", "error_detail": [{"exc_type": "KeyError", "exc_value": "'x'"}]},
+    ]
+    failure = last_error(lines)
+    assert failure is not None
+    assert failure.message == "why"
+
+
+def test_what_others_raise_has_no_remedy() -> None:
+    failure = read_error("RuntimeError", "Error: It broke. Nobody knows why.")
+    assert (failure.code, failure.message, failure.remedy) == ("", "Error: It broke. Nobody knows why.", "")
+    assert read_error("AirflowSensorTimeout", "too long. Wait longer.").remedy == "Wait longer."
