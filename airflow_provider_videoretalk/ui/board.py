@@ -137,10 +137,11 @@ def latest(
         row.value.label("told"),
         row.timestamp,
     ).where(_without_index(session, row.key) == key)
+    dag_id = _without_index(session, row.dag_id)
     if filters.dag is None:
-        statement = statement.where(row.dag_id.in_(dags))
+        statement = statement.where(dag_id.in_(dags))
     else:
-        statement = statement.where(row.dag_id == (filters.dag if filters.dag in dags else None))
+        statement = statement.where(dag_id == (filters.dag if filters.dag in dags else None))
     if after is not None:
         statement = statement.where(tuple_(*place) < tuple_(after.run, after.task_id, after.map_index))
     if filters.day is not None:
@@ -155,7 +156,7 @@ def _is_meant(video: Video, state: Phase | None) -> bool:
 
 
 def _without_index(session: Session, column: Any) -> Any:
-    """A column by whose own index SQLite is not to look: it would collect all rows of a key, and sort them."""
+    """A column by whose own index SQLite is not to look: it would collect all rows of a key, or DAG, and sort them."""
     if session.get_bind().dialect.name != "sqlite":
         return column
     return type_coerce(UnaryExpression(column, operator=custom_op("+")), String)
