@@ -97,7 +97,7 @@ def failure(request: Request, session: SessionDep, video: Found) -> HTMLResponse
     return page(request, "failure.html", failure=failure_of(failed) if failed else None, video=video, place=place)
 
 
-@router.api_route("/media/{part}", methods=["GET", "HEAD"], dependencies=READER)
+@router.get("/media/{part}", dependencies=READER)
 async def media(request: Request, video: Found, part: Part) -> StreamingResponse:
     """The bytes of the source, the result or the audio, or the range of them that is asked for."""
 
