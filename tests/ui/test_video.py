@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
+import pytest
 from airflow.sdk import DAG
 from video_rows import NOW, result
 
@@ -13,7 +15,7 @@ from airflow_provider_videoretalk.operators.publish import PublishMediaOperator
 from airflow_provider_videoretalk.operators.speech import TextToSpeechOperator
 from airflow_provider_videoretalk.operators.videoretalk import VideoRetalkOperator
 from airflow_provider_videoretalk.sensors.dashscope import DashScopeTaskSensor
-from airflow_provider_videoretalk.ui.kin import Kin, _nearest
+from airflow_provider_videoretalk.ui.kin import Kin, _nearest, kin_of
 from airflow_provider_videoretalk.ui.place import Place
 from airflow_provider_videoretalk.ui.records import Told
 from airflow_provider_videoretalk.ui.video import Family, Video
@@ -120,3 +122,17 @@ def test_a_sensor_of_another_dags_task_knows_it_by_its_field() -> None:
             "wait", kin=_nearest(dag, "wait"), told=told, fields={"first": fields, "wait": asked}, state="deferred"
         )
         assert (video.task_id, video.conn_id, video.result, video.job) == ("t9", "nine", {}, {})
+
+
+@pytest.mark.usefixtures("dags")
+def test_versions_of_a_dag_with_the_same_tasks_share_their_queries() -> None:
+    from airflow.models.dag_version import DagVersion
+    from airflow.utils.session import create_session
+    from sqlalchemy import select
+
+    with create_session(scoped=False) as session:
+        version = session.scalar(select(DagVersion.id).where(DagVersion.dag_id == "videoretalk_quickstart"))
+        found = kin_of(session, dag_version=version, task_id="retalk")
+        assert (found.names, found.after) == (("retalk", "speech", "publish"), {"publish"})
+        assert kin_of(session, dag_version=version, task_id="retalk") is found
+        assert {found: 1} == {replace(found): 1}, "a key"
