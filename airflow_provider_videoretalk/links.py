@@ -18,9 +18,9 @@ WATCH = "Watch"
 
 
 def watch_path(*, dag_id: str, run_id: str, task_id: str, map_index: int) -> str:
-    """The result page of a task instance, below the API server's root."""
+    """The result page of a task instance, below :data:`PREFIX`."""
     dag, run, task = (quote(part, safe="") for part in (dag_id, run_id, task_id))
-    return f"{PREFIX}/dags/{dag}/runs/{run}/tasks/{task}/{map_index}"
+    return f"/dags/{dag}/runs/{run}/tasks/{task}/{map_index}"
 
 
 class WatchLink(BaseOperatorLink):
@@ -37,4 +37,4 @@ class WatchLink(BaseOperatorLink):
             dag_id=ti_key.dag_id, run_id=ti_key.run_id, task_id=ti_key.task_id, map_index=ti_key.map_index
         )
         # Without a base URL of its own, Airflow is where the page with the button is.
-        return str(conf.get("api", "base_url", fallback="")).rstrip("/") + path
+        return str(conf.get("api", "base_url", fallback="")).rstrip("/") + PREFIX + path

@@ -90,7 +90,7 @@ def fill(size: int) -> tuple[int, datetime]:
     sys.path.insert(0, str(_TESTS))
     from airflow.models.dagrun import DagRun
     from airflow.utils.session import create_session
-    from sqlalchemy import func, select, text
+    from sqlalchemy import func, select
     from video_rows import Row, add_runs, finished_run, write_dags
 
     write_dags()
@@ -113,8 +113,6 @@ def fill(size: int) -> tuple[int, datetime]:
                 session, STRANGER, {f"s{2 * n + 1}": noise for n in numbers}, at=begin + first * apart, apart=apart
             )
         middle = session.scalar(select(func.max(DagRun.id) - 3 * step // 2))
-    with create_session(scoped=False) as session:
-        session.execute(text("ANALYZE"))
     return int(middle or 0), begin
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import socket
 import threading
+from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import urljoin, urlsplit
 
@@ -47,14 +48,7 @@ class HttpOrigin:
         self._asked = False
         self._version: str | None = None
         self._stream: requests.Response | None = None
-        self._adapter = PeerAdapter(field=field, allow_private=allow_private)
-        self._session = _Session()
-        for scheme in ("http://", "https://"):
-            self._session.mount(scheme, self._adapter)
-        # Time-outs of sockets count from byte to byte: a server that sends one at a time would never meet them.
-        self._alarm = threading.Timer(meter.budget.seconds, self._adapter.cut)
-        self._alarm.daemon = True
-        self._alarm.start()
+        self._session = HttpSession(field=field, allow_private=lambda _: allow_private, seconds=meter.budget.seconds)
 
     def fetch(self, start: int, length: int) -> bytes:
         try:
@@ -64,13 +58,12 @@ class HttpOrigin:
         except DashScopeError:
             raise
         except (requests.RequestException, HTTPError, OSError, ValueError) as error:
-            if self._adapter.expired:
+            if self._session.expired:
                 raise OutOfReachError(f"it took more than {self._meter.budget.seconds:g} s") from None
             # Not the exception's own text: it holds the URL and its signature.
             raise TransportError(f"{self._field} can't be fetched: {type(error).__name__}") from None
 
     def close(self) -> None:
-        self._alarm.cancel()
         if self._stream is not None:
             self._stream.close()
         self._session.close()
@@ -96,43 +89,13 @@ class HttpOrigin:
         headers = {"Range": f"bytes={start}-{start + length - 1}", "Accept-Encoding": "identity"}
         if self._version:
             headers["If-Range"] = self._version
-        size = length
-        for _ in range(_REDIRECTS + 1):
-            self._meter.charge(size=size)
-            size = 0
-            self._look_at_proxy()
-            response = self._session.get(
-                self._url, headers=headers, auth=_auth(self._url), timeout=_TIMEOUT, stream=True, allow_redirects=False
-            )
-            if response.status_code not in (301, 302, 303, 307, 308) or "location" not in response.headers:
-                return response
-            response.close()
-            self._url = self._target(response.headers["location"])
-        raise TransportError(f"{self._field} redirects more than {_REDIRECTS} times", retryable=False)
-
-    def _target(self, location: str) -> str:
-        # What servers write as UTF-8 arrives as Latin-1.
-        target = urljoin(self._url, location.encode("latin-1", "replace").decode("utf-8", "replace"))
-        if urlsplit(target).scheme not in ("http", "https"):
-            raise InputError(
-                f"{self._field} redirects to a URL that is neither http nor https",
-                code="InvalidURL",
-                remedy="Give the URL of the file itself.",
-            )
-        return target
-
-    def _look_at_proxy(self) -> None:
-        """A host that is written as an address is judged here, any other one by the proxy alone."""
-        if select_proxy(self._url, get_environ_proxies(self._url)) is None:
-            return
-        note = "address: a proxy makes the connection, so only the proxy knows whether it leads to a private network"
-        self.notes = (note,)
-        host = urlsplit(self._url).hostname or ""
+        self._meter.charge(size=length, requests=0)
         try:
-            literal = socket.getaddrinfo(host, None, flags=socket.AI_NUMERICHOST)
-        except OSError:
-            return
-        self._adapter.judge(host, str(literal[0][4][0]))
+            response = self._session.ask(self._url, headers=headers, before=self._meter.charge)
+        finally:
+            self.notes = self._session.notes
+        self._url = response.url
+        return response
 
     def _part(self, response: requests.Response, start: int, length: int, *, first: bool) -> bytes:
         found = _CONTENT_RANGE.match(response.headers.get("content-range", ""))
@@ -166,13 +129,10 @@ class HttpOrigin:
         return self._read(stream, length)
 
     def _read(self, response: requests.Response, length: int) -> bytes:
-        raw: Any = response.raw
-        # Whatever has arrived, where urllib3 can do that, so that the clock is looked at in between.
-        read = getattr(raw, "read1", raw.read)
         parts = []
         while length > 0:
-            part = read(min(length, _PIECE_BYTES), decode_content=False)
-            if self._adapter.expired:
+            part = read_some(response, min(length, _PIECE_BYTES))
+            if self._session.expired:
                 raise OutOfReachError(f"it took more than {self._meter.budget.seconds:g} s")
             if not part:
                 break
@@ -196,17 +156,107 @@ class HttpOrigin:
         return TransportError(f"{self._field} changed while it was read", remedy="Try again once it is complete.")
 
 
-class _Session(requests.Session):
-    """A session that follows no redirect and knows no login but the URL's own."""
+class HttpSession(requests.Session):
+    """Asks for URLs and follows their redirects, each of which is judged before a byte is sent there. It knows no login
+    but the URL's own.
 
-    def __init__(self) -> None:
+    :param field: what is fetched, for messages
+    :param allow_private: whether a URL may lead to an address that is not of the public internet
+    :param seconds: until every connection is cut, unless :meth:`let_run` was called
+    """
+
+    def __init__(self, *, field: str, allow_private: Callable[[str], bool], seconds: float) -> None:
         super().__init__()
         # Else the login that ~/.netrc has for a host would be sent to it.
         self.auth = _as_it_is
+        self.notes: tuple[str, ...] = ()
+        self._field = field
+        self._allow_private = allow_private
+        self._peers = {allowed: PeerAdapter(field=field, allow_private=allowed) for allowed in (False, True)}
+        # Time-outs of sockets count from byte to byte: a server that sends one at a time would never meet them.
+        self._alarm = threading.Timer(seconds, self._cut)
+        self._alarm.daemon = True
+        self._alarm.start()
+
+    def ask(
+        self, url: str, *, headers: Mapping[str, str], before: Callable[[], None] = lambda: None
+    ) -> requests.Response:
+        """The reply after redirects, its body still to be read.
+
+        :param before: called before each request
+        :raises InputError: it leads to where it may not
+        :raises TransportError: it redirects without end
+        :raises requests.RequestException: no reply
+        """
+        for _ in range(_REDIRECTS + 1):
+            before()
+            self._look_at_proxy(url)
+            response = self.get(
+                url, headers=headers, auth=_auth(url), timeout=_TIMEOUT, stream=True, allow_redirects=False
+            )
+            if response.status_code not in (301, 302, 303, 307, 308) or "location" not in response.headers:
+                return response
+            response.close()
+            url = self._target(url, response.headers["location"])
+        raise TransportError(f"{self._field} redirects more than {_REDIRECTS} times", retryable=False)
+
+    @property
+    def expired(self) -> bool:
+        """Whether the connections were cut."""
+        return any(peer.expired for peer in self._peers.values())
+
+    def let_run(self) -> None:
+        """Takes the limit of time away."""
+        self._alarm.cancel()
+
+    def close(self) -> None:
+        self._alarm.cancel()
+        super().close()
+        for peer in self._peers.values():
+            peer.close()
+
+    def get_adapter(self, url: str | bytes) -> PeerAdapter:
+        return self._peers[self._allow_private(str(url))]
 
     def get_redirect_target(self, resp: requests.Response) -> str | None:
         # Else requests reads the whole body of a redirect into memory, also when it may not follow.
         return None
+
+    def _cut(self) -> None:
+        for peer in self._peers.values():
+            peer.cut()
+
+    def _target(self, url: str, location: str) -> str:
+        # What servers write as UTF-8 arrives as Latin-1.
+        target = urljoin(url, location.encode("latin-1", "replace").decode("utf-8", "replace"))
+        if urlsplit(target).scheme not in ("http", "https"):
+            raise InputError(
+                f"{self._field} redirects to a URL that is neither http nor https",
+                code="InvalidURL",
+                remedy="Give the URL of the file itself.",
+            )
+        return target
+
+    def _look_at_proxy(self, url: str) -> None:
+        """A host that is written as an address is judged here, any other one by the proxy alone."""
+        if select_proxy(url, get_environ_proxies(url)) is None:
+            return
+        note = "address: a proxy makes the connection, so only the proxy knows whether it leads to a private network"
+        self.notes = (note,)
+        host = urlsplit(url).hostname or ""
+        try:
+            literal = socket.getaddrinfo(host, None, flags=socket.AI_NUMERICHOST)
+        except OSError:
+            return
+        self.get_adapter(url).judge(host, str(literal[0][4][0]))
+
+
+def read_some(response: requests.Response, most: int) -> bytes:
+    """What has arrived, where urllib3 can tell that, so that the clock is looked at in between; nothing at the end."""
+    raw: Any = response.raw
+    read = getattr(raw, "read1", raw.read)
+    part: bytes = read(most, decode_content=False)
+    return part
 
 
 def _as_it_is(request: requests.PreparedRequest) -> requests.PreparedRequest:

@@ -18,7 +18,7 @@ from airflow.models.xcom import XComModel
 from sqlalchemy import String, and_, select, tuple_, type_coerce
 from sqlalchemy.sql.expression import UnaryExpression, custom_op
 
-from airflow_provider_videoretalk.ui.kin import kin_of
+from airflow_provider_videoretalk.ui.kin import Kin, kin_of
 from airflow_provider_videoretalk.ui.place import Place
 from airflow_provider_videoretalk.ui.records import RESULT, TASK_ID, Told, rendered, states, told
 from airflow_provider_videoretalk.ui.video import Family, Phase, Video
@@ -86,7 +86,7 @@ def page_of(
     """
     walk = WALK if filters.state else size
     rows = _rows(session, dags, filters, after, walk)
-    meant = [(row, video) for row, video in _videos(session, rows) if filters.state in (None, video.phase)][:size]
+    meant = [(row, video) for row, video in _videos(session, rows) if _is_meant(video, filters.state)][:size]
     last = meant[-1][0] if len(meant) == size else rows[-1] if len(rows) == walk else None
     older = Cursor(run=last.run, task_id=last.task_id, map_index=last.map_index) if last is not None else None
     return Page(videos=[video for _, video in meant], older=older)
@@ -96,7 +96,7 @@ def _rows(session: Session, dags: Collection[str], filters: Filters, after: Curs
     """The next ``walk`` videos with their task instances."""
     found = latest(session, key=TASK_ID, dags=dags, filters=filters, after=after, count=walk)
     ti = TaskInstance
-    columns = (ti.state, ti.start_date, ti.end_date, ti.dag_version_id, ti._rendered_map_index.label("label"))
+    columns = (ti.state, ti.start_date, ti.dag_version_id, ti._rendered_map_index.label("label"))
     statement = (
         select(found, *columns)
         .join(
@@ -137,10 +137,11 @@ def latest(
         row.value.label("told"),
         row.timestamp,
     ).where(_without_index(session, row.key) == key)
+    dag_id = _without_index(session, row.dag_id)
     if filters.dag is None:
-        statement = statement.where(row.dag_id.in_(dags))
+        statement = statement.where(dag_id.in_(dags))
     else:
-        statement = statement.where(row.dag_id == (filters.dag if filters.dag in dags else None))
+        statement = statement.where(dag_id == (filters.dag if filters.dag in dags else None))
     if after is not None:
         statement = statement.where(tuple_(*place) < tuple_(after.run, after.task_id, after.map_index))
     if filters.day is not None:
@@ -150,8 +151,12 @@ def latest(
     return statement.order_by(*(column.desc() for column in place)).limit(count).subquery()
 
 
+def _is_meant(video: Video, state: Phase | None) -> bool:
+    return state in (None, video.phase) or (state, video.phase) == ("failed", "unpublished")
+
+
 def _without_index(session: Session, column: Any) -> Any:
-    """A column by whose own index SQLite is not to look: it would collect all rows of a key, and sort them."""
+    """A column by whose own index SQLite is not to look: it would collect all rows of a key, or DAG, and sort them."""
     if session.get_bind().dialect.name != "sqlite":
         return column
     return type_coerce(UnaryExpression(column, operator=custom_op("+")), String)
@@ -159,18 +164,19 @@ def _without_index(session: Session, column: Any) -> Any:
 
 def _videos(session: Session, rows: Sequence[Any]) -> list[tuple[Any, Video]]:
     """The rows with their videos, with what other tasks of their runs told."""
-    groups: dict[tuple[Any, str, str], list[Any]] = defaultdict(list)
+    groups: dict[tuple[str, str, bool, Kin], list[Any]] = defaultdict(list)
     for row in rows:
-        groups[row.dag_version_id, row.dag_id, row.task_id].append(row)
+        kin = kin_of(session, dag_version=row.dag_version_id, task_id=row.task_id)
+        groups[row.dag_id, row.task_id, row.map_index >= 0, kin].append(row)
     videos: dict[Place, Video] = {}
-    for (version, _, task_id), group in groups.items():
-        tasks = kin_of(session, dag_version=version, task_id=task_id)
-        videos |= _group(session, tasks, group)
+    for (*_, kin), group in groups.items():
+        videos |= _group(session, kin, group)
     return [(row, videos[_place(row)]) for row in rows]
 
 
-def _group(session: Session, tasks: list[str], rows: Sequence[Any]) -> dict[Place, Video]:
-    """The videos of one task of one DAG's version."""
+def _group(session: Session, kin: Kin, rows: Sequence[Any]) -> dict[Place, Video]:
+    """The videos of one task, of all versions of a DAG in which it has the same kin."""
+    tasks = kin.names
     runs = {row.run: row.run_id for row in rows}
     indexes = {row.map_index for row in rows} | {-1}
     which: dict[str, Any] = {"dag_id": rows[0].dag_id, "runs": runs.values(), "tasks": tasks, "map_indexes": indexes}
@@ -182,15 +188,13 @@ def _group(session: Session, tasks: list[str], rows: Sequence[Any]) -> dict[Plac
     for row in rows:
         family = Family(
             own=(row.task_id, row.map_index),
-            tasks=tasks,
+            kin=kin,
             states=states_by[row.run_id],
             told=told_by[row.run],
             fields=fields_by[row.run_id],
         )
         label = row.label if row.label and not row.label.isdigit() else None
-        videos[_place(row)] = family.video(
-            _place(row), state=row.state, label=label, began_at=row.start_date, ended_at=row.end_date
-        )
+        videos[_place(row)] = family.video(_place(row), state=row.state, label=label, began_at=row.start_date)
     return videos
 
 

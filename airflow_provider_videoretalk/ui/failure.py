@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_videoretalk.dashscope import errors
 from airflow_provider_videoretalk.dashscope.codes import is_known, meaning_of
 
 if TYPE_CHECKING:
@@ -16,6 +17,12 @@ if TYPE_CHECKING:
 # A task of this package logs a few dozen lines.
 _LAST_LINES = 2_000
 _CODE = re.compile(r"([A-Z][A-Za-z]+(?:\.[A-Za-z]+)*): ")
+_FAILED = "Task failed with exception"
+
+# Those that such an error is raised as again, to tell Airflow whether to retry.
+_OURS = {"AirflowFailException", "AirflowSensorTimeout"} | {
+    name for name, kind in vars(errors).items() if isinstance(kind, type) and issubclass(kind, errors.DashScopeError)
+}
 _ORIGIN = re.compile(r" \(((?:HTTP \d+, )?(?:request_id (?P<request_id>[\w-]+))?)\)\.? ?")
 
 
@@ -54,16 +61,21 @@ def _messages(lines: Iterable[Any]) -> Iterable[Any]:
 
 
 def last_error(lines: Iterable[Mapping[str, Any]]) -> Failure | None:
-    """The error in the last line that holds one: the first of its chain is what was raised."""
-    found = [line["error_detail"] for line in lines if line.get("error_detail")]
+    """The error that Airflow says the task failed with, else that in the last line that holds one; the first of its
+    chain is what was raised.
+    """
+    found = [line for line in lines if line.get("error_detail")]
     if not found:
         return None
-    raised = found[-1][0]
+    # Callbacks that fail are logged after it.
+    raised = ([line for line in found if line.get("event") == _FAILED] or found)[-1]["error_detail"][0]
     return read_error(str(raised.get("exc_type", "")), str(raised.get("exc_value", "")))
 
 
 def read_error(kind: str, said: str) -> Failure:
-    """Takes apart what ``DashScopeError.__str__`` put together."""
+    """Takes apart what ``DashScopeError.__str__`` put together; all that other errors say is their message."""
+    if kind not in _OURS:
+        return Failure(kind=kind, code="", message=said, request_id=None, remedy="")
     code = found[1] if (found := _CODE.match(said)) else ""
     rest = said[found.end() :] if found else said
     message, request_id, remedy = rest, None, ""
@@ -71,6 +83,6 @@ def read_error(kind: str, said: str) -> Failure:
         message, request_id, remedy = rest[: origin.start()], origin["request_id"], rest[origin.end() :]
     elif code and is_known(code) and (known := meaning_of(code).remedy) and rest.endswith(known):
         message, remedy = rest.removesuffix(known).rstrip(" ."), known
-    elif kind != "Exception" and ". " in rest:
+    elif ". " in rest:
         message, _, remedy = rest.partition(". ")
     return Failure(kind=kind, code=code, message=message, request_id=request_id, remedy=remedy)

@@ -26,7 +26,6 @@ class FailedTask:
 
     place: Place
     ended_at: datetime | None
-    tries: int
 
 
 def failed_tasks(session: Session, *, dags: Collection[str], filters: Filters) -> list[FailedTask]:
@@ -36,7 +35,7 @@ def failed_tasks(session: Session, *, dags: Collection[str], filters: Filters) -
     )
     ti = TaskInstance
     rows = session.execute(
-        select(ti.dag_id, ti.run_id, ti.task_id, ti.map_index, ti.end_date, ti.try_number)
+        select(ti.dag_id, ti.run_id, ti.task_id, ti.map_index, ti.end_date)
         .select_from(found)
         .join(
             ti,
@@ -55,7 +54,6 @@ def failed_tasks(session: Session, *, dags: Collection[str], filters: Filters) -
         FailedTask(
             place=Place(dag_id=dag_id, run_id=run_id, task_id=task_id, map_index=map_index),
             ended_at=ended_at,
-            tries=tries,
         )
-        for dag_id, run_id, task_id, map_index, ended_at, tries in rows
+        for dag_id, run_id, task_id, map_index, ended_at in rows
     ]

@@ -22,7 +22,7 @@ class Place:
 
     @property
     def path(self) -> str:
-        """Its result page, below the API server's root."""
+        """Its result page, below the root of these pages."""
         return watch_path(dag_id=self.dag_id, run_id=self.run_id, task_id=self.task_id, map_index=self.map_index)
 
     @property

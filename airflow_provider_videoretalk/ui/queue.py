@@ -9,29 +9,29 @@ from statistics import median
 from typing import TYPE_CHECKING
 
 from airflow.models.dagrun import DagRun
+from airflow.models.renderedtifields import RenderedTaskInstanceFields as Rendered
 from airflow.models.taskinstance import TaskInstance
 from airflow.models.xcom import XComModel
-from sqlalchemy import and_, select
+from sqlalchemy import Text, and_, cast, select
 
 from airflow_provider_videoretalk.ui.place import Place
 from airflow_provider_videoretalk.ui.records import EXPECTED_START, TASK_ID, rendered
 from airflow_provider_videoretalk.ui.service import Account, account_now
 from airflow_provider_videoretalk.ui.told import number, text
+from airflow_provider_videoretalk.ui.video import DEFAULT_CONNECTION, Video
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
-    from airflow_provider_videoretalk.ui.video import Video
-
 _MOST = 50
-_DEFAULT_CONNECTION = "dashscope_default"
+_UNFINISHED = ("running", "deferred", "up_for_retry", "up_for_reschedule")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Waiting:
     """A video that is not made yet.
 
-    :param since: when it was submitted, or held back
+    :param since: when it was submitted, or held back, or a sensor began to wait for it
     :param held_until: when one held back is expected to begin, ``None`` for one that was submitted
     """
 
@@ -45,11 +45,13 @@ class Queue:
     """What waits.
 
     :param ours: of the DAGs that the caller may read, in the order of their submits
+    :param more: whether there are others besides
     :param accounts: by connection, as the service tells; those of no answer are missing
     :param through: when all that the accounts have should be done, ``None`` where nothing tells
     """
 
     ours: Sequence[Waiting]
+    more: bool
     accounts: dict[str, Account]
     through: datetime | None
 
@@ -59,18 +61,22 @@ def queue_of(session: Session, *, dags: Collection[str], latest: Sequence[Video]
 
     :param latest: the last videos, by which is known how long a render takes
     """
-    ours = _waiting(session, dags)
-    found = {name: account_now(name) for name in _connections(session, ours)}
+    waiting = sorted((*_submitted(session, dags), *_sensed(session, dags)), key=lambda one: one.since)
+    ours = waiting[:_MOST]
+    connections = _connections(session, ours)
+    # No connection to the database is kept while the service is asked.
+    session.close()
+    found = {name: account_now(name) for name in connections}
     accounts = {name: account for name, account in found.items() if account is not None}
-    busiest = max((account.waiting + account.rendering for account in accounts.values()), default=len(ours))
+    rounds = max((account.rounds for account in accounts.values()), default=float(len(ours)))
     renders = [seconds for video in latest if (seconds := number(video.facts, "render_seconds"))]
     through = None
-    if renders and busiest:
-        through = datetime.now(timezone.utc) + timedelta(seconds=busiest * median(renders))
-    return Queue(ours=ours, accounts=accounts, through=through)
+    if renders and rounds:
+        through = datetime.now(timezone.utc) + timedelta(seconds=rounds * median(renders))
+    return Queue(ours=ours, more=len(waiting) > _MOST, accounts=accounts, through=through)
 
 
-def _waiting(session: Session, dags: Collection[str]) -> list[Waiting]:
+def _submitted(session: Session, dags: Collection[str]) -> list[Waiting]:
     """By the index of task instances' states, so that only what is unfinished is looked at."""
     ti, told = TaskInstance, XComModel
     statement = (
@@ -85,19 +91,49 @@ def _waiting(session: Session, dags: Collection[str]) -> list[Waiting]:
                 told.key.in_((TASK_ID, EXPECTED_START)),
             ),
         )
-        .where(ti.state.in_(("running", "deferred")), ti.dag_id.in_(dags))
+        .where(ti.state.in_(_UNFINISHED), ti.dag_id.in_(dags))
         .order_by(told.timestamp)
-        .limit(_MOST)
+        # One that was held back and then submitted has told both.
+        .limit(2 * _MOST + 2)
     )
     found: dict[Place, Waiting] = {}
     for dag_id, run_id, task_id, map_index, key, value, at in session.execute(statement):
         place = Place(dag_id=dag_id, run_id=run_id, task_id=task_id, map_index=map_index)
         held = key == EXPECTED_START and isinstance(value, int | float)
         until = datetime.fromtimestamp(value, tz=timezone.utc) if held else None
-        # What was held back and then submitted has told both.
         if key == TASK_ID or place not in found:
             found[place] = Waiting(place=place, since=at, held_until=until)
     return list(found.values())
+
+
+def _sensed(session: Session, dags: Collection[str]) -> list[Waiting]:
+    """What sensors wait for, which are known by their field."""
+    ti = TaskInstance
+    statement = (
+        select(ti.dag_id, ti.run_id, ti.task_id, ti.map_index, ti.start_date)
+        .join(
+            Rendered,
+            and_(
+                Rendered.dag_id == ti.dag_id,
+                Rendered.task_id == ti.task_id,
+                Rendered.run_id == ti.run_id,
+                Rendered.map_index == ti.map_index,
+            ),
+        )
+        .where(ti.state.in_(_UNFINISHED), ti.dag_id.in_(dags))
+        .where(cast(Rendered.rendered_fields, Text).contains(f'"{TASK_ID}":'))
+        .order_by(ti.start_date)
+        .limit(_MOST + 1)
+    )
+    return [
+        Waiting(
+            place=Place(dag_id=dag_id, run_id=run_id, task_id=task_id, map_index=map_index),
+            since=since,
+            held_until=None,
+        )
+        for dag_id, run_id, task_id, map_index, since in session.execute(statement)
+        if since
+    ]
 
 
 def _connections(session: Session, waiting: Sequence[Waiting]) -> set[str]:
@@ -113,4 +149,4 @@ def _connections(session: Session, waiting: Sequence[Waiting]) -> set[str]:
             map_indexes={place.map_index for place in places},
         )
         names |= {text(values, "dashscope_conn_id") for run in fields.values() for values in run.values()}
-    return {name for name in names if name} or {_DEFAULT_CONNECTION}
+    return {name for name in names if name} or {DEFAULT_CONNECTION}

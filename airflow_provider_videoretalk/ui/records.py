@@ -58,15 +58,15 @@ def trigger_arguments(ti: TaskInstance | None) -> Mapping[str, Any]:
 def states(
     session: Session, *, dag_id: str, runs: Collection[str], tasks: Collection[str], map_indexes: Collection[int]
 ) -> dict[str, dict[Slot, str | None]]:
-    """The states of task instances, by run id."""
+    """The states of task instances, by run id. Who looks from a task that is not mapped sees all of a mapped one."""
     ti = TaskInstance
-    rows = session.execute(
-        select(ti.run_id, ti.task_id, ti.map_index, ti.state).where(
-            ti.dag_id == dag_id, ti.task_id.in_(tasks), ti.run_id.in_(runs), ti.map_index.in_(map_indexes)
-        )
+    statement = select(ti.run_id, ti.task_id, ti.map_index, ti.state).where(
+        ti.dag_id == dag_id, ti.task_id.in_(tasks), ti.run_id.in_(runs)
     )
+    if set(map_indexes) != {-1}:
+        statement = statement.where(ti.map_index.in_(map_indexes))
     found: dict[str, dict[Slot, str | None]] = defaultdict(dict)
-    for run, task, index, state in rows:
+    for run, task, index, state in session.execute(statement.order_by(ti.map_index)):
         found[run][task, index] = state
     return found
 

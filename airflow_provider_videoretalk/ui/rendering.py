@@ -11,6 +11,8 @@ from fastapi import Request
 from fastapi.responses import HTMLResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 
+from airflow_provider_videoretalk.links import PREFIX
+
 FOLDER = Path(__file__).parent
 
 
@@ -38,7 +40,7 @@ def page(request: Request, template: str, *, status: int = 200, **values: Any) -
     """
     root = request.scope.get("root_path", "").rstrip("/")
     # Mounted, the app sees its own prefix as part of the root.
-    airflow = root.removesuffix("/videoretalk")
+    airflow = root.removesuffix(PREFIX)
     text = _environment().get_template(template).render(root=root, airflow=airflow, **values)
     return HTMLResponse(text, status_code=status)
 

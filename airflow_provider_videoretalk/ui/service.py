@@ -26,6 +26,11 @@ class Account:
     waiting: int
     rendering: int
 
+    @property
+    def rounds(self) -> float:
+        """How many renders, one after the other, do all of them, as many side by side as now."""
+        return (self.waiting + self.rendering) / max(self.rendering, 1)
+
 
 @cached(TTLCache(maxsize=512, ttl=_KEPT_SECONDS), lock=Lock())
 def task_now(conn_id: str, task_id: str) -> Task | None:

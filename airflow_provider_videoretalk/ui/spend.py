@@ -32,12 +32,14 @@ class Spend:
     :param unit: the currency of the costs; ``s`` where only the seconds that were billed are known
     :param days: the last fourteen, the latest last
     :param by_dag: what each DAG spent on each of these days
+    :param unknown: how many videos of these days are left out, since their cost is not known
     :param complete_since: the first day that is added up as a whole
     """
 
     unit: str
     days: Sequence[date]
     by_dag: Mapping[str, Sequence[float]]
+    unknown: int
     complete_since: date
 
     @property
@@ -82,9 +84,17 @@ def spend_of(session: Session, *, dags: Collection[str], filters: Filters, today
     }
     unit = units.pop() if len(units) == 1 else "s"
     sums: dict[str, list[float]] = defaultdict(lambda: [0.0] * DAYS)
+    unknown = 0
     for dag, day, result in bills:
         amount = number(result, "billed_seconds" if unit == "s" else "cost")
+        unknown += amount is None and day in days
         if amount and day in days:
             sums[dag][days.index(day)] += amount
     complete = min((at.date() for _, at, _ in rows), default=days[0]) + timedelta(days=1)
-    return Spend(unit=unit, days=days, by_dag=dict(sums), complete_since=complete if len(rows) == MOST else days[0])
+    return Spend(
+        unit=unit,
+        days=days,
+        by_dag=dict(sums),
+        unknown=unknown,
+        complete_since=complete if len(rows) == MOST else days[0],
+    )

@@ -3,16 +3,33 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
+from itertools import chain
+from time import monotonic
 from typing import Any
 
+from anyio import CapacityLimiter, to_thread
+
 from airflow_provider_videoretalk.dashscope.errors import DashScopeError, InputError, TransportError
-from airflow_provider_videoretalk.ui.byte_range import parse_range
+from airflow_provider_videoretalk.ui.byte_range import UnsatisfiableError, parse_range
 from airflow_provider_videoretalk.ui.media import Medium, StoredMedium, WebMedium
 
 _CHUNK_BYTES = 256 * 1024
-_TIMEOUT = (5, 20)
+
+# Of a store, for each of which it is asked.
+_PIECE_BYTES = 1024 * 1024
+
+_OPENING_SECONDS = 30.0
+
+# A stream that was waited for longer than a while, and than this many bytes a second take, is given up.
+_PATIENCE_SECONDS = 30.0
+_SLOWEST_BYTES = 16 * 1024
+
+THREADS = CapacityLimiter(8)
+"""Threads of all streams: an upstream that is slow takes none of those that Airflow's own pages share."""
+
 _MEDIA = re.compile(r"(video|audio)/|(application|binary)/octet-stream|application/mp4|\Z")
 
 
@@ -22,7 +39,15 @@ class Stream:
 
     status: int
     headers: Mapping[str, str]
-    chunks: Iterator[bytes]
+    chunks: Generator[bytes]
+
+    async def drain(self) -> AsyncIterator[bytes]:
+        """The bytes, for an event loop."""
+        try:
+            while chunk := await to_thread.run_sync(next, self.chunks, b"", limiter=THREADS):
+                yield chunk
+        finally:
+            self.chunks.close()
 
 
 def open_first(media: Sequence[Medium], *, asked: str | None, is_ours: Callable[[str], bool]) -> Stream:
@@ -37,26 +62,23 @@ def open_first(media: Sequence[Medium], *, asked: str | None, is_ours: Callable[
     for medium in media:
         try:
             if isinstance(medium, WebMedium):
-                return _from_web(medium, asked, allow_private=is_ours(medium.url))
+                return _from_web(medium, asked, allow_private=is_ours)
             return _from_store(medium, asked)
         except DashScopeError as failure:
             error = failure
     raise error
 
 
-def _from_web(medium: WebMedium, asked: str | None, *, allow_private: bool) -> Stream:
+def _from_web(medium: WebMedium, asked: str | None, *, allow_private: Callable[[str], bool]) -> Stream:
     import requests
 
-    from airflow_provider_videoretalk.media.peer import PeerAdapter
+    from airflow_provider_videoretalk.media.http_origin import HttpSession, read_some
 
-    session = requests.Session()
-    # Else the login that ~/.netrc has for a host would be sent to it.
-    session.auth = lambda request: request
-    for scheme in ("http://", "https://"):
-        session.mount(scheme, PeerAdapter(field="this", allow_private=allow_private))
+    session = HttpSession(field="this", allow_private=allow_private, seconds=_OPENING_SECONDS)
     headers = {"Accept-Encoding": "identity"} | ({"Range": asked} if asked else {})
     try:
-        response = session.get(medium.url, headers=headers, stream=True, timeout=_TIMEOUT)
+        response = session.ask(medium.url, headers=headers)
+        session.let_run()
         _check(response)
     except DashScopeError:
         session.close()
@@ -69,7 +91,7 @@ def _from_web(medium: WebMedium, asked: str | None, *, allow_private: bool) -> S
     return Stream(
         status=response.status_code,
         headers=_headers(medium) | kept,
-        chunks=_chunks(lambda: response.raw.read(_CHUNK_BYTES, decode_content=False), close=session.close),
+        chunks=_chunks(lambda: read_some(response, _CHUNK_BYTES), close=session.close),
     )
 
 
@@ -97,20 +119,22 @@ def _from_store(medium: StoredMedium, asked: str | None) -> Stream:
     try:
         path = ObjectStoragePath(medium.uri)
         size = path.stat().st_size if medium.identity is None else _published_size(path, medium.identity)
-    except DashScopeError:
+        part = parse_range(asked, size=size)
+        start, end = (part.start, part.end) if part else (0, size)
+        pieces = _pieces(path, start, end)
+        # A store may tell of what it does not give.
+        first = next(pieces, b"")
+    except (InputError, UnsatisfiableError):
         raise
     except Exception as error:
         # A store whose provider or connection is not here: each library has errors of its own.
-        raise TransportError(f"its store can't be opened from here: {type(error).__name__}") from None
-    part = parse_range(asked, size=size)
-    start, end = (part.start, part.end) if part else (0, size)
-    file = path.fs.open(path.path, "rb")
-    file.seek(start)
+        cause = (isinstance(error, TransportError) and error.__cause__) or error
+        raise TransportError(f"its store can't be opened from here: {type(cause).__name__}") from None
     headers = _headers(medium) | {"content-length": str(end - start)}
     return Stream(
         status=206 if part else 200,
         headers=headers | ({"content-range": part.content_range} if part else {}),
-        chunks=_chunks(_reader(file, end - start), close=file.close),
+        chunks=_chunks(partial(next, chain((first,), pieces), b""), close=pieces.close),
     )
 
 
@@ -126,21 +150,25 @@ def _published_size(path: Any, identity: Mapping[str, Any]) -> int:
     return int(metadata["size"])
 
 
-def _reader(file: Any, length: int) -> Callable[[], bytes]:
-    left = length
-
-    def read() -> bytes:
-        nonlocal left
-        chunk: bytes = file.read(min(_CHUNK_BYTES, left))
-        left -= len(chunk)
-        return chunk
-
-    return read
+def _pieces(path: Any, start: int, end: int) -> Generator[bytes]:
+    """Each asked for by itself: an open file of s3fs fetches 50 MB ahead."""
+    for at in range(start, end, _PIECE_BYTES):
+        yield path.fs.cat_file(path.path, start=at, end=min(at + _PIECE_BYTES, end))
 
 
-def _chunks(read: Callable[[], bytes], *, close: Callable[[], None]) -> Iterator[bytes]:
+def _chunks(read: Callable[[], bytes], *, close: Callable[[], None]) -> Generator[bytes]:
+    waited, received = 0.0, 0
     try:
-        while chunk := read():
+        while True:
+            began = monotonic()
+            chunk = read()
+            # How long the browser takes does not count: it may have paused.
+            waited += monotonic() - began
+            received += len(chunk)
+            if waited > _PATIENCE_SECONDS + received / _SLOWEST_BYTES:
+                raise TransportError("it comes too slowly")
+            if not chunk:
+                return
             yield chunk
     finally:
         close()

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 from textwrap import shorten
 from typing import TYPE_CHECKING, Any, Literal
 
-from airflow_provider_videoretalk.ui.kin import kin_of
+from airflow_provider_videoretalk.ui.kin import Kin, kin_of, submits
 from airflow_provider_videoretalk.ui.place import Place
 from airflow_provider_videoretalk.ui.records import EXPECTED_START, RESULT, TASK_ID, Slot, Told, rendered, states, told
 from airflow_provider_videoretalk.ui.told import Kind, kind_of, plain, text
@@ -17,23 +17,30 @@ if TYPE_CHECKING:
     from airflow.models.taskinstance import TaskInstance
     from sqlalchemy.orm import Session
 
-Phase = Literal["waiting", "done", "failed"]
+Phase = Literal["waiting", "done", "unpublished", "failed", "skipped"]
+"""How a video stands; ``unpublished`` is one that was made, and whose publishing failed."""
 
 # Characters of a name.
 _NAME = 60
 
-_OVER = {"failed", "upstream_failed", "skipped", "removed"}
+DEFAULT_CONNECTION = "dashscope_default"
+
+_FAILED = {"failed", "upstream_failed"}
+_SKIPPED = {"skipped", "removed"}
+_OVER = {*_FAILED, *_SKIPPED, "success"}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Video:
     """What is known of a video; an empty mapping or ``None`` stands for what is not. Times are in UTC.
 
+    :param sensed: whether the task that still waits is a sensor
     :param place: the task instance that one looks from
     :param state: its state in Airflow
     :param states: of all tasks that have to do with the video, by their places
     :param began_at: when its try began
     :param task_id: DashScope's id
+    :param conn_id: the connection by which the service knows of it
     :param submitted_at: when Airflow wrote that id down
     :param expected_start: of a submit that is held back, in seconds since the epoch
     :param result: what the job operator or the sensor returned
@@ -48,8 +55,9 @@ class Video:
     state: str | None
     states: Mapping[Place, str | None] = field(default_factory=dict)
     began_at: datetime | None = None
-    ended_at: datetime | None = None
     task_id: str | None = None
+    conn_id: str = DEFAULT_CONNECTION
+    sensed: bool = False
     submitted_at: datetime | None = None
     expected_start: float | None = None
     result: Mapping[str, Any] = field(default_factory=dict)
@@ -62,22 +70,31 @@ class Video:
 
     @property
     def phase(self) -> Phase:
+        found = {*self.states.values()}
         if self.result or self.publication:
-            return "done"
+            return "unpublished" if found & _FAILED and not self.publication else "done"
         # What succeeded without telling a result is about a video that another task makes.
-        found = {*self.states.values()} if self.state == "success" else {self.state}
-        if found & _OVER:
+        if self.state != "success":
+            found = {self.state}
+        if found & _FAILED:
             return "failed"
-        return "done" if found <= {"success"} else "waiting"
+        if found - _OVER:
+            return "waiting"
+        return "skipped" if found & _SKIPPED else "done"
 
     @property
     def goes_on(self) -> bool:
         """Whether one of its tasks has still to end."""
-        return bool({*self.states.values()} - _OVER - {"success"})
+        return bool({*self.states.values()} - _OVER)
 
-    def place_in(self, state: str) -> Place:
+    def nearest_in(self, state: str) -> Place:
         """Which of its tasks is in that state, nearest first; else the one that is looked from."""
         return next((place for place, one in self.states.items() if one == state), self.place)
+
+    @property
+    def clips(self) -> list[Place]:
+        """The task instances of mapped tasks, where the one that is looked from is not mapped."""
+        return [place for place in self.states if place.map_index >= 0 > self.place.map_index]
 
     @property
     def request_id(self) -> str | None:
@@ -118,14 +135,15 @@ def moment(value: object) -> datetime | None:
 def video_of(session: Session, ti: TaskInstance) -> Video:
     """The video that a task instance has to do with."""
     place = Place(dag_id=ti.dag_id, run_id=ti.run_id, task_id=ti.task_id, map_index=ti.map_index)
-    tasks = kin_of(session, dag_version=ti.dag_version_id, task_id=ti.task_id)
+    kin = kin_of(session, dag_version=ti.dag_version_id, task_id=ti.task_id)
+    tasks = kin.names
     indexes = {ti.map_index, -1}
     run = ti.dag_run.id
     keys = [RESULT, TASK_ID, EXPECTED_START]
     which: dict[str, Any] = {"dag_id": ti.dag_id, "runs": [ti.run_id], "tasks": tasks, "map_indexes": indexes}
     family = Family(
         own=(ti.task_id, ti.map_index),
-        tasks=tasks,
+        kin=kin,
         states=states(session, **which)[ti.run_id],
         told=told(session, runs=[run], tasks=tasks, map_indexes=indexes, keys=keys)[run],
         fields=rendered(session, **which)[ti.run_id],
@@ -134,7 +152,6 @@ def video_of(session: Session, ti: TaskInstance) -> Video:
         place,
         state=ti.state,
         began_at=ti.start_date,
-        ended_at=ti.end_date,
         # The index as a number is what Airflow gives where nobody named it.
         label=ti.rendered_map_index if ti.map_index >= 0 and not str(ti.rendered_map_index).isdigit() else None,
     )
@@ -145,94 +162,128 @@ class Family:
     """What the tasks of one video told, in one DAG run.
 
     :param own: task id and map index of the one that is looked from
-    :param tasks: the ids of all, nearest first
+    :param kin: the tasks
     :param states: by task id and map index
     :param told: by task id, map index and key
     :param fields: rendered fields by task id and map index
     """
 
-    own: tuple[str, int]
-    tasks: list[str]
+    own: Slot
+    kin: Kin
     states: Mapping[Slot, str | None]
     told: Mapping[tuple[str, int, str], Told]
     fields: Mapping[Slot, Mapping[str, Any]]
 
-    def video(self, place: Place, *, state: str | None, label: str | None, **times: datetime | None) -> Video:
-        job = self._job()
-        result = self._result()
-        publication = self._of_same_task("publication", result)
-        speech = self._speech(job)
-        known = self._told_first(TASK_ID)
-        held = self._told_first(EXPECTED_START)
-        language = self._text("language", publication)
+    def video(self, place: Place, *, state: str | None, label: str | None, began_at: datetime | None) -> Video:
+        known = self._task_id
+        result = self._of_task("result", known)
+        publication = self._of_task("publication", known)
+        submit = self._submit(known)
+        job = self.fields.get(submit, {}) if submit else {}
+        told = self.told.get((*submit, TASK_ID)) if submit else None
+        held = self.told.get((*submit, EXPECTED_START)) if submit else None
         return Video(
             place=place,
             state=state,
             states={
-                replace(place, task_id=task, map_index=index): self.states[task, index]
-                for task, index in self._slots
-                if (task, index) in self.states
+                replace(place, task_id=task, map_index=index): self.states[task, index] for task, index in self._seen
             },
-            task_id=text(result, "task_id") or text(publication, "task_id") or _text(known),
-            submitted_at=known.at if known else None,
-            expected_start=held.value if held and known is None and isinstance(held.value, int | float) else None,
+            began_at=began_at,
+            task_id=known or text(result, "task_id") or text(publication, "task_id"),
+            conn_id=text(job, "dashscope_conn_id") or self._given("dashscope_conn_id") or DEFAULT_CONNECTION,
+            sensed=any("dashscope_task_id" in self.fields.get(slot, {}) for slot in self._unfinished),
+            submitted_at=told.at if told else None,
+            expected_start=held.value if held and told is None and isinstance(held.value, int | float) else None,
             result=result,
-            speech=speech,
+            speech=self._speech(job),
             publication=publication,
             job=job or result.get("inputs") or {},
-            script=self._text("script", publication) or self._text("text", {}),
-            language=language,
+            script=text(publication, "script") or self._given("script") or self._given("text"),
+            language=text(publication, "language") or self._given("language"),
             label=text(publication, "label") or label,
-            **times,
         )
 
     @property
     def _slots(self) -> list[Slot]:
         """Where something of this video may be told, nearest first: of a mapped task only by the one clip's own."""
-        return [(task, index) for task in self.tasks for index in dict.fromkeys((self.own[1], -1))]
+        return [(task, index) for task in self.kin.names for index in dict.fromkeys((self.own[1], -1))]
 
     @property
-    def _is_job(self) -> bool:
-        """Whether one looks from the task that submits: then nobody else's task is meant."""
-        return (*self.own, TASK_ID) in self.told or "video_url" in self.fields.get(self.own, {})
+    def _before(self) -> list[Slot]:
+        """Those of the task itself, and of the tasks before it."""
+        return [slot for slot in self._slots if slot[0] not in self.kin.after]
 
-    def _all(self, kind: Kind) -> Iterator[Mapping[str, Any]]:
+    @property
+    def _seen(self) -> list[Slot]:
+        """Those that Airflow knows a state of, nearest first."""
+        order = {task: number for number, task in enumerate(self.kin.names)}
+        slots = self.states if self.own[1] < 0 else [slot for slot in self._slots if slot in self.states]
+        return sorted(slots, key=lambda slot: order[slot[0]])
+
+    @property
+    def _unfinished(self) -> list[Slot]:
+        return [slot for slot in self._seen if self.states[slot] not in _OVER]
+
+    @property
+    def _submits(self) -> list[Slot]:
+        """Which tasks may have submitted this video, nearest first: who submits tells of no other task's, and what a
+        speech is for comes after it.
+        """
+        if self._is_submit(self.own):
+            return [self.own]
+        slots = [slot for slot in self._slots if slot[0] in self.kin.after] if self._is_speech else self._slots
+        return [slot for slot in slots if self._is_submit(slot)]
+
+    def _is_submit(self, slot: Slot) -> bool:
+        if any((*slot, key) in self.told for key in (TASK_ID, EXPECTED_START)):
+            return True
+        return submits(self.fields.get(slot, {})) or (slot[0] in self.kin.submits and slot in self.states)
+
+    @property
+    def _is_speech(self) -> bool:
+        own = self._returned(self.own)
+        return (own is not None and kind_of(own) == "speech") or "text" in self.fields.get(self.own, {})
+
+    @property
+    def _task_id(self) -> str | None:
+        """DashScope's id of the task that is meant: as the task itself tells, or was told, else as its kin tells."""
+        own = self._returned(self.own)
+        if own is not None and kind_of(own) == "publication":
+            # Of a speech alone, it names none.
+            return text(own, "task_id")
+        given = self.fields.get(self.own, {}).get("dashscope_task_id")
+        asked = text(plain(given), "task_id") or (given if isinstance(given, str) and given.strip() else None)
+        return text(own, "task_id") or asked or next(map(self._submitted, self._submits), None)
+
+    def _submitted(self, slot: Slot) -> str | None:
+        found = self.told.get((*slot, TASK_ID))
+        return found.value if found and isinstance(found.value, str) else text(self._returned(slot), "task_id")
+
+    def _submit(self, known: str | None) -> Slot | None:
+        """Which of the tasks submitted the one that is meant, so far as that is known."""
+        slots = self._submits
+        if known is None or "dashscope_task_id" not in self.fields.get(self.own, {}):
+            return next((slot for slot in slots if self._submitted(slot) in (known, None)), None)
+        return next((slot for slot in slots if self._submitted(slot) == known), None)
+
+    def _returned(self, slot: Slot) -> Mapping[str, Any] | None:
+        found = self.told.get((*slot, RESULT))
+        return plain(found.value) if found else None
+
+    def _all(self, kind: Kind, slots: Iterable[Slot]) -> Iterator[Mapping[str, Any]]:
         """What was told of a kind, nearest first."""
-        for task, index in self._slots:
-            found = self.told.get((task, index, RESULT))
-            value = plain(found.value) if found else None
-            if value is not None and kind_of(value) == kind:
-                yield value
+        return (told for slot in slots if (told := self._returned(slot)) is not None and kind_of(told) == kind)
 
-    def _told_first(self, key: str) -> Told | None:
-        tasks = self.own[:1] if self._is_job else self.tasks
-        found = (self.told.get((task, index, key)) for task in tasks for index in (self.own[1], -1))
-        return next((value for value in found if value is not None), None)
-
-    def _result(self) -> Mapping[str, Any]:
-        known = _text(self._told_first(TASK_ID))
-        for result in self._all("result"):
-            if (known is None and not self._is_job) or result.get("task_id") == known:
-                return result
-        return {}
-
-    def _of_same_task(self, kind: Kind, result: Mapping[str, Any]) -> Mapping[str, Any]:
-        known = text(result, "task_id") or _text(self._told_first(TASK_ID))
-        return next((value for value in self._all(kind) if known is None or value.get("task_id") == known), {})
-
-    def _job(self) -> Mapping[str, Any]:
-        found = (self.fields.get(slot, {}) for slot in self._slots)
-        return next((fields for fields in found if "video_url" in fields), {})
+    def _of_task(self, kind: Kind, known: str | None) -> Mapping[str, Any]:
+        # What has not been submitted has told nothing, whatever other videos did.
+        told = self._all(kind, [self.own] if known is None and self._submits else self._slots)
+        return next((one for one in told if known is None or one.get("task_id") == known), {})
 
     def _speech(self, job: Mapping[str, Any]) -> Mapping[str, Any]:
         given = plain(job.get("audio_url"))
-        return given if given and kind_of(given) == "speech" else next(self._all("speech"), {})
+        return given if given and kind_of(given) == "speech" else next(self._all("speech", self._before), {})
 
-    def _text(self, name: str, publication: Mapping[str, Any]) -> str | None:
-        """A text that the publication holds, or that a task was given."""
-        found = (self.fields.get(slot, {}) for slot in self._slots)
-        return text(publication, name) or next((value for one in found if (value := text(one, name))), None)
-
-
-def _text(told: Told | None) -> str | None:
-    return told.value if told and isinstance(told.value, str) else None
+    def _given(self, name: str) -> str | None:
+        """A text that the task, or one before it, was given."""
+        found = (text(self.fields.get(slot, {}), name) for slot in self._before)
+        return next((value for value in found if value), None)

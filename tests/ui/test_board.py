@@ -10,7 +10,8 @@ from typing import Any
 from fastapi.testclient import TestClient
 from video_rows import NOW, Row, finished_run, result
 
-from airflow_provider_videoretalk.ui.board import PAGE, Cursor
+from airflow_provider_videoretalk.ui.board import PAGE, Cursor, Filters, latest
+from airflow_provider_videoretalk.ui.service import Account
 
 DAG, OTHER = "videoretalk_quickstart", "videoretalk_submit_and_sense"
 
@@ -58,19 +59,22 @@ def test_clips_of_one_mapped_run_are_paged_too(runs: Runs, login: Login) -> None
 
 def test_filters(runs: Runs, login: Login) -> None:
     runs(DAG, bad=clip("a", state="failed"), waits=clip("b", state="deferred"), good=clip("c"))
+    runs(DAG, kept=[*clip("e"), Row(task_id="publish", state="failed")], dry=clip("f", state="skipped"))
     runs(OTHER, other=[Row(task_id="submit", told={"dashscope_task_id": "d"})])
+    everything = {"bad", "waits", "good", "kept", "dry", "other"}
     client = login(DAG, OTHER)
     day = NOW.date()
     for query, expected in {
-        "": {"bad", "waits", "good", "other"},
-        f"dag={DAG}": {"bad", "waits", "good"},
+        "": everything,
+        f"dag={DAG}": everything - {"other"},
         "dag=none": set(),
-        "state=failed": {"bad"},
+        "state=failed": {"bad", "kept"},
+        "state=skipped": {"dry"},
         "state=waiting": {"waits"},
         f"state=done&dag={OTHER}": {"other"},
-        f"day={day}": {"bad", "waits", "good", "other"},
+        f"day={day}": everything,
         f"day={day - timedelta(days=1)}": set(),
-        "dag=&state=&day=": {"bad", "waits", "good", "other"},
+        "dag=&state=&day=": everything,
     }.items():
         assert {name for page in all_shown(client, query) for name in page} == expected, query
     assert client.get("/videoretalk/?state=odd").status_code == 422
@@ -99,13 +103,53 @@ def test_the_queue_tells_what_waits_and_what_is_held_back(runs: Runs, login: Log
     assert "/runs/" not in login(OTHER).get("/videoretalk/queue").text
 
 
+def test_the_queue_tells_what_sensors_wait_for_and_what_is_tried_again(runs: Runs, login: Login) -> None:
+    submission = {"task_id": "a", "request_id": "r", "status": "PENDING"}
+    submitted = Row(task_id="submit", told={"dashscope_task_id": "a", "return_value": submission})
+    for state in ("running", "deferred", "up_for_reschedule"):
+        runs(OTHER, **{state: [submitted, Row(task_id="wait", state=state, fields={"dashscope_task_id": submission})]})
+    runs(OTHER, over=[submitted, Row(task_id="wait", fields={"dashscope_task_id": submission})])
+    runs(DAG, again=clip("b", state="up_for_retry"))
+    text = login(DAG, OTHER).get("/videoretalk/queue").text
+    found = re.findall(r"/runs/(\w+)/", text)
+    assert sorted(found) == ["again", "deferred", "running", "up_for_reschedule"]
+    assert "and more" not in text
+
+
+def test_a_long_queue_says_that_there_is_more(runs: Runs, login: Login) -> None:
+    runs(DAG, **{f"run{number}": clip(f"t{number}", state="deferred") for number in range(51)})
+    text = login(DAG).get("/videoretalk/queue").text
+    assert text.count("/runs/") == 50
+    assert "and more" in text
+
+
+def test_what_renders_side_by_side_is_through_sooner() -> None:
+    assert Account(waiting=9, rendering=3).rounds == 4
+    assert Account(waiting=9, rendering=0).rounds == 9
+
+
+def test_sqlite_sorts_no_rows_for_the_board(runs: Runs, login: Login) -> None:
+    from airflow.utils.session import create_session
+    from sqlalchemy import text
+
+    with create_session(scoped=False) as session:
+        for filters in (Filters(), Filters(dag=DAG)):
+            found = latest(session, key="dashscope_task_id", dags={DAG, OTHER}, filters=filters, count=PAGE)
+            statement = found.element.compile(session.get_bind(), compile_kwargs={"literal_binds": True})
+            plan = [row[-1] for row in session.execute(text(f"EXPLAIN QUERY PLAN {statement}"))]
+            assert not [step for step in plan if "TEMP B-TREE" in step], plan
+
+
 def test_spend_by_day_and_dag(runs: Runs, login: Login) -> None:
     runs(DAG, one=clip("a", cost=1.5, currency="CNY"), two=clip("b", cost=2.0, currency="CNY"))
     text = login(DAG).get("/videoretalk/spend").text
     assert "<strong>3.50 CNY</strong>" in text
     assert text.count("<rect") == 1
+    assert "known cost" not in text
     runs(DAG, three=clip("c"))
-    assert login(DAG).get("/videoretalk/spend").text.count("<rect") == 1, "its cost is not known"
+    text = login(DAG).get("/videoretalk/spend").text
+    assert text.count("<rect") == 1
+    assert "1 video without a known cost is not in it." in text
 
 
 def test_a_video_that_a_sensor_waited_for_is_counted_once(runs: Runs, login: Login) -> None:

@@ -95,6 +95,17 @@ def test_the_clips_of_a_mapped_task_are_not_mixed(runs: Runs, login: Login) -> N
     assert "<h1>zh" in page
 
 
+def test_from_a_task_that_is_not_mapped_its_mapped_clips_are_seen(runs: Runs, login: Login) -> None:
+    dag = "videoretalk_localize"
+    for run, state, badge in (("one", "deferred", "Waiting"), ("two", "failed", "Failed")):
+        clips = [Row(task_id="localize.retalk", map_index=at, state=one) for at, one in enumerate(("success", state))]
+        runs(dag, **{run: [Row(task_id="localize.speech"), *clips]})
+        page = login(dag).get(here("localize.speech", dag=dag, run=run)).text
+        assert f">{badge}</span>" in page
+        clip = here("localize.retalk", dag=dag, run=run, map_index=1)
+        assert f'<a href="{clip}">localize.retalk [1]</a>' in page
+
+
 def test_while_it_waits_the_page_tells_for_how_long_and_what_the_limits_are(runs: Runs, login: Login) -> None:
     runs(
         DAG,
@@ -108,6 +119,49 @@ def test_while_it_waits_the_page_tells_for_how_long_and_what_the_limits_are(runs
     assert "3 h 0 min" in queued
     assert f"expected to begin {NOW:%Y-%m-%d} 12:00 UTC" in client.get(f"{here(run='held')}/status").text
     assert "data-reload" in client.get(f"{here(run='done')}/status").text
+
+
+@pytest.mark.parametrize(
+    ("status", "state", "text", "cancellable"),
+    [
+        ("PENDING", "deferred", "<strong>Queued</strong>", True),
+        ("RUNNING", "deferred", "<strong>Rendering</strong>", False),
+        ("SUCCEEDED", "deferred", "Airflow is about to fetch it", False),
+        ("FAILED", "up_for_retry", "Airflow tries again", False),
+        ("UNKNOWN", "up_for_retry", "Airflow tries again", False),
+        ("CANCELED", "deferred", "Airflow is about to learn of it", False),
+    ],
+)
+def test_what_the_service_calls_it_is_what_the_page_says(
+    status: str, state: str, text: str, cancellable: bool, runs: Runs, login: Login, service: Any
+) -> None:
+    output = {"task_id": f"t-{status}-{state}", "task_status": status}
+    service.expect_request(f"/api/v1/tasks/{output['task_id']}").respond_with_json({"output": output})
+    runs(DAG, one=[Row(task_id="retalk", state=state, told={"dashscope_task_id": output["task_id"]})])
+    told = login(DAG).get(f"{here()}/status").text
+    assert text in told
+    assert f"The service calls it {status}." in told
+    assert ("about to fetch" in told) == (status == "SUCCEEDED")
+    assert ("it can be cancelled" in told) == cancellable
+
+
+def test_a_sensor_cancels_nothing(runs: Runs, login: Login) -> None:
+    dag = "videoretalk_submit_and_sense"
+    submission = {"task_id": "t", "request_id": "r", "status": "PENDING"}
+    runs(
+        dag,
+        one=[
+            Row(task_id="submit", told={"dashscope_task_id": "t", "return_value": submission}),
+            Row(task_id="wait", state="running", fields={"dashscope_task_id": submission}),
+        ],
+    )
+    for task_id in ("submit", "wait"):
+        assert "can be cancelled" not in login(dag).get(f"{here(task_id, dag=dag)}/status").text
+
+
+def test_nothing_to_cancel_before_the_submit(runs: Runs, login: Login) -> None:
+    runs(DAG, one=[Row(task_id="retalk", state="running")])
+    assert "can be cancelled" not in login(DAG).get(f"{here()}/status").text
 
 
 def test_limits_are_those_that_the_trigger_was_given(runs: Runs, login: Login) -> None:
@@ -146,6 +200,37 @@ def test_each_task_of_a_run_tells_how_the_video_stands(
     assert f">{heading}</span>" in client.get(here(task_id)).text
     failure = client.get(f"{here(task_id)}/failure").text
     assert ('/tasks/retalk">retalk</a> failed before it' in failure) == (heading == "Failed" and task_id != "retalk")
+
+
+@pytest.mark.parametrize("task_id", ["speech", "retalk", "publish"])
+@pytest.mark.parametrize(
+    ("state", "badge", "text"),
+    [
+        ("failed", "Not published", "Why it is not published"),
+        ("skipped", "Done", "No: that task was skipped."),
+        ("up_for_retry", "Done", "Not yet."),
+    ],
+)
+def test_a_video_whose_publishing_came_to_nothing(
+    task_id: str, state: str, badge: str, text: str, runs: Runs, login: Login
+) -> None:
+    runs(DAG, one=[*finished_run("t")[:2], Row(task_id="publish", state=state)])
+    client = login(DAG)
+    page = client.get(here(task_id)).text
+    assert f">{badge}</span>" in page
+    assert text in page
+    failed = '/tasks/publish">publish</a> failed after it' in client.get(f"{here(task_id)}/failure").text
+    assert failed == (state == "failed" and task_id != "publish")
+
+
+@pytest.mark.parametrize("task_id", ["speech", "retalk", "publish"])
+def test_what_was_skipped_has_not_failed(task_id: str, runs: Runs, login: Login) -> None:
+    rows = [Row(task_id="speech"), Row(task_id="retalk", state="skipped"), Row(task_id="publish", state="skipped")]
+    runs(DAG, one=rows)
+    page = login(DAG).get(here(task_id)).text
+    assert ">Skipped</span>" in page
+    assert "No video was made: a task was skipped" in page
+    assert "Why it failed" not in page
 
 
 @pytest.mark.parametrize(
@@ -216,6 +301,34 @@ def test_media_in_a_store_play_by_ranges(runs: Runs, login: Login, s3: Any) -> N
         assert (reply.status_code, reply.content) == (206, content[70000:70010])
     s3.rm_file("bucket/presenter.mp4")
     assert client.get(f"{here()}/media/source").status_code == 404
+
+
+def test_no_more_of_an_object_is_fetched_than_is_asked_for(
+    s3: Any, runs: Runs, login: Login, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    s3.pipe_file("bucket/presenter.mp4", CONTENT * 4)
+    runs(DAG, one=finished_run("t", inputs={"video_url": "s3://weed@bucket/presenter.mp4"}))
+    fetched: list[int] = []
+    fetch = s3.cat_file
+
+    def measured(*arguments: Any, **options: Any) -> bytes:
+        content: bytes = fetch(*arguments, **options)
+        fetched.append(len(content))
+        return content
+
+    monkeypatch.setattr(s3, "cat_file", measured)
+    login(DAG).get(f"{here()}/media/source", headers={"range": "bytes=1000000-1000009"})
+    assert fetched == [10]
+    assert login(DAG).get(f"{here()}/media/source").content == CONTENT * 4
+    assert max(fetched) < len(CONTENT) * 2
+
+
+def test_a_store_that_can_not_be_opened_says_so(runs: Runs, login: Login, tmp_path: Any) -> None:
+    told = {"uri": f"s3://nobody@bucket/{tmp_path.name}.mp4", "sha256": "0", "size": 1, "task_id": "t"}
+    runs(DAG, one=finished_run("t", published=told))
+    text = login(DAG).get(f"{here()}/media/result").text
+    assert "its store can&#39;t be opened from here: " in text
+    assert "published" not in text.partition("<main")[2]
 
 
 @pytest.mark.parametrize("location", ["file:///etc/hosts.mp4", "/etc/hosts.mp4", "s3://weed@bucket/secrets.json"])
@@ -301,3 +414,19 @@ def test_the_last_error_of_a_log_counts() -> None:
     assert failure is not None
     assert (failure.kind, failure.message) == ("TaskFailedError", "new")
     assert last_error([{"event": "x"}]) is None
+
+
+def test_a_callback_that_fails_hides_no_error() -> None:
+    lines = [
+        {"event": "Task failed with exception", "error_detail": [{"exc_type": "TaskFailedError", "exc_value": "why"}]},
+        {"event": "Failed to run task callback", "error_detail": [{"exc_type": "KeyError", "exc_value": "'x'"}]},
+    ]
+    failure = last_error(lines)
+    assert failure is not None
+    assert failure.message == "why"
+
+
+def test_what_others_raise_has_no_remedy() -> None:
+    failure = read_error("RuntimeError", "Error: It broke. Nobody knows why.")
+    assert (failure.code, failure.message, failure.remedy) == ("", "Error: It broke. Nobody knows why.", "")
+    assert read_error("AirflowSensorTimeout", "too long. Wait longer.").remedy == "Wait longer."
