@@ -104,6 +104,20 @@ class RangeServer(ThreadingHTTPServer):
         self.answers[path] = lambda handler: handler.reply(status, Location=target)
         return self.url(path)
 
+    def redirect_without_end(self, path: str, target: str) -> str:
+        """A redirect with 200 MB of body; ``sent`` counts those that somebody read."""
+
+        def endless(handler: Handler) -> None:
+            handler.send_response(302)
+            handler.send_header("Location", target)
+            handler.end_headers()
+            for _ in range(3000):
+                handler.wfile.write(bytes(65536))
+                self.sent += 65536
+
+        self.answers[path] = endless
+        return self.url(path)
+
 
 def serve(handler: Handler, file: File) -> None:
     wanted = re.match(r"bytes=(\d+)-(\d+)", handler.headers.get("Range", ""))

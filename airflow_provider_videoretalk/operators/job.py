@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import math
 import threading
-import time
 from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import datetime, timedelta, timezone
@@ -261,27 +261,12 @@ class DashScopeJobOperator(DashScopeOperator):
             self.send_later(error, refusals=refusals, since=since)
         except NotYetError as error:
             self.log.info("A submit's outcome is not known yet; going on later")
-            self.come_back(self._in_time(context, error.moment), refusals=refusals, since=since)
+            self.come_back(error.moment, refusals=refusals, since=since)
         except HeldBackError as error:
             self.log.info("Held back, nothing is submitted: %s", error)
             context["ti"].xcom_push(key="dashscope_expected_start", value=error.expected_start)
             # Whoever is held back has not begun to be refused.
-            self.come_back(self._in_time(context, error.moment), refusals=0, since=error.moment)
-
-    def _in_time(self, context: Context, moment: float) -> float:
-        """The moment, or when ``execution_timeout`` is over, if that is earlier.
-
-        :raises TaskTimeoutError: it is over
-        """
-        from airflow_provider_videoretalk.dashscope.errors import TaskTimeoutError
-
-        deadline = self._deadline(context)
-        if deadline is not None and time.time() >= deadline:
-            raise TaskTimeoutError(
-                "execution_timeout is over before a task was submitted for certain",
-                remedy="Raise execution_timeout: time in which a submit is held back counts.",
-            )
-        return moment if deadline is None else min(moment, deadline)
+            self.come_back(error.moment, refusals=0, since=error.moment)
 
     def _intent(self, context: Context) -> Intent:
         from airflow_provider_videoretalk.waiting.record import Generation, Intent, fingerprint_of
@@ -331,8 +316,11 @@ class DashScopeJobOperator(DashScopeOperator):
             model=self.model,
             limit=self.queue_timeout,
         )
+        deadline = self._deadline(context)
         return Submitter(
-            recovery=recovery, admission=admission if self.hold_back else None, deadline=self._deadline(context)
+            recovery=recovery,
+            admission=admission if self.hold_back else None,
+            deadline=math.inf if deadline is None else deadline,
         )
 
     def _ledger(self, context: Context) -> Ledger:

@@ -95,19 +95,29 @@ def _attempt(
                 break
             if pause is None or not error.retryable:
                 return Cancellation(
-                    False, False, f"Task {task_id} could not be cancelled, and may run and bill: {error}"
+                    done=False,
+                    begun=False,
+                    sentence=f"Task {task_id} could not be cancelled, and may run and bill: {error}",
                 )
             yield max(pause, min(error.retry_after or 0.0, _LONGEST_PAUSE))
         else:
-            return Cancellation(True, False, f"Task {task_id} was still queued and is cancelled; it bills nothing.")
+            return Cancellation(
+                done=True, begun=False, sentence=f"Task {task_id} was still queued and is cancelled; it bills nothing."
+            )
     try:
         task: Task = yield get_task(task_id)
     except DashScopeError:
-        return Cancellation(False, True, _unstoppable(task_id, "is no longer queued", expected_seconds))
+        return Cancellation(
+            done=False, begun=True, sentence=_unstoppable(task_id, "is no longer queued", expected_seconds)
+        )
     if not task.ended:
-        return Cancellation(False, True, _unstoppable(task_id, f"is {task.stage}", expected_seconds))
+        return Cancellation(
+            done=False, begun=True, sentence=_unstoppable(task_id, f"is {task.stage}", expected_seconds)
+        )
     bill = "" if task.billed_seconds is None else f" and billed {task.billed_seconds:g} seconds"
-    return Cancellation(task.status == "CANCELED", True, f"Task {task_id} had ended {task.status}{bill}.")
+    return Cancellation(
+        done=task.status == "CANCELED", begun=True, sentence=f"Task {task_id} had ended {task.status}{bill}."
+    )
 
 
 def _unstoppable(task_id: str, stands: str, expected_seconds: float | None) -> str:

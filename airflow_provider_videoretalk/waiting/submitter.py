@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,7 +11,7 @@ from typing import Protocol
 from airflow_provider_videoretalk.dashscope.errors import DashScopeError, OutcomeUnknownError, TaskTimeoutError
 from airflow_provider_videoretalk.dashscope.request import Request
 from airflow_provider_videoretalk.dashscope.task import Submission
-from airflow_provider_videoretalk.waiting.admission import Admission
+from airflow_provider_videoretalk.waiting.admission import Admission, HeldBackError
 from airflow_provider_videoretalk.waiting.record import Intent, Record
 from airflow_provider_videoretalk.waiting.recovery import NotYetError, Recovery
 from airflow_provider_videoretalk.waiting.steps import reached
@@ -40,13 +41,13 @@ class Submitter:
     """
     :param recovery: decides what an earlier try's record means
     :param admission: decides whether a new submit would be in time; ``None`` lets all in
-    :param deadline: from when on nothing is submitted, in seconds since the epoch
+    :param deadline: from when on nothing is submitted or waited for, in seconds since the epoch
     :param clock: seconds since the epoch
     """
 
     recovery: Recovery
     admission: Admission | None
-    deadline: float | None = None
+    deadline: float = math.inf
     clock: Callable[[], float] = time.time
 
     def ensure(self, order: Order, intent: Intent) -> Record:
@@ -59,18 +60,23 @@ class Submitter:
         :raises TaskTimeoutError: the deadline has passed
         :raises DashScopeError: see :meth:`Recovery.decide` and the client
         """
-        if self.recovery.decide(intent, now=self.clock()) == "submit":
-            intent = order.appraise(intent)
+        try:
+            if self.recovery.decide(intent, now=self.clock()) == "submit":
+                intent = order.appraise(intent)
+                self._check_time()
+                if self.admission is not None:
+                    self.admission.check(intent, now=self.clock())
+                self._submit(order.submission(), intent)
+        except (NotYetError, HeldBackError) as later:
             self._check_time()
-            if self.admission is not None:
-                self.admission.check(intent, now=self.clock())
-            self._submit(order.submission(), intent)
+            later.moment = min(later.moment, self.deadline)
+            raise
         return self.recovery.ledger.required
 
     def _check_time(self) -> None:
-        if self.deadline is not None and self.clock() >= self.deadline:
+        if self.clock() >= self.deadline:
             raise TaskTimeoutError(
-                "execution_timeout was over before anything was submitted",
+                "execution_timeout was over before a task was known to be submitted",
                 remedy="Raise execution_timeout: time in which a submit is held back or throttled counts.",
             )
 

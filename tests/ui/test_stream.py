@@ -10,7 +10,7 @@ import pytest
 from anyio import fail_after, run, to_thread
 from fastapi.testclient import TestClient
 from pytest_httpserver import HTTPServer
-from range_server import Handler, RangeServer
+from range_server import RangeServer
 from video_rows import Row
 from werkzeug import Request, Response
 
@@ -39,15 +39,7 @@ def opened(url: str, origin: RangeServer) -> Stream:
 
 
 def test_the_body_of_a_redirect_is_not_read(origin: RangeServer) -> None:
-    def endless(handler: Handler) -> None:
-        handler.send_response(302)
-        handler.send_header("Location", "/b")
-        handler.end_headers()
-        for _ in range(3000):
-            handler.wfile.write(bytes(65536))
-            origin.sent += 65536
-
-    origin.answers["/a"] = endless
+    origin.redirect_without_end("/a", "/b")
     origin.add("/b", CONTENT, Content_Type="video/mp4")
     assert b"".join(opened(origin.url("/a"), origin).chunks) == CONTENT
     assert origin.sent < 20_000_000

@@ -252,12 +252,17 @@ def test_a_service_that_says_nothing_is_not_waited_for_for_ever(send: Send) -> N
             send(endpoint, replace(SUBMIT, read_timeout=0.05))
 
 
-def test_an_untrusted_certificate_sent_nothing(send: Send, tmp_path: Path) -> None:
-    authority = trustme.CA()
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+@pytest.fixture
+def tls(tmp_path: Path) -> tuple[ssl.SSLContext, str]:
+    """A server's context, and the CA bundle by which it is trusted."""
+    authority, context, bundle = trustme.CA(), ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), tmp_path / "ca.pem"
     authority.issue_cert("localhost").configure_cert(context)
-    bundle = tmp_path / "ca.pem"
     authority.cert_pem.write_to_path(str(bundle))
+    return context, str(bundle)
+
+
+def test_an_untrusted_certificate_sent_nothing(send: Send, tls: tuple[ssl.SSLContext, str]) -> None:
+    context, bundle = tls
     with HTTPServer(ssl_context=context) as server:
         body = {"request_id": "r", "output": {"task_id": "t1", "task_status": "PENDING"}}
         server.expect_request(f"/api/v1/{SUBMIT.path}").respond_with_json(body)
@@ -265,33 +270,29 @@ def test_an_untrusted_certificate_sent_nothing(send: Send, tmp_path: Path) -> No
         with pytest.raises(errors.TransportError):
             send(untrusting, SUBMIT)
         assert not server.log
-        assert send(replace(untrusting, verify=str(bundle)), SUBMIT).task_id == "t1"
+        assert send(replace(untrusting, verify=bundle), SUBMIT).task_id == "t1"
 
 
 # Python 3.10's asyncio leaves a connection that broke so to the garbage collector.
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
-def test_a_reply_that_tls_can_not_read_leaves_a_submit_unknown(send: Send, tmp_path: Path) -> None:
+def test_a_reply_that_tls_can_not_read_leaves_a_submit_unknown(send: Send, tls: tuple[ssl.SSLContext, str]) -> None:
     """The request has arrived by then."""
-    authority = trustme.CA()
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    authority.issue_cert("localhost").configure_cert(context)
-    bundle = tmp_path / "ca.pem"
-    authority.cert_pem.write_to_path(str(bundle))
+    context, bundle = tls
     received = []
 
     def answer(listener: socket.socket) -> None:
         connection, _ = listener.accept()
-        with context.wrap_socket(connection, server_side=True) as tls:
-            received.append(tls.recv(65536))
+        with context.wrap_socket(connection, server_side=True) as secured:
+            received.append(secured.recv(65536))
             # A record that was encrypted by somebody else.
-            with socket.socket(fileno=os.dup(tls.fileno())) as below:
+            with socket.socket(fileno=os.dup(secured.fileno())) as below:
                 below.sendall(b"\x17\x03\x03\x00\x20" + bytes(32))
                 below.recv(1024)
 
     with socket.create_server(("127.0.0.1", 0)) as listener:
         server = threading.Thread(target=answer, args=(listener,))
         server.start()
-        endpoint = Endpoint(api_key=KEY, base_url=f"https://localhost:{listener.getsockname()[1]}", verify=str(bundle))
+        endpoint = Endpoint(api_key=KEY, base_url=f"https://localhost:{listener.getsockname()[1]}", verify=bundle)
         with pytest.raises(errors.OutcomeUnknownError):
             send(endpoint, SUBMIT)
         server.join()

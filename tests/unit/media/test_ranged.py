@@ -388,15 +388,7 @@ def test_redirects_lead_to_the_web_only(server: RangeServer, target: str) -> Non
 
 
 def test_the_body_of_a_redirect_is_not_read(server: RangeServer) -> None:
-    def endless(handler: Handler) -> None:
-        handler.send_response(302)
-        handler.send_header("Location", "/b")
-        handler.end_headers()
-        for _ in range(3000):
-            handler.wfile.write(bytes(65536))
-            server.sent += 65536
-
-    server.answers["/a"] = endless
+    server.redirect_without_end("/a", "/b")
     server.add("/b", CONTENT)
     assert read(server.url("/a"), (0, 10)) == [CONTENT[:10]]
     assert server.sent < 20_000_000

@@ -241,6 +241,22 @@ def test_the_list_is_not_believed_at_once(world: World) -> None:
     assert deferred.value.trigger.moment == world.store[KEY]["intended_at"] + 60
 
 
+def test_nothing_is_looked_at_again_after_execution_timeout(world: World) -> None:
+    world.dies_at = "after_post"
+    with pytest.raises(CrashError):
+        world.attempt()
+    context, limit = world.context, timedelta(minutes=10)
+    began = context["ti"].start_date = datetime.now(timezone.utc)
+    patient = {"on_unknown_submit": "reconcile", "reconcile_after": 3600, "execution_timeout": limit}
+    with pytest.raises(TaskDeferred) as deferred:
+        world.operator(**patient).execute(context)
+    assert deferred.value.trigger.moment == (began + limit).timestamp()
+    context["ti"].start_date = began - limit
+    with pytest.raises(errors.TaskTimeoutError):
+        world.operator(**patient).execute(context)
+    assert len(world.tasks) == 1
+
+
 def lose(world: World, step: Step, *, run_id: str = "run") -> None:
     """A try of a run dies at this step."""
     world.run_id, world.store, world.dies_at = run_id, TaskStateStore(), step
