@@ -1,55 +1,106 @@
-# Everything runs in an environment of its own, .venv, made from the pinned and hashed requirements.lock.
+# Everything runs in an environment of its own, .venv, made of the pinned and hashed packages in requirements/.
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
-INSTALLED := $(VENV)/.installed
+DEMO := $(VENV)/.demo-installed
+TESTS := $(VENV)/.tests-installed
+COMPAT := .compat/tool/.installed
 BROWSER := tests/browser
-SYSTEM := tests/system/test_crashes.py tests/system/test_random_kills.py tests/system/test_many_clips.py
+SECURITY := tests/security
+SYSTEM := $(addprefix tests/system/,test_crashes.py test_random_kills.py test_short_deferrals.py test_poisoned_replies.py)
+ENDINGS := tests/system/test_endings.py
+SCALE := $(addprefix tests/system/,test_many_clips.py test_batch.py)
 
-.PHONY: demo ui test test-system test-browser check format bench lock clean
+# No resolver takes part: each lock names every package, and pip's own check says whether one is missing.
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+INSTALL := $(PIP) install --quiet --no-deps --require-hashes --only-binary :all: --no-compile
+# Bytecode is written when a module is first imported: without it, each process that loads Airflow starts three times as
+# slowly.
+unexport PYTHONDONTWRITEBYTECODE
+UV ?= uv
+COMPILE := $(UV) pip compile --universal --python-version 3.10 --generate-hashes --only-binary :all: --emit-build-options \
+	--no-annotate --no-header --no-emit-index-url --quiet
+RUN_ON := --extra emulator --extra espeak --group build --group scripts
+TESTED_WITH := $(RUN_ON) --extra media --extra crc --extra oss --extra socks --extra xlsx --group dev --group system --group browser
 
-demo: $(INSTALLED)  ## The main job, end to end, on this machine: script to published video.
-	$(BIN)/python scripts/demo.py
+.DEFAULT_GOAL := help
+.PHONY: help demo ui test test-security test-system test-endings test-scale test-browser mutants compat check format bench bench-quick lock clean
 
-ui: $(INSTALLED)  ## A local Airflow on the emulator, with connection, pool and DAGs in place.
-	$(BIN)/python scripts/ui.py
+help:  ## Lists these targets.
+	@sed -n 's/^\([a-z-]*\):.*  ## /\1	/p' Makefile | while IFS='	' read -r name text; do printf '%-14s%s\n' "$$name" "$$text"; done
 
-test: $(INSTALLED)  ## All tests, with branch coverage.
-	$(BIN)/python -m pytest -n 2 --dist loadfile --cov --cov-report=term:skip-covered $(addprefix --ignore=,$(SYSTEM) $(BROWSER))
+demo: $(DEMO)  ## The main job, end to end, on this machine: script to published video. PORT= chooses Airflow's port.
+	$(BIN)/python scripts/demo.py $(if $(PORT),--port $(PORT))
 
-test-system: $(INSTALLED)  ## A real Airflow on a real PostgreSQL, whose processes are killed; about twenty minutes.
+ui: $(DEMO)  ## A local Airflow on the emulator, with connection, pool and DAGs in place, on port 8080 or PORT=.
+	$(BIN)/python scripts/ui.py $(if $(PORT),--port $(PORT))
+
+test: $(TESTS)  ## All tests, with branch coverage. Files are not ordered by their number of tests: the slow ones have few.
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder --cov --cov-report=term:skip-covered $(addprefix --ignore=,$(SYSTEM) $(ENDINGS) $(SCALE) $(BROWSER))
+
+test-security: $(TESTS)  ## The trust model, by role; a part of test.
+	$(BIN)/python -m pytest $(SECURITY)
+
+test-system: $(TESTS)  ## A real Airflow on a real PostgreSQL, whose processes are killed; about half an hour.
 	$(BIN)/python -m pytest $(SYSTEM)
 
-test-browser: $(INSTALLED)  ## A person's path through the UI in a headless Chromium; writes the docs' pictures anew.
+test-endings: $(TESTS)  ## Sixty endings on a real Airflow, and what page, spend, job history and audit say of them; a quarter of an hour.
+	$(BIN)/python -m pytest $(ENDINGS)
+
+test-scale: $(TESTS)  ## 200 clips and a batch of 200 rows through a real Airflow, while parts of it are killed; three quarters of an hour.
+	$(BIN)/python -m pytest $(SCALE)
+
+test-browser: $(TESTS)  ## A user's steps in the UI, in a headless Chromium; writes the pictures of the docs.
 	@command -v chromedriver >/dev/null || { echo "Chromium is missing: apt-get install -y chromium chromium-driver"; exit 1; }
 	VIDEORETALK_PICTURES=docs/images/ui $(BIN)/python -m pytest $(BROWSER)
 
-check: $(INSTALLED)  ## Lint, format and types.
+mutants: $(TESTS)  ## How many random mutants of the code that handles money the tests notice; an hour. COUNT=, SEED= choose.
+	$(BIN)/python scripts/mutants.py $(if $(COUNT),--count $(COUNT)) $(if $(SEED),--seed $(SEED))
+
+compat: $(COMPAT)  ## Every Python by every Airflow that is allowed, in a table; CELLS="3.12:newest lowest" chooses some.
+	.compat/tool/bin/python -m compat --cells "$(CELLS)" --pythons "$(PYTHONS)" --checks "$(CHECKS)" --jobs $(or $(JOBS),1)
+
+check: $(TESTS)  ## Lint, format and types.
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-format: $(INSTALLED)
+format: $(TESTS)  ## Formats, and fixes what ruff can fix.
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: $(INSTALLED)  ## What waiting, publishing, probing and importing cost, beside other ways; about half an hour.
-	$(BIN)/python -m benchmarks.waiting
-	$(BIN)/python -m benchmarks.publishing
-	$(BIN)/python -m benchmarks.probing
-	$(BIN)/python benchmarks/imports.py
-	$(BIN)/python benchmarks/board.py
+bench: $(TESTS)  ## What the package costs, beside alternatives, and docs/benchmarks.md anew; an hour and a half.
+	$(BIN)/python -m benchmarks --write
 
-lock:  ## Resolves requirements.lock anew; needs uv.
-	uv pip compile --universal --python-version 3.10 --generate-hashes --no-annotate --no-header \
-		--no-emit-index-url --extra emulator --extra espeak --extra media --extra crc --extra oss \
-		--group dev --group system --group browser --constraint constraints.txt pyproject.toml -o requirements.lock
+bench-quick: $(TESTS)  ## A small part of bench, only printed, in under five minutes.
+	$(BIN)/python -m benchmarks --quick
 
-clean:
-	rm -rf $(VENV) .demo .airflow
+lock:  ## Resolves requirements/ again; needs uv.
+	$(COMPILE) $(TESTED_WITH) --constraint requirements/constraints.txt pyproject.toml -o requirements/all.lock
+	$(COMPILE) $(RUN_ON) --constraint requirements/all.lock pyproject.toml -o requirements/demo.lock
+	$(COMPILE) $(TESTED_WITH) --constraint requirements/all.lock pyproject.toml -o requirements/test.lock \
+		$$(sed -n 's/^\([a-z0-9._-]*\)==.*/--no-emit-package \1/p' requirements/demo.lock)
+	rm requirements/all.lock
+	$(COMPILE) --group compat -o requirements/compat.lock
 
-$(INSTALLED): requirements.lock pyproject.toml
+clean:  ## Takes away what the other targets made.
+	rm -rf $(VENV) .compat .demo .airflow
+
+$(DEMO): requirements/demo.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit("Python 3.10 or newer is needed, $(PYTHON) is " + sys.version.split()[0] + ": make PYTHON=python3.12 ..." if sys.version_info < (3, 10) else 0)'
 	$(PYTHON) -m venv --clear $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
+	$(INSTALL) -r requirements/demo.lock
+	$(PIP) install --quiet --no-deps --no-build-isolation --editable .
+	$(PIP) check
+	touch $@
+
+$(TESTS): $(DEMO) requirements/test.lock
+	$(INSTALL) -r requirements/test.lock
+	$(PIP) check
+	@$(BIN)/python -c 'import sys; sys.version_info[:2] in ((3, 11), (3, 13)) or print("Without pocketsphinx, which has no wheel for this Python: what the emulator speaks is not listened to.")'
+	touch $@
+
+$(COMPAT): requirements/compat.lock
+	$(PYTHON) -m venv --clear .compat/tool
+	.compat/tool/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r $<
 	touch $@

@@ -1,4 +1,4 @@
-"""Where a person watches what a task made, or waits for."""
+"""The links from a task instance to its page, and to the page of its batch, in Airflow's UI."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ PREFIX = "/videoretalk"
 """Where Airflow's API server mounts this package's pages."""
 
 WATCH = "Watch"
-"""The link's name. A task of this package, or of a subclass of its operators, is known by having it."""
+"""The link's name. The pages recognise the tasks of this package, and of subclasses of its operators, by this link."""
 
 
 def watch_path(*, dag_id: str, run_id: str, task_id: str, map_index: int) -> str:
@@ -23,8 +23,23 @@ def watch_path(*, dag_id: str, run_id: str, task_id: str, map_index: int) -> str
     return f"/dags/{dag}/runs/{run}/tasks/{task}/{map_index}"
 
 
+def batch_path(*, dag_id: str, run_id: str) -> str:
+    """The batch page of a DAG run, below :data:`PREFIX`."""
+    dag, run = (quote(part, safe="") for part in (dag_id, run_id))
+    return f"/dags/{dag}/runs/{run}/batch"
+
+
+def watch_url(*, dag_id: str, run_id: str, task_id: str, map_index: int = -1) -> str:
+    """The address of a task instance's page. Without ``[api] base_url``, it is relative to the page that shows it."""
+    return _base_url() + watch_path(dag_id=dag_id, run_id=run_id, task_id=task_id, map_index=map_index)
+
+
+def _base_url() -> str:
+    return str(conf.get("api", "base_url", fallback="")).rstrip("/") + PREFIX
+
+
 class WatchLink(BaseOperatorLink):
-    """A button on the task instance's page. Airflow keeps its URL in XCom, as soon as the task first waits or ends."""
+    """A button on the task instance's page. Airflow stores its URL in XCom when the task defers or ends."""
 
     name = WATCH
 
@@ -33,8 +48,17 @@ class WatchLink(BaseOperatorLink):
         return "videoretalk_watch"
 
     def get_link(self, operator: BaseOperator, *, ti_key: Any) -> str:
-        path = watch_path(
-            dag_id=ti_key.dag_id, run_id=ti_key.run_id, task_id=ti_key.task_id, map_index=ti_key.map_index
-        )
-        # Without a base URL of its own, Airflow is where the page with the button is.
-        return str(conf.get("api", "base_url", fallback="")).rstrip("/") + PREFIX + path
+        return watch_url(dag_id=ti_key.dag_id, run_id=ti_key.run_id, task_id=ti_key.task_id, map_index=ti_key.map_index)
+
+
+class BatchLink(BaseOperatorLink):
+    """A button on the page of a task that belongs to a whole batch. It leads to the batch page of the run."""
+
+    name = "Batch"
+
+    @property
+    def xcom_key(self) -> str:
+        return "videoretalk_batch"
+
+    def get_link(self, operator: BaseOperator, *, ti_key: Any) -> str:
+        return _base_url() + batch_path(dag_id=ti_key.dag_id, run_id=ti_key.run_id)

@@ -56,12 +56,13 @@ def _plainly(url: str, path: Any) -> None:
 
 
 def _by_this_package(url: str, path: Any) -> None:
-    from airflow_provider_videoretalk.publishing.transfer import Fetched, copy
+    from airflow_provider_videoretalk.outbound.host_access import any_address
+    from airflow_provider_videoretalk.publishing.transfer import DownloadedObject, copy_object
 
-    def describe(fetched: Fetched, _: Any) -> dict[str, Any]:
-        return {"size": fetched.verdict.size, "sha256": fetched.verdict.sha256}
+    def build_metadata(downloaded: DownloadedObject, _: Any) -> dict[str, Any]:
+        return {"size": downloaded.content.size, "sha256": downloaded.content.sha256}
 
-    copy(url, [path], describe=describe)
+    copy_object(url, [path], access=any_address, build_metadata=build_metadata)
 
 
 if __name__ == "__main__":

@@ -1,28 +1,26 @@
-"""What it costs to look at a 300 MB video over HTTP: bytes, requests and time, beside FFmpeg.
+"""What it costs to look at a file over HTTP: bytes, requests and time, near and far, beside FFmpeg.
 
-    python -m benchmarks.probing [--megabytes 300] [--runs 5] [--write]
-
-The videos are real ones, made here, and served by a process of their own on the loopback. Bytes are counted where the
-server hands them to its socket; what a client left unread in the buffers in between is counted too, as it would have
-crossed a network. ffprobe takes part if it is installed. Ends with 0 whether the goals are met or not.
+The files are real ones, made here, and served by a process of their own on the loopback. Its socket buffers are small,
+so that what a client never read does not count as sent. ffprobe takes part if it is installed.
 """
 
 from __future__ import annotations
 
-import argparse
 import multiprocessing
 import re
 import shutil
+import socket
 import statistics
 import subprocess
 import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -33,21 +31,26 @@ import numpy as np
 
 from airflow_provider_videoretalk.dashscope.errors import DashScopeError
 from airflow_provider_videoretalk.media.probe import probe
-from benchmarks.goals import Goal
-from benchmarks.report import goal_table, setting, table, write
+from airflow_provider_videoretalk.outbound.host_access import any_address
+from benchmarks.machine import undisturbed
+from benchmarks.results import ROOT, Goal, Result, Table, at_most, commit, setting
+
+sys.path.insert(0, str(ROOT / "tests"))
+
+from media_files import coded, wav
 
 GOAL_BYTES = 1_000_000
+LATENCY_SECONDS = 0.05
+_EXACT_SECONDS = 0.05
 _FPS = 60
 _SIDE = 640
-_PIECE_BYTES = 64 * 1024
+_PIECE_BYTES = 16 * 1024
+# What fits into the server's buffer counts as sent, though nobody may have read it. Segments are as long as Ethernet's.
+_BUFFER_BYTES = 16 * 1024
+_SEGMENT_BYTES = 1448
 
-FILES = {
-    "mp4, index at the end": ("mp4", {}),
-    "mp4, index in front": ("mp4", {"movflags": "faststart"}),
-    "mp4, fragmented": ("mp4", {"movflags": "frag_keyframe+empty_moov"}),
-    "mov, index at the end": ("mov", {}),
-    "avi": ("avi", {}),
-}
+Make = Callable[[Path, int], float]
+"""Writes a file of about so many bytes, and returns its duration in seconds."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,9 +63,9 @@ class Cost:
     found: float | None
 
 
-def make(path: Path, *, container: str, options: dict[str, str], size: int) -> float:
-    """A video of about ``size`` bytes: one picture of noise, over and over. Returns its duration in seconds."""
-    with av.open(path, mode="w", format=container, options=options) as output:
+def make_video(path: Path, size: int, *, container: str, options: Mapping[str, str] | None = None) -> float:
+    """One picture of noise, over and over."""
+    with av.open(path, mode="w", format=container, options=dict(options or {})) as output:
         stream = output.add_stream("libx264", rate=_FPS)
         stream.width, stream.height, stream.pix_fmt = _SIDE, _SIDE, "yuv420p"
         stream.options = {"preset": "ultrafast", "tune": "zerolatency", "crf": "46"}
@@ -79,42 +82,106 @@ def make(path: Path, *, container: str, options: dict[str, str], size: int) -> f
     return frames / _FPS
 
 
+def make_sound(path: Path, _: int, **coding: Any) -> float:
+    """Two minutes, whatever the size: the longest that the model accepts. Its frames are repeated."""
+    content = coded(path, seconds=10, **coding).read_bytes()
+    path.write_bytes(content * 12)
+    with av.open(path) as file:
+        packets = [packet.duration * packet.time_base for packet in file.demux() if packet.size and packet.duration]
+    return float(sum(packets))
+
+
+def make_wav(path: Path, _: int) -> float:
+    path.write_bytes(wav(seconds=120, rate=44_100))
+    return 120.0
+
+
+def _video(container: str, movflags: str = "") -> Make:
+    return partial(make_video, container=container, options={"movflags": movflags} if movflags else {})
+
+
+_MPEG_4_OR_WAV = 3
+_ANY = 8
+_UNINDEXED_SOUNDS = ("mp3, variable rate, no index", "aac")
+"""Their length is known only when all of their frames were read, so that the limit of bytes is not for them."""
+
+# How each is made, and in how many requests it is to be read.
+FILES: Mapping[str, tuple[Make, int]] = {
+    "mp4, index at the end": (_video("mp4"), _MPEG_4_OR_WAV),
+    "mp4, index in front": (_video("mp4", "faststart"), _MPEG_4_OR_WAV),
+    "mp4, fragmented": (_video("mp4", "frag_keyframe+empty_moov"), _ANY),
+    "mp4, fragmented, no index": (_video("mp4", "frag_keyframe+empty_moov+skip_trailer"), _ANY),
+    "mov, index at the end": (_video("mov"), _MPEG_4_OR_WAV),
+    "avi": (_video("avi"), _ANY),
+    "wav": (make_wav, _MPEG_4_OR_WAV),
+    "mp3, variable rate, no index": (partial(make_sound, quality=0, options={"write_xing": "0"}), _ANY),
+    "aac": (partial(make_sound, codec="aac", container="adts", bits=320_000), _ANY),
+}
+
+
+class _Server(ThreadingHTTPServer):
+    """Counts what it sends.
+
+    :ivar sent: bytes that its sockets took since the last count
+    :ivar requests: since the last count
+    """
+
+    daemon_threads = True
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.folder, self.sent, self.requests = folder, 0, 0
+
+    def server_bind(self) -> None:
+        # Connections inherit both.
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _BUFFER_BYTES)
+        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, _SEGMENT_BYTES)
+        super().server_bind()
+
+
 class _Handler(BaseHTTPRequestHandler):
-    """One range of a file, as web servers serve them."""
+    """One range of a file, as web servers serve them; below ``/far/`` as one that is 50 ms away."""
 
     protocol_version = "HTTP/1.1"
     # Else each answer but the first on a connection waits 40 ms for an acknowledgement.
     disable_nagle_algorithm = True
+    server: _Server
+    _is_connected = False
 
     def do_GET(self) -> None:
-        server: Any = self.server
-        path = server.folder / self.path.strip("/")
+        if self.path.startswith("/far/"):
+            # A new connection takes a round trip, and so does each request.
+            time.sleep(LATENCY_SECONDS * (1 if self._is_connected else 2))
+        self._is_connected = True
+        path = self.server.folder / self.path.rpartition("/")[2]
         size = path.stat().st_size
         wanted = re.match(r"bytes=(\d+)-(\d*)", self.headers.get("Range", ""))
         start = int(wanted[1]) if wanted else 0
         end = min(int(wanted[2]), size - 1) if wanted and wanted[2] else size - 1
-        server.requests += 1
+        self.server.requests += 1
         if start >= size:
-            self.send_response(416)
-            self.send_header("Content-Range", f"bytes */{size}")
-            self.send_header("Content-Length", "0")
-            self.end_headers()
+            self._head(416, {"Content-Range": f"bytes */{size}", "Content-Length": "0"})
             return
-        self.send_response(206 if wanted else 200)
-        self.send_header("Content-Length", str(end - start + 1))
-        self.send_header("Accept-Ranges", "bytes")
-        self.send_header("ETag", f'"{size}"')
-        self.send_header("Connection", "close" if self.close_connection else "keep-alive")
+        headers = {"Content-Length": str(end - start + 1), "Accept-Ranges": "bytes", "ETag": f'"{size}"'}
         if wanted:
-            self.send_header("Content-Range", f"bytes {start}-{end}/{size}")
+            headers["Content-Range"] = f"bytes {start}-{end}/{size}"
+        self._head(206 if wanted else 200, headers)
+        self._body(path, start, end - start + 1)
+
+    def _head(self, status: int, headers: Mapping[str, str]) -> None:
+        self.send_response(status)
+        for name, value in headers.items():
+            self.send_header(name, value)
+        self.send_header("Connection", "close" if self.close_connection else "keep-alive")
         self.end_headers()
+
+    def _body(self, path: Path, start: int, left: int) -> None:
         with path.open("rb") as file:
             file.seek(start)
-            left = end - start + 1
             while left:
                 piece = file.read(min(left, _PIECE_BYTES))
                 self.wfile.write(piece)
-                server.sent += len(piece)
+                self.server.sent += len(piece)
                 left -= len(piece)
 
     def handle(self) -> None:
@@ -125,13 +192,12 @@ class _Handler(BaseHTTPRequestHandler):
             return
 
     def log_message(self, *_: Any) -> None:
-        """Keeps quiet."""
+        """Logs nothing."""
 
 
 def _serve(folder: Path, line: Connection) -> None:
     """Serves ``folder``; answers each message on ``line`` with bytes and requests since the last one."""
-    server: Any = ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
-    server.folder, server.sent, server.requests, server.daemon_threads = folder, 0, 0, True
+    server = _Server(folder)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     line.send(server.server_address[1])
     while line.recv() == "count":
@@ -155,7 +221,7 @@ def served(folder: Path) -> Iterator[tuple[str, Connection]]:
 
 
 def by_probe(url: str) -> float | None:
-    return probe(url, allow_private=True).seconds
+    return probe(url, access=any_address).seconds
 
 
 def by_pyav(url: str) -> float | None:
@@ -175,7 +241,44 @@ if shutil.which("ffprobe"):
     TOOLS["ffprobe"] = by_ffprobe
 
 
-def measure(tool: Callable[[str], float | None], url: str, line: Connection) -> Cost:
+def measure(*, quick: bool) -> Result:
+    megabytes, runs = (20, 1) if quick else (300, 5)
+    goals, rows = measure_all(megabytes, runs)
+    header = ("file", "tool", "kB sent", "requests", "ms near", "ms at 50 ms", "duration found")
+    return Result(
+        setting=setting("av", more=f"videos of {megabytes} MB, sounds of two minutes, median of {runs} probes"),
+        commit=commit(),
+        goals=goals,
+        tables=[Table(header=header, rows=rows, note="" if "ffprobe" in TOOLS else "ffprobe is not installed here.")],
+    )
+
+
+def measure_all(megabytes: int, runs: int) -> tuple[list[Goal], list[list[str]]]:
+    """The goals, and the rows of the table."""
+    goals: list[Goal] = []
+    rows: list[list[str]] = []
+    with tempfile.TemporaryDirectory() as folder, served(Path(folder)) as (base, line):
+        for name, (make, requests) in FILES.items():
+            path = Path(folder, "input")
+            duration = make(path, megabytes * 1_000_000)
+            looks, _ = undisturbed(partial(look, base, line, runs=runs), what=f"probes of {name}")
+            rows += [_row(name, tool, duration, *costs) for tool, costs in looks.items()]
+            goals += _goals(name, duration, looks[OURS][0], requests=requests)
+            path.unlink()
+    return goals, rows
+
+
+def look(base: str, line: Connection, *, runs: int) -> dict[str, tuple[list[Cost], list[Cost]]]:
+    """By tool, its looks at the file from near and from far; the tools take turns."""
+    looks: dict[str, tuple[list[Cost], list[Cost]]] = {tool: ([], []) for tool in TOOLS}
+    for turn in range(runs):
+        for tool in list(TOOLS)[:: -1 if turn % 2 else 1]:
+            for place, costs in zip(("near", "far"), looks[tool], strict=True):
+                costs.append(_cost(TOOLS[tool], f"{base}/{place}/input", line))
+    return looks
+
+
+def _cost(tool: Callable[[str], float | None], url: str, line: Connection) -> Cost:
     begun = time.perf_counter()
     try:
         found = tool(url)
@@ -187,64 +290,30 @@ def measure(tool: Callable[[str], float | None], url: str, line: Connection) -> 
     return Cost(size=size, requests=requests, seconds=seconds, found=found)
 
 
-def row(name: str, tool: str, duration: float, costs: Sequence[Cost]) -> list[str]:
-    found = costs[0].found
-    verdict = "none" if found is None else f"{found:.2f} s" + ("" if abs(found - duration) < 0.05 else " (wrong)")
+def _row(name: str, tool: str, duration: float, near: Sequence[Cost], far: Sequence[Cost]) -> list[str]:
+    found = near[0].found
+    verdict = (
+        "none" if found is None else f"{found:.2f} s" + ("" if abs(found - duration) < _EXACT_SECONDS else " (wrong)")
+    )
     return [
         name,
         tool,
-        f"{statistics.median(cost.size for cost in costs) / 1000:,.0f}",
-        f"{statistics.median(cost.requests for cost in costs):g}",
-        f"{1000 * statistics.median(cost.seconds for cost in costs):.1f}",
+        f"{statistics.median(cost.size for cost in near) / 1000:,.0f}",
+        f"{statistics.median(cost.requests for cost in near):g}",
+        f"{1000 * statistics.median(cost.seconds for cost in near):.1f}",
+        f"{1000 * statistics.median(cost.seconds for cost in far):.0f}",
         f"{verdict} of {duration:.2f} s",
     ]
 
 
-def goal(name: str, costs: Sequence[Cost]) -> Goal:
-    most = max(cost.size for cost in costs)
-    return Goal(
-        what=f"{name}: sent to this package",
-        wanted=f"<= {GOAL_BYTES / 1000:,.0f} kB, and a duration",
-        found=f"{most / 1000:,.0f} kB" + ("" if costs[0].found else ", and none"),
-        met=most <= GOAL_BYTES and costs[0].found is not None,
-    )
-
-
-def measure_all(megabytes: int, runs: int) -> tuple[list[Goal], list[list[str]]]:
-    """The goals, and the rows of the table."""
-    goals, rows = [], []
-    with tempfile.TemporaryDirectory() as place, served(Path(place)) as (base, line):
-        for name, (container, options) in FILES.items():
-            path = Path(place, "video")
-            duration = make(path, container=container, options=options, size=megabytes * 1_000_000)
-            looks: dict[str, list[Cost]] = {tool: [] for tool in TOOLS}
-            for turn in range(runs):
-                for tool in list(TOOLS)[:: -1 if turn % 2 else 1]:
-                    looks[tool].append(measure(TOOLS[tool], f"{base}/video", line))
-            rows += [row(name, tool, duration, costs) for tool, costs in looks.items()]
-            goals.append(goal(name, looks[OURS]))
-            path.unlink()
-    return goals, rows
-
-
-def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--megabytes", type=int, default=300, help="size of each video")
-    parser.add_argument("--runs", type=int, default=5, help="looks at each video by each tool, which take turns")
-    parser.add_argument("--write", action="store_true", help="also write the tables into docs/")
-    options = parser.parse_args()
-    goals, rows = measure_all(options.megabytes, options.runs)
-    missing = "" if "ffprobe" in TOOLS else " ffprobe is not installed here."
-    header = ("file", "tool", "kB sent", "requests", "ms", "duration found")
-    text = (
-        f"{setting('av')}, videos of {options.megabytes} MB, median of {options.runs} looks.{missing}\n\n"
-        f"{goal_table(goals)}\n\n{table(header, rows)}"
-    )
-    print(text)
-    if options.write:
-        write(text, by="benchmarks/probing.py")
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+def _goals(name: str, duration: float, costs: Sequence[Cost], *, requests: int) -> Iterator[Goal]:
+    most, found = max(cost.size for cost in costs), costs[0].found
+    is_right = found is not None and abs(found - duration) < _EXACT_SECONDS
+    what = f"{name}: sent to this package, for the exact duration"
+    shown = f"{most / 1000:,.0f} kB" + ("" if is_right else ", and it is not found")
+    if name in _UNINDEXED_SOUNDS:
+        yield Goal(what=what, wanted="any", found=shown, met=is_right)
+    else:
+        wanted = f"<= {GOAL_BYTES / 1000:,.0f} kB"
+        yield Goal(what=what, wanted=wanted, found=shown, met=is_right and most <= GOAL_BYTES)
+    yield at_most(f"{name}: requests of this package", requests, max(cost.requests for cost in costs), digits=0)

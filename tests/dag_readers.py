@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from inspect import signature
 from typing import Any
 
 from airflow.api_fastapi.auth.managers.simple.simple_auth_manager import SimpleAuthManager
@@ -17,4 +18,6 @@ class DagReaders(SimpleAuthManager):
 
 
 def reader_of(*dags: str) -> SimpleAuthManagerUser:
-    return SimpleAuthManagerUser(username=",".join(dags), role="VIEWER", teams=None)
+    # Airflow 3.1 has no teams, and later lines want them named.
+    teams = {"teams": None} if "teams" in signature(SimpleAuthManagerUser).parameters else {}
+    return SimpleAuthManagerUser(username=",".join(dags), role="VIEWER", **teams)

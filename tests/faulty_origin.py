@@ -1,4 +1,4 @@
-"""An HTTP server of one object, which misbehaves as a script tells it to."""
+"""An HTTP server of one object, with faults by a script."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ class Turn:
 
     ``cut`` drops the connection after ``at`` bytes of the body, ``stall`` stops sending there, ``flip`` changes the
     byte there, ``window`` sends no more than ``at`` bytes of a range; ``refuse`` drops the connection before the reply;
-    ``status`` answers ``status``; ``length`` announces ``at`` bytes more (or less) than there are; ``whole`` ignores
-    the range; ``other_part`` answers another one; ``swap`` replaces the object by the next version, then serves it.
+    ``status`` answers ``status``; ``length`` declares ``at`` bytes more (or less) than there are; ``whole`` ignores
+    the range; ``other_part`` sends another range; ``swap`` replaces the object by the next version, then serves it.
     """
 
     kind: Kind = "fine"
@@ -42,13 +42,13 @@ class Turn:
 
 
 class FaultyOrigin:
-    """The server; ``script`` is taken from by request, and all is well when it is empty. ``faults`` counts what of it
-    made a difference.
+    """The server. Each request consumes one turn of ``script``; without a turn, it is answered correctly. ``faults``
+    counts the turns that took effect.
 
-    :param versions: of the object; ``swap`` goes on to the next one
-    :param sums: which checksums it announces; ``etag`` is an MD5 in the ETag, as OSS has it
-    :param ranges: whether it serves ranges, and says so
-    :param strong: whether its ETag can be used to go on; ``None`` sends neither ETag nor date
+    :param versions: of the object; ``swap`` changes to the next one
+    :param sums: the checksums that it sends; ``etag`` is an MD5 in the ETag, as OSS sends it
+    :param ranges: whether it supports ranges, and says so
+    :param strong: whether its ETag is strong; ``None`` sends neither ETag nor date
     :param framing: how the end of a whole body is marked
     """
 
@@ -120,7 +120,7 @@ class FaultyOrigin:
             return
         body = content[begin : begin + turn.at] if turn.kind == "window" and begin else content[begin:]
         framing = self.framing if begin == 0 else "length"
-        if _matters(turn, asked=asked, length=len(content) - begin, framing=framing):
+        if _takes_effect(turn, asked=asked, length=len(content) - begin, framing=framing):
             self.faults[turn.kind] += 1
         peer.sendall(self._headers(content, begin, body, turn).encode())
         self._send(peer, body, turn, chunked=framing == "chunked")
@@ -130,7 +130,7 @@ class FaultyOrigin:
         if not found or not self.ranges:
             return 0
         matches = condition is None or condition[1].decode() in (self._etag(content), _date(content))
-        # As S3 does, which looks at the range first.
+        # As S3 does, which checks the range first.
         return int(found[1]) if matches or int(found[1]) >= len(content) else 0
 
     def _headers(self, content: bytes, begin: int, body: bytes, turn: Turn) -> str:
@@ -187,7 +187,7 @@ class _Server(socketserver.ThreadingTCPServer):
         super().__init__(address, _Handler)
 
     def handle_error(self, request: object, client_address: object) -> None:
-        """A client that hangs up is no news."""
+        """A client that closes the connection is no error."""
 
 
 class _Handler(socketserver.BaseRequestHandler):
@@ -197,8 +197,8 @@ class _Handler(socketserver.BaseRequestHandler):
         self.server.serve(self.request)
 
 
-def _matters(turn: Turn, *, asked: int, length: int, framing: str) -> bool:
-    """Whether a turn makes a difference to a body of this length, from the byte on that was asked for."""
+def _takes_effect(turn: Turn, *, asked: int, length: int, framing: str) -> bool:
+    """Whether a turn takes effect on a body of this length, from the requested byte on."""
     match turn.kind:
         case "cut" | "stall":
             return turn.at < length

@@ -12,8 +12,8 @@ from pathlib import Path
 
 from media_files import coded, image, video, wav
 
-from airflow_provider_videoretalk import limits
-from airflow_provider_videoretalk.media.header.aac import aac_frame
+from airflow_provider_videoretalk.media.header.aac import parse_aac_frame
+from airflow_provider_videoretalk.model_catalog import videoretalk as limits
 
 Make = Callable[..., Path]
 
@@ -158,7 +158,7 @@ def _aac_frames() -> tuple[bytes, ...]:
         content = coded(Path(folder, "a"), codec="aac", container="adts", seconds=3).read_bytes()
     parts = []
     while content:
-        frame = aac_frame(content)
+        frame = parse_aac_frame(content)
         assert frame
         parts.append(content[: frame.length])
         content = content[frame.length :]

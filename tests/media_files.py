@@ -14,7 +14,7 @@ import numpy as np
 from av.video.frame import VideoFrame
 from PIL import Image
 
-from airflow_provider_videoretalk.media.ranged import Meter
+from airflow_provider_videoretalk.outbound.read_budget import BudgetMeter
 
 _OPTIONS = {
     "libx264": {"preset": "ultrafast", "tune": "zerolatency"},
@@ -112,13 +112,15 @@ def box(kind: bytes, content: bytes) -> bytes:
 
 
 class Memory:
-    """An origin that lies in memory, with or without ranges."""
+    """An origin in memory, with or without ranges."""
 
     notes: tuple[str, ...] = ()
 
-    def __init__(self, content: bytes, meter: Meter, *, forward_only: bool = False, told: bool = True) -> None:
+    def __init__(
+        self, content: bytes, meter: BudgetMeter, *, forward_only: bool = False, states_size: bool = True
+    ) -> None:
         self.content, self.meter, self.forward_only = content, meter, forward_only
-        self.size = len(content) if told else None
+        self.size = len(content) if states_size else None
         self.asked: list[tuple[int, int]] = []
 
     def fetch(self, start: int, length: int) -> bytes:

@@ -1,4 +1,4 @@
-"""An object store in memory that works as S3 does, and fails where it is told to."""
+"""An object store in memory that works like S3, and fails at chosen steps."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ Step = Literal["open", "write", "close", "commit", "discard", "info", "read", "r
 
 
 class ObjectStore(AbstractFileSystem):
-    """Objects appear when an upload is committed.
+    """Objects become visible when an upload is committed.
 
-    :param commits_at_close: as Azure's library does, whatever it is asked for
+    :param commits_at_close: commit when a file is closed, as Azure's library does
     """
 
     protocol = "s3"
@@ -35,7 +35,7 @@ class ObjectStore(AbstractFileSystem):
         self._numbers = itertools.count()
 
     def fail(self, step: Step, name: str, error: BaseException | None = None) -> None:
-        """From now on ``step`` fails for objects whose key ends with ``name``."""
+        """Makes ``step`` fail for objects whose key ends with ``name``."""
         self.failures[step, name] = error or OSError("the store is down")
 
     def at(self, step: Step, path: str) -> None:
@@ -103,7 +103,7 @@ class _HeldFile(_File):
 
 @contextmanager
 def attached(scheme: str = "s3", /, **stores: AbstractFileSystem) -> Iterator[None]:
-    """Lets ``s3://name@bucket/key`` lead to the store of that name, as an Airflow connection would."""
+    """Makes ``s3://name@bucket/key`` refer to the store of that name, as an Airflow connection does."""
     before = dict(airflow_store._STORE_CACHE)
     for name, fs in stores.items():
         made = airflow_store.ObjectStore(protocol=scheme, conn_id=name, fs=fs)

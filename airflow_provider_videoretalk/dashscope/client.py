@@ -1,70 +1,76 @@
-"""Sends requests: :class:`Client` with requests, :class:`AsyncClient` with aiohttp.
+"""Sends requests with the library requests. :mod:`~.async_client` does so with aiohttp.
 
-Neither retries. What can be tried again, and when, is the caller's decision, since a repeated submit pays twice.
+Neither client retries, because a repeated submit pays twice. The caller decides on retries.
+
+Both have the same limits: TLS trust, proxies, the size of a reply and the time for it. A failure before a byte of the
+request was sent is a plain :class:`~.errors.TransportError`. After that, the outcome of a submit is unknown.
 """
 
 from __future__ import annotations
 
-import asyncio
-import ssl
 import time
 from types import TracebackType
 from typing import Any, TypeVar
 
-import aiohttp
 import requests
-from requests.utils import get_environ_proxies, select_proxy
-from urllib3.exceptions import MaxRetryError, NewConnectionError, ProxyError
-from urllib3.exceptions import SSLError as TlsError
 
+from airflow_provider_videoretalk.dashscope.client_messages import library_arguments, no_reply_error, reply_of
+from airflow_provider_videoretalk.dashscope.dialect import in_dialect
 from airflow_provider_videoretalk.dashscope.endpoint import Endpoint
-from airflow_provider_videoretalk.dashscope.errors import DashScopeError, TransportError
-from airflow_provider_videoretalk.dashscope.form import FileForm
-from airflow_provider_videoretalk.dashscope.pace import pace_of
+from airflow_provider_videoretalk.dashscope.rate_limiter import RateLimiter
 from airflow_provider_videoretalk.dashscope.request import CONNECT_TIMEOUT, Reply, Request
+from airflow_provider_videoretalk.dashscope.service_clock import ServiceClock
+from airflow_provider_videoretalk.outbound.address_policy import AddressPolicy
+from airflow_provider_videoretalk.outbound.http_transport import HttpTransport, session_over
+from airflow_provider_videoretalk.outbound.reply_body import CHUNK_BYTES, ReplyBody
 
 T = TypeVar("T")
 
 
 class Client:
-    """A synchronous client.
+    """A synchronous client, for one thread at a time.
 
-    :param endpoint: where and who
-    :param session: a session to send through, e.g. with keep-alive adapters mounted; closed with the client
+    A URL that a reply names, such as that of the temporary storage, may lead to public addresses, to the endpoint's own
+    host, or anywhere if the endpoint allows private addresses.
+
+    :param endpoint: base URL and credentials
+    :param rate_limiter: spaces the requests; ``None`` sends at once
+    :ivar service_clock: the clock of the endpoint, by its replies
     """
 
-    def __init__(self, endpoint: Endpoint, *, session: requests.Session | None = None) -> None:
+    def __init__(self, endpoint: Endpoint, *, rate_limiter: RateLimiter | None = None) -> None:
         self.endpoint = endpoint
-        self._session = session or requests.Session()
+        self.service_clock = ServiceClock()
+        self._rate_limiter = rate_limiter
+        # By whether the URL is the endpoint's own.
+        self._sessions: dict[bool, tuple[requests.Session, HttpTransport]] = {}
 
     def send(self, request: Request[T]) -> T:
-        """The answer to ``request``.
+        """Returns the parsed reply to ``request``.
 
         :raises DashScopeError: see :mod:`~airflow_provider_videoretalk.dashscope.errors`
         """
+        request = in_dialect(request, self.endpoint.dialect)
         url = self.endpoint.url(request.path)
-        time.sleep(pace_of(self.endpoint).reserve())
-        try:
-            with self._session.request(
-                request.method,
-                url,
-                timeout=(CONNECT_TIMEOUT, request.read_timeout),
-                auth=_as_it_is,
-                verify=self.endpoint.verify,
-                proxies={"http": self.endpoint.proxy, "https": self.endpoint.proxy} if self.endpoint.proxy else None,
-                **_arguments(self.endpoint, request),
-            ) as response:
-                reply = Reply(
-                    status=response.status_code,
-                    headers={name.lower(): value for name, value in response.headers.items()},
-                    content=response.content,
-                )
-        except requests.RequestException as error:
-            raise _transport_error(error, request, url, sent=_was_sent(error)) from None
+        session, transport = self._session(url)
+        if self._rate_limiter is not None:
+            time.sleep(self._rate_limiter.reserve())
+        sent_at = time.time()
+        with transport.exchange(seconds=request.total_timeout) as exchange:
+            try:
+                reply = self._reply(session, request, url)
+                if exchange.timed_out:
+                    # A reply that was cut off may look like a whole one.
+                    raise TimeoutError
+            except Exception as error:
+                raise no_reply_error(error, request, url, sent=exchange.sent, timed_out=exchange.timed_out) from None
+        if self.endpoint.is_own(url):
+            self.service_clock.observe(reply.headers, sent_at=sent_at, received_at=time.time())
         return request.read(reply)
 
     def close(self) -> None:
-        self._session.close()
+        for session, _ in self._sessions.values():
+            session.close()
 
     def __enter__(self) -> Client:
         return self
@@ -74,107 +80,19 @@ class Client:
     ) -> None:
         self.close()
 
+    def _reply(self, session: requests.Session, request: Request[Any], url: str) -> Reply:
+        timeout = (CONNECT_TIMEOUT, request.read_timeout)
+        arguments = library_arguments(self.endpoint, request)
+        with session.request(request.method, url, timeout=timeout, stream=True, **arguments) as response:
+            body = ReplyBody(encoding=response.headers.get("content-encoding"))
+            while chunk := response.raw.read1(CHUNK_BYTES, decode_content=False):
+                body.add(chunk)
+            return reply_of(response.status_code, response.headers, body)
 
-class AsyncClient:
-    """An asynchronous client, to be used as ``async with AsyncClient(endpoint) as client``.
-
-    One session for its whole life: a status query costs a third of what it does with a session of its own.
-    """
-
-    def __init__(self, endpoint: Endpoint) -> None:
-        self.endpoint = endpoint
-        self._session: aiohttp.ClientSession | None = None
-        self._ssl: bool | ssl.SSLContext = True
-
-    async def send(self, request: Request[T]) -> T:
-        """The answer to ``request``; the same answers and errors as :meth:`Client.send`."""
-        if self._session is None:
-            raise RuntimeError("AsyncClient is used outside its 'async with' block")
-        url = self.endpoint.url(request.path)
-        await asyncio.sleep(pace_of(self.endpoint).reserve())
-        timeout = aiohttp.ClientTimeout(sock_connect=CONNECT_TIMEOUT, sock_read=request.read_timeout)
-        try:
-            async with self._session.request(
-                request.method,
-                url,
-                timeout=timeout,
-                ssl=self._ssl,
-                proxy=self.endpoint.proxy or select_proxy(url, get_environ_proxies(url)),
-                **_arguments(self.endpoint, request),
-            ) as response:
-                reply = Reply(
-                    status=response.status,
-                    headers={name.lower(): value for name, value in response.headers.items()},
-                    content=await response.read(),
-                )
-        except (aiohttp.ClientError, asyncio.TimeoutError, OSError) as error:
-            unsent = isinstance(error, aiohttp.ClientConnectorError | aiohttp.ConnectionTimeoutError)
-            raise _transport_error(error, request, url, sent=not unsent) from None
-        return request.read(reply)
-
-    async def __aenter__(self) -> AsyncClient:
-        verify = self.endpoint.verify
-        # Reading a CA bundle takes a while, and a context of its own for each request would open a connection for each.
-        self._ssl = await asyncio.to_thread(_context, verify) if isinstance(verify, str) else verify
-        self._session = aiohttp.ClientSession()
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        session, self._session = self._session, None
-        if session is not None:
-            await session.close()
-
-
-def _arguments(endpoint: Endpoint, request: Request[Any]) -> dict[str, Any]:
-    """What both libraries are told alike."""
-    headers = {**endpoint.headers(request.path), **request.headers}
-    arguments: dict[str, Any] = {"headers": headers, "params": dict(request.query), "allow_redirects": False}
-    if isinstance(request.body, FileForm):
-        headers["Content-Type"] = request.body.content_type
-        headers["Content-Length"] = str(len(request.body))
-        arguments["data"] = request.body
-    elif request.body is not None:
-        arguments["json"] = request.body
-    return arguments
-
-
-def _transport_error(error: Exception, request: Request[Any], url: str, *, sent: bool) -> DashScopeError:
-    # Not the exception's own text: it may hold the URL with a signature in its query.
-    lost = TransportError(
-        f"{request.method} {url} got no reply: {type(error).__name__}",
-        remedy="Check the network between Airflow and the endpoint, and the connection's base URL.",
-    )
-    return request.lost(lost) if sent else lost
-
-
-def _was_sent(error: requests.RequestException) -> bool:
-    """Whether a byte of the request may have left this machine."""
-    if isinstance(error, _NEVER_SENT):
-        return False
-    cause = error.args[0] if error.args else None
-    reason = cause.reason if isinstance(cause, MaxRetryError) else None
-    if isinstance(reason, ProxyError):
-        reason = reason.original_error
-    if isinstance(reason, TlsError):
-        # Any other may be about a reply.
-        return not isinstance(next(iter(reason.args), None), ssl.SSLCertVerificationError)
-    return not isinstance(reason, NewConnectionError)
-
-
-_NEVER_SENT = (
-    requests.exceptions.ConnectTimeout,
-    requests.exceptions.InvalidURL,
-    requests.exceptions.InvalidHeader,
-    requests.exceptions.InvalidJSONError,
-)
-
-
-def _as_it_is(request: requests.PreparedRequest) -> requests.PreparedRequest:
-    """Authentication that changes nothing; without any, requests takes a netrc entry in place of the key."""
-    return request
-
-
-def _context(bundle: str) -> ssl.SSLContext:
-    return ssl.create_default_context(cafile=bundle)
+    def _session(self, url: str) -> tuple[requests.Session, HttpTransport]:
+        own = self.endpoint.is_own(url)
+        if own not in self._sessions:
+            policy = AddressPolicy(field="a URL in a reply", allow_private=own or self.endpoint.allow_private)
+            transport = HttpTransport(policy, verify=self.endpoint.verify, proxy=self.endpoint.proxy)
+            self._sessions[own] = session_over(transport), transport
+        return self._sessions[own]

@@ -1,27 +1,28 @@
-"""What can go wrong between here and a finished video.
+"""All errors of this package.
 
 ::
 
     DashScopeError
-    ├── InputError              refused here, before anything was sent
-    ├── ConfigurationError      the connection can't be used as it is
+    ├── InputError              a value was refused locally, nothing was sent
+    ├── ConfigurationError      the connection or the installation is not usable
     ├── TransportError          no usable reply: time-out, dropped connection, a body that is not JSON
     ├── ServiceError            the service answered with an error code
     │   ├── RequestError        the request or its media are not acceptable
     │   ├── AccessError         key, permission, quota or bill
     │   ├── ThrottledError      too many requests; nothing was created
     │   └── ServerError         the service failed
-    ├── OutcomeUnknownError     a submit whose reply was lost: a task may exist, and bill
-    ├── TaskFailedError         the task ended FAILED or CANCELED
-    ├── TaskUnknownError        the service knows no such task: expired, or another account's
-    ├── TaskTimeoutError        waited longer than allowed
-    │   ├── QueueTimeoutError   ... for the render to begin
-    │   └── RenderTimeoutError  ... for the render to end
-    ├── ResultExpiredError      the result's URL is past its end
-    └── ChangedInputError       an earlier try submitted something else
+    ├── OutcomeUnknownError     the reply to a submit was lost: a render job may exist, and be billed
+    ├── TaskFailedError         the render job ended FAILED or CANCELED
+    ├── TaskUnknownError        the service does not know the render job: expired, or of another account
+    ├── TaskTimeoutError        the wait took longer than allowed
+    │   ├── QueueTimeoutError   ... until the render began
+    │   └── RenderTimeoutError  ... until the render ended
+    ├── ResultExpiredError      the URL of the result has expired
+    ├── ChangedInputError       an earlier try submitted something else
+    └── StateReadError          stored state (a record, a trigger's arguments) cannot be read
 
-Catch :class:`DashScopeError` for all of them; read ``retryable`` and ``retry_after`` to decide, ``remedy`` to tell a
-person, ``request_id`` to ask the vendor.
+Catch :class:`DashScopeError` for all of them. ``retryable`` and ``retry_after`` say whether and when a retry can help,
+``remedy`` says what a person can do, and the vendor's support asks for ``request_id``.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ class DashScopeError(Exception):
     :param code: the service's error code, ``""`` where it gave none
     :param request_id: the service's id of the request, ``None`` where no reply came
     :param status: the HTTP status, ``None`` where no reply came
-    :param retryable: whether the same request can succeed later without anybody changing anything
+    :param retryable: whether the same request can succeed later without any change
     :param retry_after: seconds the service asks to wait, ``None`` where it does not say
     :param remedy: what a person can do about it
     """
@@ -77,11 +78,11 @@ class DashScopeError(Exception):
 
 
 class InputError(DashScopeError, ValueError):
-    """A value refused before anything was sent; the message names field, value and limit."""
+    """A value was refused before anything was sent. The message names field, value and limit."""
 
 
 class ConfigurationError(DashScopeError):
-    """The connection lacks something, or holds something unusable."""
+    """The connection or the installation lacks a value, or contains one that is not usable."""
 
 
 class TransportError(DashScopeError):
@@ -95,15 +96,15 @@ class ServiceError(DashScopeError):
 
 
 class RequestError(ServiceError):
-    """The request or the media it names are not acceptable; sending it again can't help."""
+    """The request, or the media that it names, are not acceptable. Sending it again cannot help."""
 
 
 class AccessError(ServiceError):
-    """The key, its permissions, the quota or the bill stand in the way."""
+    """The key, its permissions, the quota or an unpaid bill prevent the request."""
 
 
 class ThrottledError(ServiceError):
-    """More requests than the account may send now; nothing was created."""
+    """The account may not send more requests now. Nothing was created."""
 
     retryable_by_default = True
 
@@ -115,43 +116,52 @@ class ServerError(ServiceError):
 
 
 class OutcomeUnknownError(DashScopeError):
-    """A submit was sent and its reply lost. Sending it again may pay twice, so ``retryable`` is ``False``."""
+    """The reply to a submit was lost. Sending it again may pay twice, so ``retryable`` is ``False``."""
 
 
 class TaskFailedError(DashScopeError):
-    """The task ended FAILED or CANCELED. ``retryable`` tells whether a new task can help."""
+    """The render job ended FAILED or CANCELED. ``retryable`` says whether a new job can help."""
 
 
 class TaskUnknownError(DashScopeError):
-    """The service answers UNKNOWN: the record expired (24 hours), or belongs to another account."""
+    """The service answers UNKNOWN: the job expired (24 hours), or belongs to another account."""
 
 
 class TaskTimeoutError(DashScopeError):
-    """The task took longer than the caller allows."""
+    """The render job took longer than the caller allows."""
 
 
 class QueueTimeoutError(TaskTimeoutError):
-    """The task was not begun within the time allowed for queueing."""
+    """The render did not begin within the time allowed for queueing."""
 
 
 class RenderTimeoutError(TaskTimeoutError):
-    """The task was not finished within the time allowed for rendering. It runs on, and bills when it succeeds."""
+    """The render did not end within the time allowed. It continues, and is billed if it succeeds."""
 
 
 class ResultExpiredError(DashScopeError):
-    """The result's URL is dead (24 hours after the task's end)."""
+    """The URL of the result has expired (24 hours after the end of the job)."""
 
 
 class ChangedInputError(DashScopeError):
-    """An earlier try of the same Airflow task submitted other inputs, and the policy is to fail then."""
+    """An earlier try of the same Airflow task submitted other inputs, and the policy is to fail in that case."""
+
+
+class StateReadError(DashScopeError):
+    """Stored state cannot be read: it is damaged, or another release of this package wrote it."""
+
+
+_OPTIONAL_FIELDS = ("code", "request_id", "status", "retryable", "retry_after", "remedy")
 
 
 def error_from_json(data: Mapping[str, Any]) -> DashScopeError:
-    """The inverse of :meth:`DashScopeError.to_json`; an unknown type becomes a plain :class:`DashScopeError`."""
-    arguments = dict(data)
-    name = arguments.pop("type", "")
+    """The inverse of :meth:`DashScopeError.to_json`. Ignores unknown fields.
+
+    An unknown type becomes a plain :class:`DashScopeError`.
+    """
     kinds = {kind.__name__: kind for kind in _tree(DashScopeError)}
-    return kinds.get(name, DashScopeError)(arguments.pop("message"), **arguments)
+    arguments = {name: data[name] for name in _OPTIONAL_FIELDS if name in data}
+    return kinds.get(data.get("type", ""), DashScopeError)(data["message"], **arguments)
 
 
 def _tree(kind: type[DashScopeError]) -> Iterator[type[DashScopeError]]:

@@ -1,34 +1,65 @@
-"""Asynchronous tasks, as every DashScope model shares them: submit, query, list, cancel."""
+"""Render jobs of all asynchronous models: submit, query, cancel.
+
+The service's API calls them tasks, and so do the names in this file.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
+from functools import partial
 from typing import Any, Literal, TypedDict, cast, get_args
 from urllib.parse import quote
 
-from airflow_provider_videoretalk.dashscope.codes import is_known, meaning_of
-from airflow_provider_videoretalk.dashscope.errors import TaskFailedError, TaskUnknownError
+from airflow_provider_videoretalk.dashscope.error_codes import is_known, meaning_of
+from airflow_provider_videoretalk.dashscope.errors import TaskFailedError, TaskUnknownError, TransportError
+from airflow_provider_videoretalk.dashscope.reply_values import (
+    line,
+    mapping,
+    number,
+    plain_id,
+    possible_time,
+    required_id,
+    web_url,
+)
 from airflow_provider_videoretalk.dashscope.request import Request
-from airflow_provider_videoretalk.dashscope.url import expiry_of
+from airflow_provider_videoretalk.outbound.signed_url import expiry_is_earliest, expiry_of, safe_text
 
 TaskStatus = Literal["PENDING", "RUNNING", "SUCCEEDED", "FAILED", "CANCELED", "UNKNOWN"]
-"""What the service's statuses come down to; one that is not listed (PRE-PROCESSING, POST-PROCESSING) is RUNNING."""
+"""The documented statuses. An undocumented one (PRE-PROCESSING, POST-PROCESSING) counts as RUNNING."""
 
 ENDED: frozenset[TaskStatus] = frozenset({"SUCCEEDED", "FAILED", "CANCELED", "UNKNOWN"})
 
 RESULT_LIFE = timedelta(hours=24)
-"""How long the service keeps a result's URL alive."""
+"""How long the URL of a result is valid."""
+
+# The vendor's page on error messages: InternalError.Timeout, for any asynchronous model.
+JOB_SECONDS = 3 * 3600.0
+"""Seconds after the submit at which the service drops a render job that has no result, queued or not."""
 
 BEIJING_TIME = timezone(timedelta(hours=8))
-"""The service writes its times in UTC+8, without saying so."""
+"""The service writes times in UTC+8 without an offset."""
+
+MAX_BILLED_SECONDS = 24 * 3600.0
+"""No model makes an output of a day. A larger number of billed seconds is not believed."""
+
+NO_RESULT_REMEDY = (
+    "A retry queries the same job again, which costs nothing. If the result does not appear, ask the vendor with the "
+    "request_id."
+)
+
+# Fields of ``output`` that every model has. Any other field with a value is a result.
+_STATUS_FIELDS = frozenset(
+    {"task_id", "task_status", "submit_time", "scheduled_time", "end_time", "task_metrics", "code", "message"}
+)
+_URL_FIELDS = ("video_url", "output_video_url")
 
 
 class TaskResult(TypedDict):
-    """A finished task as JSON-safe values: what an operator returns.
+    """A finished render job as JSON-safe values: the return value of an operator.
 
-    Times are ISO 8601 in UTC; ``None`` stands for whatever the service did not say.
+    Times are ISO 8601 in UTC. ``None`` means that the service did not give the value.
     """
 
     task_id: str
@@ -46,9 +77,9 @@ class TaskResult(TypedDict):
 
 
 class SubmissionResult(TypedDict):
-    """A task just submitted, as JSON-safe values.
+    """A submitted render job as JSON-safe values.
 
-    :param submitted_at: in ISO 8601 with an offset
+    :param submitted_at: ISO 8601 with an offset
     """
 
     task_id: str
@@ -59,9 +90,9 @@ class SubmissionResult(TypedDict):
 
 @dataclass(frozen=True, kw_only=True)
 class Submission:
-    """What the service answers to a submit.
+    """The reply to a submit.
 
-    :param request_id: the id to give the vendor's support
+    :param request_id: the id that the vendor's support asks for
     """
 
     task_id: str
@@ -70,23 +101,21 @@ class Submission:
 
     @classmethod
     def parse(cls, payload: Mapping[str, Any]) -> Submission:
-        output = payload["output"]
-        if not output["task_id"]:
-            raise ValueError("task_id is empty")
+        output = mapping(payload.get("output"))
         return cls(
-            task_id=str(output["task_id"]),
-            request_id=payload.get("request_id"),
+            task_id=required_id(output.get("task_id")),
+            request_id=plain_id(payload.get("request_id")),
             status=status_of(output.get("task_status")),
         )
 
 
 @dataclass(frozen=True, kw_only=True)
 class Task:
-    """A task as the service tells it.
+    """The reply to a status query.
 
-    :param stage: the service's own word for the status, e.g. ``PRE-PROCESSING``
-    :param submitted_at: when the service took it; ``None`` where it does not say, like the other times
-    :param payload: the whole reply, from which :meth:`parse` makes the same task again
+    :param stage: the status in the service's spelling, e.g. ``PRE-PROCESSING``
+    :param submitted_at: when the service accepted the job; ``None`` if the reply has no possible time, as for others
+    :param payload: the whole reply, from which :meth:`parse` makes an equal object. Its message shows no signature
     """
 
     task_id: str
@@ -101,18 +130,29 @@ class Task:
     payload: Mapping[str, Any]
 
     @classmethod
-    def parse(cls, payload: Mapping[str, Any]) -> Task:
-        output, usage = payload["output"], payload.get("usage")
+    def parse(cls, payload: Mapping[str, Any], *, queried: str | None = None) -> Task:
+        """
+        :param queried: the id in the query
+        :raises TransportError: the reply is about another job
+        :raises ValueError: it has no id or no status
+        """
+        payload = _without_secret_message(payload)
+        output = mapping(payload.get("output"))
+        task_id, stage = required_id(output.get("task_id")), line(output.get("task_status"), max_length=40)
+        if queried not in (None, task_id):
+            raise TransportError(f"the reply is about render job {task_id!r}, not {queried!r}")
+        if stage is None:
+            raise ValueError("task_status is missing")
         return cls(
-            task_id=str(output["task_id"]),
-            status=status_of(output["task_status"]),
-            stage=str(output["task_status"]),
-            request_id=payload.get("request_id"),
+            task_id=task_id,
+            status=status_of(stage),
+            stage=stage,
+            request_id=plain_id(payload.get("request_id")),
             submitted_at=_time(output.get("submit_time")),
             started_at=_time(output.get("scheduled_time")),
             finished_at=_time(output.get("end_time")),
             output=output,
-            usage=usage if isinstance(usage, Mapping) else {},
+            usage=mapping(payload.get("usage")),
             payload=payload,
         )
 
@@ -122,58 +162,72 @@ class Task:
 
     @property
     def result_url(self) -> str | None:
-        """Where the result lies: the models differ in where they say it."""
+        """URL of the result. Models put it into different fields."""
         results = self.output.get("results")
-        places = [self.output.get("video_url"), self.output.get("output_video_url")]
+        urls = [self.output.get(name) for name in _URL_FIELDS]
         if isinstance(results, Mapping):
-            places.append(results.get("video_url"))
+            urls.append(results.get("video_url"))
         elif isinstance(results, list):
-            places += [row.get("url") for row in results if isinstance(row, Mapping)]
-        return next((str(place) for place in places if place), None)
+            urls += [row.get("url") for row in results if isinstance(row, Mapping)]
+        return next((url for url in map(web_url, urls) if url), None)
+
+    @property
+    def has_result(self) -> bool:
+        """Whether the reply has the result of the job: its URL, or a value in any field that not every model has."""
+        return bool(self.result_url) or any(
+            value for name, value in self.output.items() if name not in _STATUS_FIELDS and name not in _URL_FIELDS
+        )
 
     @property
     def expires_at(self) -> datetime | None:
-        """When the result's URL dies: as its signature says, else 24 hours after the end."""
+        """When the URL of the result expires: by its signature, else 24 hours after the end."""
         if self.result_url is None:
             return None
-        return expiry_of(self.result_url) or (self.finished_at + RESULT_LIFE if self.finished_at else None)
+        # A gateway's CDN may write the time of the signature.
+        signed = None if expiry_is_earliest(self.result_url) else expiry_of(self.result_url)
+        return signed or (self.finished_at + RESULT_LIFE if self.finished_at else None)
 
     @property
     def billed_seconds(self) -> float | None:
-        try:
-            return float(self.usage.get("video_duration", self.usage.get("duration")))
-        except (TypeError, ValueError):
-            return None
+        return number(self.usage.get("video_duration", self.usage.get("duration")), high=MAX_BILLED_SECONDS)
 
     def raise_for_status(self) -> None:
-        """Returns for a task that succeeded, or still runs.
+        """Returns if the job succeeded or still runs.
 
-        :raises TaskFailedError: the task ended FAILED or CANCELED; with the service's code and message, if it gave any
-        :raises TaskUnknownError: the service knows no such task
+        :raises TaskFailedError: it ended FAILED or CANCELED; with the service's code and message, if any
+        :raises TaskUnknownError: the service does not know it
         """
         if self.status == "UNKNOWN":
             raise TaskUnknownError(
-                f"task {self.task_id} is not known to the service",
+                f"render job {self.task_id} is not known to the service",
                 request_id=self.request_id,
-                remedy="Records live 24 hours and belong to one account: check the connection, or submit again.",
+                remedy="The service keeps jobs for 24 hours, for one account: check the connection. It may run and be "
+                "billed all the same: look into the service's list before you submit again.",
             )
         if self.status in ("FAILED", "CANCELED"):
-            code = str(self.output.get("code") or "")
-            reason = self.output.get("message") or "the service gives no reason"
-            meaning = meaning_of(code)
+            code = line(self.output.get("code"), max_length=100) or ""
+            reason = line(self.output.get("message")) or "the service gave no reason"
+            meaning = meaning_of(code, message=reason)
             raise TaskFailedError(
-                f"task {self.task_id} ended {self.status}: {reason}",
+                f"render job {self.task_id} ended {self.status}: {reason}",
                 code=code,
                 request_id=self.request_id,
                 retryable=is_known(code) and (meaning.retryable or meaning.error.retryable_by_default),
-                remedy=meaning.remedy if code else "Look the task up in the vendor's console.",
+                remedy=meaning.remedy if code else "Look up the job in the vendor's console.",
             )
 
     def result(self, *, request_id: str | None = None) -> TaskResult:
-        """The task as JSON-safe values.
+        """The job as JSON-safe values.
 
-        :param request_id: the submit's request id, which the vendor's support asks for; the query's by default
+        :param request_id: request id of the submit, which the vendor's support asks for; that of the query by default
+        :raises TransportError: the job succeeded, but the reply has no result
         """
+        if self.status == "SUCCEEDED" and not self.has_result:
+            raise TransportError(
+                f"render job {self.task_id} succeeded, but the reply has no result",
+                request_id=request_id or self.request_id,
+                remedy=NO_RESULT_REMEDY,
+            )
         return {
             "task_id": self.task_id,
             "request_id": request_id or self.request_id,
@@ -190,61 +244,22 @@ class Task:
         }
 
 
-@dataclass(frozen=True, kw_only=True)
-class TaskRow:
-    """A task as the list tells it: no result, no reason of a failure."""
-
-    task_id: str
-    status: TaskStatus
-    model: str
-    request_id: str | None
-    created_at: datetime | None
-    finished_at: datetime | None
-    api_key_id: str | None
-
-    @classmethod
-    def parse(cls, row: Mapping[str, Any]) -> TaskRow:
-        return cls(
-            task_id=str(row["task_id"]),
-            status=status_of(row.get("status")),
-            model=str(row.get("model_name") or ""),
-            request_id=row.get("request_id"),
-            created_at=_epoch(row.get("gmt_create")),
-            finished_at=_epoch(row.get("end_time")),
-            api_key_id=row.get("api_key_id"),
-        )
-
-
-@dataclass(frozen=True, kw_only=True)
-class TaskPage:
-    """One page of the list, and how much there is in all."""
-
-    rows: tuple[TaskRow, ...]
-    total: int
-    total_pages: int
-
-    @classmethod
-    def parse(cls, payload: Mapping[str, Any]) -> TaskPage:
-        rows = tuple(TaskRow.parse(row) for row in payload["data"])
-        return cls(
-            rows=rows, total=int(payload.get("total") or len(rows)), total_pages=int(payload.get("total_page") or 1)
-        )
-
-
 def submit_task(
     *, path: str, model: str, inputs: Mapping[str, Any], parameters: Mapping[str, Any]
 ) -> Request[Submission]:
-    """Starts a task of any asynchronous model.
+    """Submits a job of any asynchronous model.
 
     :param path: the model's path below the base URL, e.g. ``services/aigc/image2video/video-synthesis``
-    :param inputs: the body's ``input``; a value that begins with ``oss://`` is resolved by the service
-    :param parameters: the body's ``parameters``, sent also when empty: some endpoints refuse a body without it
+    :param inputs: ``input`` of the body; the service resolves values that begin with ``oss://``
+    :param parameters: ``parameters`` of the body; sent even if empty, because some endpoints require it
     """
     headers = {"X-DashScope-Async": "enable"}
     if _holds_oss(inputs):
         headers["X-DashScope-OssResourceResolve"] = "enable"
     body = {"model": model, "input": dict(inputs), "parameters": dict(parameters)}
-    return Request(method="POST", path=path, headers=headers, body=body, parse=Submission.parse, creates=True)
+    return Request(
+        method="POST", path=path, headers=headers, body=body, parse=Submission.parse, creates=True, route="submit"
+    )
 
 
 def _holds_oss(value: object) -> bool:
@@ -256,56 +271,37 @@ def _holds_oss(value: object) -> bool:
 
 
 def get_task(task_id: str) -> Request[Task]:
-    """Asks how a task stands; the result's URL is in the answer once it succeeded."""
-    return Request(method="GET", path=f"tasks/{quote(task_id, safe='')}", parse=Task.parse)
+    """Queries the status of a job. The reply has the URL of the result once the job has succeeded."""
+    path, parse = f"tasks/{quote(task_id, safe='')}", partial(Task.parse, queried=task_id)
+    return Request(method="GET", path=path, parse=parse, route="query", job_id=task_id)
 
 
 def cancel_task(task_id: str) -> Request[None]:
-    """Cancels a PENDING task; one in any other state is refused with ``UnsupportedOperation``."""
-    return Request(method="POST", path=f"tasks/{quote(task_id, safe='')}/cancel", parse=lambda payload: None)
-
-
-def list_tasks(
-    *,
-    model: str | None = None,
-    status: TaskStatus | None = None,
-    since: datetime | None = None,
-    until: datetime | None = None,
-    page: int = 1,
-    page_size: int = 10,
-) -> Request[TaskPage]:
-    """Lists the account's tasks, newest window first.
-
-    :param since: start of the window, of at most 24 hours; the last 24 hours where neither bound is given
-    """
-    query = {"page_no": str(page), "page_size": str(page_size)}
-    query |= {"model_name": model} if model else {}
-    query |= {"status": status} if status else {}
-    query |= {"start_time": _stamp(since)} if since else {}
-    query |= {"end_time": _stamp(until)} if until else {}
-    return Request(method="GET", path="tasks", query=query, parse=TaskPage.parse)
+    """Cancels a PENDING job. In any other status the service refuses with ``UnsupportedOperation``."""
+    path = f"tasks/{quote(task_id, safe='')}/cancel"
+    return Request(method="POST", path=path, parse=lambda payload: None, route="cancel")
 
 
 def status_of(word: object) -> TaskStatus:
-    """The small vocabulary's word for the service's: an unlisted one means that the task is still running."""
-    upper = str(word or "").upper()
+    """The documented status; an undocumented one means that the job still runs."""
+    upper = word.upper() if isinstance(word, str) else ""
     return cast("TaskStatus", upper) if upper in get_args(TaskStatus) else "RUNNING"
+
+
+def _without_secret_message(payload: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The reply to a query, whose message names URLs of inputs in their safe form. Triggers store the whole reply."""
+    output = mapping(payload.get("output"))
+    if not isinstance(output.get("message"), str):
+        return payload
+    return {**payload, "output": {**output, "message": safe_text(output["message"])}}
 
 
 def _time(text: object) -> datetime | None:
     try:
-        moment = datetime.fromisoformat(str(text))
+        moment = datetime.fromisoformat(text if isinstance(text, str) else "")
     except ValueError:
         return None
-    return moment if moment.tzinfo else moment.replace(tzinfo=BEIJING_TIME)
-
-
-def _epoch(milliseconds: object) -> datetime | None:
-    return datetime.fromtimestamp(milliseconds / 1000, tz=timezone.utc) if isinstance(milliseconds, int) else None
-
-
-def _stamp(moment: datetime) -> str:
-    return moment.astimezone(BEIJING_TIME).strftime("%Y%m%d%H%M%S")
+    return possible_time(moment if moment.tzinfo else moment.replace(tzinfo=BEIJING_TIME))
 
 
 def _iso(moment: datetime | None) -> str | None:
@@ -313,4 +309,4 @@ def _iso(moment: datetime | None) -> str | None:
 
 
 def _seconds(start: datetime | None, end: datetime | None) -> float | None:
-    return round((end - start).total_seconds(), 3) if start and end else None
+    return round((end - start).total_seconds(), 3) if start and end and start <= end else None

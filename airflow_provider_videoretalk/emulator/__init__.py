@@ -1,8 +1,9 @@
-"""DashScope on this machine: the documented protocol over HTTP, and real media work behind it.
+"""DashScope on this machine: the documented protocol over HTTP, with real media work.
 
-- :mod:`.api`: the HTTP routes, their bodies and replies
-- :mod:`.service`: what the service knows: accounts, tasks, stored files
-- :mod:`.work`: what happens to a task: inputs are fetched, checked, rendered in processes of their own
-- :mod:`.engine`: the media work itself: speech, faces, mouths, video
-- :mod:`.server`, :mod:`.settings`, :mod:`.faults`: running it, and making it misbehave
+- :mod:`.server`, :mod:`.settings`, :mod:`.faults`: run an emulator, configure it, and inject faults
+- :mod:`.fake_engine`: a media engine without media work, for tests
+- :mod:`.api`: the HTTP routes, with the models of requests and replies
+- :mod:`.service`: the state of the service: accounts, render jobs, stored files
+- :mod:`.execution`: runs render jobs: downloads, checks, renders in worker processes, stores
+- :mod:`.engine`: the media work: speech, face detection, lip replacement, video files
 """

@@ -1,4 +1,4 @@
-"""The emulator as a server: a context manager that runs it in a thread."""
+"""The emulator's server: a context manager that runs it in a thread."""
 
 from __future__ import annotations
 
@@ -10,35 +10,39 @@ from typing import TYPE_CHECKING
 import uvicorn
 
 from airflow_provider_videoretalk.emulator.api.app import create_app
-from airflow_provider_videoretalk.emulator.api.middleware import API
-from airflow_provider_videoretalk.emulator.api.transport import DroppableProtocol
+from airflow_provider_videoretalk.emulator.api.connection_drop import DroppableProtocol
+from airflow_provider_videoretalk.emulator.api.paths import API, GATEWAY_PREFIXES
 from airflow_provider_videoretalk.emulator.settings import EmulatorSettings
+from airflow_provider_videoretalk.optional_dependencies import require_extra
 
 if TYPE_CHECKING:
     from types import TracebackType
 
     from fastapi import FastAPI
 
-    from airflow_provider_videoretalk.emulator.api.services import Services
+    from airflow_provider_videoretalk.emulator.api.components import Components
+    from airflow_provider_videoretalk.emulator.execution.input_fetcher import Fetcher
+    from airflow_provider_videoretalk.emulator.execution.media_engine import MediaEngine
     from airflow_provider_videoretalk.emulator.faults import FaultPlan
-    from airflow_provider_videoretalk.emulator.service.account import Clock
+    from airflow_provider_videoretalk.emulator.service.clock import Clock
     from airflow_provider_videoretalk.emulator.service.state import EmulatorState
-    from airflow_provider_videoretalk.emulator.work.engine_port import MediaEngine
-    from airflow_provider_videoretalk.emulator.work.fetch import Fetcher
 
 START_SECONDS = 30.0
-# How long requests in flight may still take when the emulator stops.
+# Seconds that running requests get to finish when the emulator stops.
 GRACE_SECONDS = 1
 
 
 class Emulator:
-    """DashScope on this machine, for as long as the ``with`` block runs.
+    """DashScope on this machine, while the ``with`` block runs.
 
-    Ready when entered; at exit it stops listening, kills its workers and removes its temporary folder. Scripts that use
-    it need the usual ``if __name__ == "__main__":`` guard, as workers are spawned.
+    The server is ready when the block begins. At its end the emulator stops listening, kills its workers and removes
+    its temporary folder. Workers are spawned, so a script needs the guard ``if __name__ == "__main__":``.
 
     :param settings: see :class:`EmulatorSettings`; port 0 takes any free port
-    :param clock: seconds since the epoch; moves every documented duration
+    :param clock: seconds since the epoch; measures every documented duration
+    :param engine: replaces the media work, for tests; see :class:`.fake_engine.FakeEngine`
+    :param fetcher: replaces the downloads, for tests
+    :raises ConfigurationError: a library for the media work is not installed
     """
 
     def __init__(
@@ -49,18 +53,20 @@ class Emulator:
         engine: MediaEngine | None = None,
         fetcher: Fetcher | None = None,
     ) -> None:
+        if engine is None:
+            require_extra("emulator", part="the emulator")
         self.settings = settings or EmulatorSettings()
         self.app: FastAPI = create_app(self.settings, clock=clock, engine=engine, fetcher=fetcher)
-        services: Services = self.app.state.services
-        self.state: EmulatorState = services.state
-        self.faults: FaultPlan = services.faults
+        components: Components = self.app.state.components
+        self.state: EmulatorState = components.state
+        self.faults: FaultPlan = components.faults
         self._socket: socket.socket | None = None
         self._server: uvicorn.Server | None = None
         self._thread: threading.Thread | None = None
 
     @property
     def port(self) -> int:
-        """The TCP port it listens on."""
+        """The TCP port on which it listens."""
         if self._socket is None:
             raise RuntimeError("the emulator is not running")
         port: int = self._socket.getsockname()[1]
@@ -70,19 +76,20 @@ class Emulator:
     def url(self) -> str:
         """``http://HOST:PORT``"""
         host = self.settings.host
-        # An address for "every interface" is nothing to connect to.
+        # A client cannot connect to the address of all interfaces.
         host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
         return f"http://[{host}]:{self.port}" if ":" in host else f"http://{host}:{self.port}"
 
     @property
     def base_url(self) -> str:
-        """:attr:`url` with ``/api/v1``: what a client takes for DashScope's base URL."""
-        return f"{self.url}{API}"
+        """:attr:`url` with ``/api/v1``, behind a gateway's prefix: the base URL for a client."""
+        gateway = self.settings.gateway
+        return f"{self.url}{GATEWAY_PREFIXES[gateway] if gateway else ''}{API}"
 
     def start(self) -> None:
-        """Listen and return when ready; raises ``OSError`` when the port is taken."""
+        """Listen, and return when ready; raises ``OSError`` if the port is in use."""
         family = socket.AF_INET6 if ":" in self.settings.host else socket.AF_INET
-        # With the protocol named, asyncio switches Nagle's algorithm off; without, every reply would wait 40 ms.
+        # asyncio disables Nagle's algorithm only if the protocol is named; otherwise every reply would take 40 ms.
         self._socket = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
         try:
             self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -101,6 +108,8 @@ class Emulator:
             log_config=None,
             access_log=False,
             server_header=False,
+            # The emulator's own clock makes the header.
+            date_header=False,
             timeout_graceful_shutdown=GRACE_SECONDS,
         )
         self._server = uvicorn.Server(config)
@@ -117,7 +126,7 @@ class Emulator:
             time.sleep(0.005)
 
     def stop(self) -> None:
-        """Stop and wait until nothing of it is left."""
+        """Stop, and wait until the thread has ended."""
         if self._server is not None:
             self._server.should_exit = True
         if self._thread is not None:

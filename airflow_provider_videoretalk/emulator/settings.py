@@ -1,15 +1,18 @@
-"""How the emulator behaves: the service's documented numbers, and what a test may change about them."""
+"""The emulator's settings: the service's documented numbers, which a test may change."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, get_args
 
+from airflow_provider_videoretalk.model_catalog.videoretalk import VIDEORETALK
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
 MissingPart = Literal["list", "cancel", "uploads"]
+Gateway = Literal["video-tasks", "flat-tasks", "video-generations"]
 
 HOUR = 3600.0
 # Documented lifetimes in seconds: results and records 24 h, uploads 48 h, unfinished tasks 3 h, upload policies 300 s.
@@ -24,26 +27,27 @@ class EmulatorSettings:
     """Settings of one emulator; the defaults are the service's documented values.
 
     :param host: address to listen on; loopback by default
-    :param port: TCP port, 0 for any free one
-    :param submits_per_second: VideoRetalk submits an account may send per second
-    :param running: tasks of one account that run at once; the rest queue, first in first out
-    :param queries_per_second: rate of each of query, list and cancel, per account
-    :param speech_per_second: rate of speech requests per account; ``None`` for no limit
-    :param policies_per_second: rate of upload policies per account
-    :param time_scale: divides what the service takes its time for (render time, the 3 h limit, the list's delay), never
-        a rate and never the 60 s a download may take
-    :param life_scale: divides how long things live (results and records, uploads, an upload policy's 300 s); apart from
-        ``time_scale``, since clients compare these moments with their own clock
-    :param render_factor: seconds a render takes per second of output, before ``time_scale``; 9 in the documented sample
-    :param list_delay: seconds after its submission from when on the list shows a task, before ``time_scale``. Whether
-        the service's list lags at all is not known
-    :param api_keys: the keys that are accepted; ``None`` accepts whatever starts with ``sk-``
-    :param accounts: key -> account name; a key not named here is an account of its own
-    :param missing: parts a gateway does not have; they answer 404
-    :param data_dir: folder for uploads, samples and results; ``None`` for a temporary one, removed at stop
-    :param download_timeout: seconds an input may take to download, not scaled
-    :param upload_megabytes: ``max_file_size_mb`` of an upload policy; not known for videoretalk, whose largest input is
-        300 MB
+    :param port: TCP port; 0 for any free port
+    :param submits_per_second: VideoRetalk submits per second and account
+    :param running: render jobs of one account that run at once; the others wait in a first-in-first-out queue
+    :param queries_per_second: calls per second and account, for each of query, list and cancel
+    :param speech_per_second: speech requests per second and account; ``None`` for no limit
+    :param policies_per_second: upload policies per second and account
+    :param time_scale: divides the durations of the service's work: render time, the 3 h limit, the list's delay. It
+        divides no rate, and not the 60 s for a download
+    :param life_scale: divides the validity of results, records, uploads and upload policies. It is separate from
+        ``time_scale``, because clients compare these times with their own clock
+    :param render_factor: seconds of render per second of output, before ``time_scale``; 9 in the documented sample
+    :param list_delay: seconds from a submission until a list shows the render job, before ``time_scale``. Whether the
+        service's list is delayed is not known
+    :param api_keys: the accepted keys; ``None`` accepts every key that starts with ``sk-``
+    :param accounts: key -> account name; every other key has an account of its own
+    :param missing: parts of the API that a gateway lacks; they answer 404
+    :param gateway: a gateway to play whose routes and replies differ from the service's, see :mod:`.api.gateways`
+    :param data_dir: folder for uploads, samples and results; ``None`` for a temporary one, which stopping removes
+    :param download_timeout: seconds that the download of an input may take; not scaled
+    :param upload_megabytes: ``max_file_size_mb`` of an upload policy. The value for videoretalk is not known; its
+        largest input is 300 MB
     :param cosyvoice_characters: longest text of the CosyVoice and Qwen-Audio families. The limit is not known: third
         parties report 2000 and 20000
     :param workers: processes that render, shared by all accounts; ``None`` for as many as ``running``
@@ -58,11 +62,12 @@ class EmulatorSettings:
     policies_per_second: float = 100.0
     time_scale: float = 1.0
     life_scale: float = 1.0
-    render_factor: float = 9.0
+    render_factor: float = VIDEORETALK.render_factor
     list_delay: float = 0.0
     api_keys: tuple[str, ...] | None = None
     accounts: Mapping[str, str] = field(default_factory=dict)
     missing: frozenset[MissingPart] = frozenset()
+    gateway: Gateway | None = None
     data_dir: Path | None = None
     download_timeout: float = 60.0
     upload_megabytes: int = 300
@@ -96,22 +101,24 @@ class EmulatorSettings:
             raise ValueError(f"workers must be at least 1 or None, not {self.workers}")
         if self.api_keys is not None and not all(self.api_keys):
             raise ValueError("api_keys must not hold an empty key")
+        if self.gateway is not None and self.gateway not in get_args(Gateway):
+            raise ValueError(f"gateway must be None or one of {', '.join(get_args(Gateway))}, not {self.gateway}")
         if unknown := sorted(set(self.missing) - set(get_args(MissingPart))):
-            raise ValueError(f"missing knows {', '.join(get_args(MissingPart))}, not {', '.join(unknown)}")
+            raise ValueError(f"missing must hold only {', '.join(get_args(MissingPart))}, not {', '.join(unknown)}")
 
     @property
     def result_seconds(self) -> float:
-        """How long a result URL and a finished task's record live."""
+        """How long a result URL is valid and the record of a finished render job is kept."""
         return RESULT_SECONDS / self.life_scale
 
     @property
     def upload_seconds(self) -> float:
-        """How long an uploaded file lives."""
+        """How long an uploaded file is kept."""
         return UPLOAD_SECONDS / self.life_scale
 
     @property
     def task_timeout_seconds(self) -> float:
-        """How long after its submission a task may go without a result."""
+        """The time limit for a result, from the submission on."""
         return TASK_TIMEOUT_SECONDS / self.time_scale
 
     @property
@@ -121,13 +128,14 @@ class EmulatorSettings:
 
     @property
     def list_delay_seconds(self) -> float:
-        """How long after its submission a task is not in the list yet."""
+        """How long a list does not show a new render job."""
         return self.list_delay / self.time_scale
 
     def render_seconds(self, output_seconds: float) -> float:
-        """Shortest time the service takes to make `output_seconds` of video."""
+        """The shortest time for a render with `output_seconds` of output."""
         return output_seconds * self.render_factor / self.time_scale
 
     @property
     def worker_count(self) -> int:
+        """The number of processes that render."""
         return self.workers or self.running

@@ -1,1 +1,1 @@
-"""Airflow Connections as clients of the service."""
+"""Hooks: Airflow connections as clients of the service."""

@@ -1,47 +1,57 @@
-"""An Airflow Connection becomes a DashScope client."""
+"""Creates DashScope clients from an Airflow connection."""
 
 from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
-import requests
-from airflow.providers.common.compat.connection import get_async_connection
-from airflow.providers.common.compat.sdk import AirflowNotFoundException, Connection
-from airflow.providers.http.hooks.http import HttpHook
+from airflow.providers.common.compat.sdk import AirflowNotFoundException, BaseHook, Connection
 from airflow.sdk.log import mask_secret
 from asgiref.sync import sync_to_async
 
-from airflow_provider_videoretalk.dashscope.client import AsyncClient, Client
+from airflow_provider_videoretalk.dashscope.client import Client
 from airflow_provider_videoretalk.dashscope.endpoint import BEIJING, Endpoint
 from airflow_provider_videoretalk.dashscope.errors import ConfigurationError, DashScopeError
+from airflow_provider_videoretalk.hooks.connection_settings import ConnectionSettings
+from airflow_provider_videoretalk.hooks.shared_look_up import shared_endpoint
+from airflow_provider_videoretalk.outbound.address_policy import AddressPolicy
+from airflow_provider_videoretalk.outbound.host_access import HostAccess
+from airflow_provider_videoretalk.outbound.http_transport import HttpTransport, session_over
+from airflow_provider_videoretalk.polling.account import account_of
 
 if TYPE_CHECKING:
+    import requests
     from airflow.models import Connection as StoredConnection
 
+    from airflow_provider_videoretalk.dashscope.async_client import AsyncClient
+
 API_KEY_VARIABLE = "DASHSCOPE_API_KEY"
-"""Environment variable of the vendor's own tools, used where the default connection does not exist."""
+"""Environment variable of the vendor's own tools, used if the default connection does not exist."""
 
-# Of the endpoint.
-_EXTRAS = ("workspace", "queries_per_second", "verify", "proxy")
+# The extras that are fields of Endpoint.
+_ENDPOINT_EXTRAS = ("workspace", "queries_per_second", "verify", "proxy", "allow_private", "dialect")
 
 
-class DashScopeHook(HttpHook):
-    """Talks to DashScope through an Airflow Connection of type ``dashscope``.
+class DashScopeHook(BaseHook):
+    """Interacts with DashScope through an Airflow connection of type ``dashscope``.
 
-    The connection's password is the API key, its host the base URL with any path prefix (the Beijing endpoint by
-    default, ``/api/v1`` where a URL has no path). Its extra may hold ``workspace``, ``queries_per_second``, ``verify``
-    and ``proxy``, of the endpoint, and ``prices`` and ``allow_private``, of the inputs; anything else there is left
-    alone, and never becomes an HTTP header.
+    The connection's password is the API key. Its host is the base URL with any path prefix. It defaults to the Beijing
+    endpoint; a URL without a path gets ``/api/v1``. These extras are read, all others are ignored and never become HTTP
+    headers:
 
-    Of :class:`HttpHook` it keeps the plumbing of a connection only: requests go through :attr:`client` or
-    :meth:`get_async_client`, which know the service's errors and never retry a submit.
+    - ``dialect``, ``workspace``, ``queries_per_second``, ``verify``, ``proxy``, ``allow_private``: see
+      :class:`~airflow_provider_videoretalk.dashscope.endpoint.Endpoint`
+    - ``poll_interval``, ``max_poll_interval``, ``throttle_timeout``, ``hold_back``: see :attr:`settings`
+    - ``prices``: see the attribute of this name
 
-    :param dashscope_conn_id: the connection; if the default one does not exist, ``DASHSCOPE_API_KEY`` is used with the
-        default endpoint
+    Use :attr:`client` or :meth:`get_async_client` to send requests. They raise the service's errors and never retry a
+    submit.
+
+    :param dashscope_conn_id: The Airflow connection. If the default one does not exist, the environment variable
+        ``DASHSCOPE_API_KEY`` is used with the default endpoint.
     """
 
     conn_name_attr = "dashscope_conn_id"
@@ -50,19 +60,23 @@ class DashScopeHook(HttpHook):
     hook_name = "DashScope"
 
     def __init__(self, dashscope_conn_id: str = default_conn_name) -> None:
-        super().__init__(http_conn_id=dashscope_conn_id)
+        super().__init__()
         self.dashscope_conn_id = dashscope_conn_id
 
     @cached_property
     def client(self) -> Client:
-        """The synchronous client, made at first use and kept.
+        """The synchronous client, which shares the rate limit of its account.
 
-        :raises ConfigurationError: the connection lacks something
+        :raises ConfigurationError: the connection is not usable
         """
-        return Client(self.endpoint, session=self.get_conn())
+        return Client(self.endpoint, rate_limiter=account_of(self.endpoint).rate_limiter)
 
     @cached_property
     def endpoint(self) -> Endpoint:
+        """Base URL and credentials.
+
+        :raises ConfigurationError: the connection is not usable
+        """
         try:
             connection = self.get_connection(self.dashscope_conn_id)
         except AirflowNotFoundException as error:
@@ -70,8 +84,19 @@ class DashScopeHook(HttpHook):
         return self._endpoint_of(connection)
 
     @cached_property
+    def settings(self) -> ConnectionSettings:
+        """The limits that the connection sets for all operators that use it.
+
+        :raises ConfigurationError: the connection sets an unusable limit
+        """
+        return ConnectionSettings.parse(self.dashscope_conn_id, self._extra)
+
+    @cached_property
     def prices(self) -> Mapping[str, Any]:
-        """What the models cost, where that differs from :data:`airflow_provider_videoretalk.media.estimate.PRICES`."""
+        """Prices by model that differ from those of :mod:`airflow_provider_videoretalk.model_catalog`.
+
+        :raises ConfigurationError: the extra is not a JSON object
+        """
         prices = self._extra.get("prices") or {}
         try:
             prices = json.loads(prices) if isinstance(prices, str) else prices
@@ -79,15 +104,21 @@ class DashScopeHook(HttpHook):
             prices = None
         if not isinstance(prices, dict):
             raise ConfigurationError(
-                f"connection {self.dashscope_conn_id!r} has prices that can't be read",
+                f"the extra 'prices' of the connection {self.dashscope_conn_id!r} is not a JSON object",
                 remedy='Write {"videoretalk": {"per_second": "0.08", "currency": "CNY", "as_of": "2026-11-22"}}.',
             )
         return prices
 
-    @cached_property
-    def allow_private(self) -> bool:
-        """Whether inputs may lie in private networks, as an endpoint that is in one itself can reach them."""
-        return str(self._extra.get("allow_private")).lower() == "true"
+    def media_access(self, url: str) -> HostAccess:
+        """How the host of an input or a result may be connected to, see :meth:`.Endpoint.media_access`.
+
+        Without a usable connection, only at public addresses: reading media needs no key.
+        """
+        try:
+            endpoint = self.endpoint
+        except ConfigurationError:
+            return HostAccess()
+        return endpoint.media_access(url)
 
     @cached_property
     def _extra(self) -> dict[str, Any]:
@@ -96,47 +127,59 @@ class DashScopeHook(HttpHook):
         except AirflowNotFoundException:
             return {}
 
-    async def get_async_client(self) -> AsyncClient:
-        """An asynchronous client, to be entered with ``async with``; the connection is looked up without blocking."""
-        try:
-            connection = await get_async_connection(self.dashscope_conn_id, hook=self)
-        except AirflowNotFoundException as error:
-            # It tells the supervisor to mask the key, which an event loop must not wait for.
-            return AsyncClient(await sync_to_async(self._endpoint_of_environment)(error))
-        return AsyncClient(self._endpoint_of(connection))
+    def check_task_route(self) -> None:
+        """Returns if render jobs can be queried at the endpoint. A process asks at most once an hour.
 
-    def get_conn(
-        self, headers: dict[Any, Any] | None = None, extra_options: dict[str, Any] | None = None
-    ) -> requests.Session:
-        """A session with TCP keep-alive. It holds no key: the client adds it to requests for the endpoint alone."""
-        session = requests.Session()
-        if self.keep_alive_adapter is not None:
-            session.mount("https://", self.keep_alive_adapter)
-            session.mount("http://", self.keep_alive_adapter)
-        session.headers.update(headers or {})
-        return session
-
-    def run(self, *args: Any, **kwargs: Any) -> NoReturn:
-        """Not for this service: it would send no key, and its retries would pay twice.
-
-        :raises NotImplementedError: always
+        :raises ConfigurationError: the endpoint has no route for queries, or the connection is not usable
+        :raises DashScopeError: it does not answer, or does not accept the key
         """
-        raise NotImplementedError("DashScopeHook sends requests through its client: hook.client.send(...)")
+        account_of(self.endpoint).task_route.check(self.client)
+
+    async def get_async_client(self) -> AsyncClient:
+        """An asynchronous client, for use with ``async with``. Does not block the event loop.
+
+        All that use a connection on an event loop share one look-up of it, for a minute.
+
+        :raises ConfigurationError: the connection is not usable
+        """
+        # Loads aiohttp, which no synchronous request needs.
+        from airflow_provider_videoretalk.dashscope.async_client import AsyncClient
+
+        endpoint = await shared_endpoint(self.dashscope_conn_id, self._look_up_endpoint)
+        return AsyncClient(endpoint, rate_limiter=account_of(endpoint).rate_limiter)
+
+    def get_conn(self) -> requests.Session:
+        """A session with the connection's TLS settings and proxy. It has no API key, which only the client adds."""
+        policy = AddressPolicy(field="the URL", allow_private=True)
+        return session_over(HttpTransport(policy, verify=self.endpoint.verify, proxy=self.endpoint.proxy))
 
     def test_connection(self) -> tuple[bool, str]:
-        """Asks what costs nothing: what the endpoint has, and how many tasks wait."""
-        from airflow_provider_videoretalk.dashscope.offer import describe, offer_of
+        """Checks key, region, dialect and routes of the endpoint, with requests that cost nothing."""
+        from airflow_provider_videoretalk.dashscope.endpoint_probe import describe, probe_endpoint
 
         try:
-            return True, describe(self.endpoint, offer_of(self.client))
+            return True, describe(self.endpoint, probe_endpoint(self.client))
         except DashScopeError as error:
             return False, str(error)
+
+    @property
+    def _get_connection_async(self) -> Callable[[str], Awaitable[Connection]]:
+        # Before Airflow 3.3.2, aget_connection() masks secrets synchronously, which would block the event loop.
+        return self.aget_connection if hasattr(Connection, "aextra_dejson") else sync_to_async(self.get_connection)
+
+    async def _look_up_endpoint(self) -> Endpoint:
+        try:
+            connection = await self._get_connection_async(self.dashscope_conn_id)
+        except AirflowNotFoundException as error:
+            # It calls the supervisor to mask the key, which would block the event loop.
+            return await sync_to_async(self._endpoint_of_environment)(error)
+        return self._endpoint_of(connection)
 
     def _endpoint_of_environment(self, error: Exception) -> Endpoint:
         key = os.environ.get(API_KEY_VARIABLE, "")
         if self.dashscope_conn_id != self.default_conn_name or not key:
             raise ConfigurationError(
-                f"there is no connection {self.dashscope_conn_id!r}",
+                f"there is no connection {self.dashscope_conn_id!r} that Airflow can read",
                 remedy=f"Add it with type 'dashscope' and the API key as password, or set {API_KEY_VARIABLE} "
                 f"and use {self.default_conn_name!r}.",
             ) from error
@@ -157,36 +200,38 @@ def _extra_of(connection: Connection | StoredConnection) -> dict[str, Any]:
     """
     :raises ConfigurationError: it is not a JSON object
     """
-    # Not extra_dejson: before Airflow 3.3.2 it calls the supervisor, which an event loop must not wait for.
+    # Not extra_dejson: before Airflow 3.3.2 it calls the supervisor, which would block the event loop.
     try:
         extra = json.loads(connection.extra or "{}")
     except ValueError:
         extra = None
     if not isinstance(extra, dict):
-        raise _unusable(connection)
+        raise ConfigurationError(
+            f"the extra of the connection {connection.conn_id!r} is not a JSON object",
+            remedy='Write it as JSON: {"workspace": "...", "queries_per_second": 20}.',
+        )
     return extra
 
 
 def _options(connection: Connection | StoredConnection) -> dict[str, Any]:
-    """The extras that an endpoint takes; a connection that was written as a URI has all of them as strings."""
+    """The extras for :class:`Endpoint`. A connection given as a URI has only strings."""
     stored = _extra_of(connection)
-    # The UI stores optional fields that were left empty as null.
-    options = {name: stored[name] for name in _EXTRAS if stored.get(name) not in (None, "")}
+    # The UI stores an empty field as null.
+    options = {name: stored[name] for name in _ENDPOINT_EXTRAS if stored.get(name) not in (None, "")}
     try:
         if "queries_per_second" in options:
             options["queries_per_second"] = float(options["queries_per_second"])
     except (ValueError, TypeError):
-        raise _unusable(connection) from None
+        raise ConfigurationError(
+            f"the extra 'queries_per_second' of the connection {connection.conn_id!r} is "
+            f"{options['queries_per_second']!r}, allowed is a number above 0",
+            remedy='Write it as JSON: {"queries_per_second": 20}.',
+        ) from None
     if str(options.get("verify")).lower() in ("true", "false"):
         options["verify"] = str(options["verify"]).lower() == "true"
+    if "allow_private" in options:
+        options["allow_private"] = str(options["allow_private"]).lower() == "true"
     return options
-
-
-def _unusable(connection: Connection | StoredConnection) -> ConfigurationError:
-    return ConfigurationError(
-        f"connection {connection.conn_id!r} has an unusable extra",
-        remedy='Write it as JSON: {"workspace": "...", "queries_per_second": 20}.',
-    )
 
 
 def _base_url(connection: Connection | StoredConnection) -> str:
@@ -195,7 +240,7 @@ def _base_url(connection: Connection | StoredConnection) -> str:
         return BEIJING
     if "://" in host:
         return host
-    # As a URI, dashscope://:key@host/qwen/api/v1 has its path in the schema.
+    # The URI dashscope://:key@host/qwen/api/v1 has its path in the schema.
     schema = connection.schema or ""
     scheme, path = (schema, "") if schema in ("http", "https", "") else ("", f"/{schema}")
     name, slash, rest = host.partition("/")

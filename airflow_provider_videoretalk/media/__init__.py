@@ -1,1 +1,1 @@
-"""Inputs: where they lie, what they are, whether VideoRetalk accepts them, and what comes of them and costs."""
+"""Reads media files that the package did not write: their location, their bytes by ranges, and their headers."""

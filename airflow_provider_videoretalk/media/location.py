@@ -1,4 +1,4 @@
-"""Where a medium lies, and how its bytes are reached from here."""
+"""Opens media files by their location: a URL, a local path or an object in a store."""
 
 from __future__ import annotations
 
@@ -10,39 +10,42 @@ from typing import TypeAlias
 from urllib.parse import unquote, urlsplit
 
 from airflow_provider_videoretalk.dashscope.errors import InputError
-from airflow_provider_videoretalk.media.file_origin import LocalOrigin, StoreOrigin, StorePath
-from airflow_provider_videoretalk.media.http_origin import HttpOrigin
-from airflow_provider_videoretalk.media.ranged import LOCAL, REMOTE, Budget, Meter, Origin, Ranged
+from airflow_provider_videoretalk.media.local_file import LocalFile
+from airflow_provider_videoretalk.media.ranged_reader import RangedFile, RangedReader
+from airflow_provider_videoretalk.media.store_object import StoreObject, StorePath
+from airflow_provider_videoretalk.outbound.host_access import AccessRule, public_only
+from airflow_provider_videoretalk.outbound.ranged_http import RangedHttpFile
+from airflow_provider_videoretalk.outbound.read_budget import LOCAL_BUDGET, REMOTE_BUDGET, BudgetMeter, ReadBudget
 
 Location: TypeAlias = str | PathLike[str] | StorePath
 """A URL (http, https, file), a path on this machine, or an ``ObjectStoragePath``."""
 
 
 @contextmanager
-def open_ranged(
-    location: Location, *, field: str, allow_private: bool = False, budget: Budget | None = None
-) -> Iterator[Ranged]:
-    """The bytes at ``location``, until the block ends. A URL is not asked before the first read.
+def open_ranged_reader(
+    location: Location, *, field: str, access: AccessRule = public_only, budget: ReadBudget | None = None
+) -> Iterator[RangedReader]:
+    """A reader of the file at ``location``, until the block ends. A URL is not requested before the first read.
 
-    :param field: what it is, for messages
-    :param allow_private: also connect to addresses that are not of the public internet
-    :param budget: what reading may cost; by default 8 MB, 64 requests and a minute, of files on this machine 64 MB
-    :raises InputError: there is nothing that can be read
+    :param field: the field that holds the location, for messages
+    :param access: how the host of a URL may be connected to; by default only at public addresses
+    :param budget: limits for reading; by default 8 MB, 64 requests and a minute, for local files 64 MB
+    :raises InputError: the file cannot be read
     :raises TransportError: the store does not answer
     """
     local = _local_path(location)
-    meter = Meter(budget or (REMOTE if local is None else LOCAL))
-    with closing(_origin(location, local, field=field, allow_private=allow_private, meter=meter)) as origin:
-        yield Ranged(origin, meter)
+    meter = BudgetMeter(budget or (REMOTE_BUDGET if local is None else LOCAL_BUDGET))
+    with closing(_open(location, local, field=field, access=access, meter=meter)) as file:
+        yield RangedReader(file, meter)
 
 
-def _origin(location: Location, local: Path | None, *, field: str, allow_private: bool, meter: Meter) -> Origin:
+def _open(location: Location, local: Path | None, *, field: str, access: AccessRule, meter: BudgetMeter) -> RangedFile:
     if local is not None:
-        return LocalOrigin(local, field=field, meter=meter)
+        return LocalFile(local, field=field, meter=meter)
     if isinstance(location, str):
-        return HttpOrigin(location, field=field, allow_private=allow_private, meter=meter)
+        return RangedHttpFile(location, field=field, access=access, meter=meter)
     if isinstance(location, StorePath):
-        return StoreOrigin(location, field=field, meter=meter)
+        return StoreObject(location, field=field, meter=meter)
     raise InputError(
         f"{field} is a {type(location).__name__}, allowed is a URL, a path or an ObjectStoragePath",
         remedy="Give one of these.",
@@ -50,9 +53,9 @@ def _origin(location: Location, local: Path | None, *, field: str, allow_private
 
 
 def _local_path(location: Location) -> Path | None:
-    """The file on this machine that ``location`` means, ``None`` where it lies elsewhere.
+    """The file on this machine; ``None`` for a location elsewhere.
 
-    :raises InputError: a scheme that is not read from here
+    :raises InputError: the URL's scheme is not supported
     """
     if isinstance(location, StorePath):
         return Path(location.path) if location.protocol in ("", "file", "local") else None
@@ -68,6 +71,6 @@ def _local_path(location: Location) -> Path | None:
     if scheme.lower() == "file":
         return Path(unquote(urlsplit(location.strip()).path))
     raise InputError(
-        f"the scheme {scheme[:20]!r} can't be read here, allowed are http, https and file",
+        f"the scheme {scheme[:20]!r} cannot be read, allowed are http, https and file",
         remedy="Give an ObjectStoragePath for an object in a store.",
     )

@@ -1,1 +1,1 @@
-"""What a DAG does: speech, video, publishing."""
+"""Operators: speech, video, publishing."""

@@ -1,149 +1,166 @@
-"""Submits a task and waits for its end: what the operators of all asynchronous models share."""
+"""Submits a render job and waits for its end: the base of the operators of all asynchronous models."""
 
 from __future__ import annotations
 
 import math
-import threading
+import time
 from collections.abc import Mapping
-from dataclasses import asdict
 from datetime import datetime, timedelta, timezone
+from functools import partial
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from airflow.providers.common.compat.sdk import conf
+from airflow.providers.common.compat.sdk import AirflowFailException, conf
 
-from airflow_provider_videoretalk.operators.base import DashScopeOperator
-from airflow_provider_videoretalk.operators.values import as_seconds, check_word
-from airflow_provider_videoretalk.task_state import OVER, state_of
-from airflow_provider_videoretalk.waiting.steps import reached
+from airflow_provider_videoretalk.dashscope.errors import (
+    DashScopeError,
+    InputError,
+    OutcomeUnknownError,
+    TaskTimeoutError,
+    ThrottledError,
+)
+from airflow_provider_videoretalk.operators.job_submission import (
+    admission_of,
+    intent_of,
+    job_of,
+    open_ledger,
+)
+from airflow_provider_videoretalk.operators.job_wait import log_success, trigger_of
+from airflow_provider_videoretalk.operators.job_wait_operator import JobWaitOperator
+from airflow_provider_videoretalk.operators.template_values import as_optional_seconds, as_seconds
+from airflow_provider_videoretalk.operators.wait_requirements import check_can_wait
+from airflow_provider_videoretalk.outbound.signed_url import without_signatures
+from airflow_provider_videoretalk.polling.trigger_event import AwaitedJob, awaited_of, task_of
+from airflow_provider_videoretalk.submission.admission import ADMISSION_SECONDS, HeldBackError
+from airflow_provider_videoretalk.submission.fault_points import fault_point
+from airflow_provider_videoretalk.submission.resume import ResumePolicy
+from airflow_provider_videoretalk.submission.submitter import Submitter, WaitUntilError
+from airflow_provider_videoretalk.triggers.admission import AdmissionTrigger
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
+    from airflow_provider_videoretalk.dashscope.client import Client
     from airflow_provider_videoretalk.dashscope.request import Request
     from airflow_provider_videoretalk.dashscope.task import Submission, SubmissionResult, Task, TaskResult
-    from airflow_provider_videoretalk.waiting.audit import SpendEvent
-    from airflow_provider_videoretalk.waiting.cancel import Cancellation
-    from airflow_provider_videoretalk.waiting.event import Awaited
-    from airflow_provider_videoretalk.waiting.ledger import Ledger, OnChangedInput, OnClear, OnUnknownSubmit
-    from airflow_provider_videoretalk.waiting.patience import Patience
-    from airflow_provider_videoretalk.waiting.record import Intent, Record
-    from airflow_provider_videoretalk.waiting.submitter import Submitter
+    from airflow_provider_videoretalk.submission.record import Intent, Record
 
-# Airflow's own limit on a deferral cancels nothing and says little: it stands behind the trigger's, for lost triggers.
-_BACKSTOP = timedelta(minutes=10)
-
-# Told once for all instances of a mapped task: by the first that could have been held back by a pool.
+# The map index from which on a pool of three slots would have held a task instance back. It alone logs the warning.
 _BEYOND_A_POOL = 3
 
-# Airflow kills a worker's process about five seconds after it asked it to end.
-_STATE_SECONDS = 3.0
 
+class DashScopeJobOperator(JobWaitOperator):
+    """Submits a render job, waits for its end, and returns its result, a
+    :class:`~airflow_provider_videoretalk.dashscope.task.TaskResult`.
 
-class DashScopeJobOperator(DashScopeOperator):
-    """Submits a task and returns its result, a :class:`~airflow_provider_videoretalk.dashscope.task.TaskResult`.
+    A subclass defines the request. The submit is recorded in Airflow's task state store (Airflow 3.3 or newer). A retry
+    or a restart finds the record, and waits for the running job or uses the result of the finished one. It submits a
+    failed job again only if the job's error is retryable.
 
-    A subclass tells what to submit. What was submitted is written to Airflow's task state store (Airflow 3.3): a
-    retry or a restart finds the running task and waits for it, or uses the result of a finished one. One that failed
-    is submitted anew only where its error says that this can help.
-
-    :param wait_for_completion: ``False`` returns a ``SubmissionResult`` at once, for a
-        :class:`~airflow_provider_videoretalk.sensors.dashscope.DashScopeTaskSensor` to wait for
-    :param deferrable: wait on the triggerer rather than on a worker; Airflow's ``default_deferrable`` by default
-    :param poll_interval: least time between two queries for the task; a timedelta, or seconds, like those below
-    :param max_poll_interval: most time between two queries, as while others are ahead of it in the queue
-    :param queue_timeout: how long the task may queue; then it is cancelled. The service itself gives up three hours
-        after the submit
-    :param render_timeout: how long the render may take; it can't be stopped, and bills when it succeeds
-    :param durable: ``False`` keeps no record: every try submits
-    :param on_clear: what a person's clear means for what an earlier life submitted: ``adopt_unfinished`` goes on with
-        what still queues or renders, and makes anew what had ended; ``reuse`` uses a finished one too; ``fresh`` makes
-        all anew, and cancels the old one if it still queues
-    :param on_changed_input: what to do when inputs differ from those an earlier try submitted: ``submit`` the new ones,
-        and cancel the old task if it still queues, or ``fail``
-    :param on_unknown_submit: what to do when a submit was sent and its reply lost: ``fail``, for a person to look;
-        ``reconcile``, to look for the task in the service's list (exact only with an account of its own); or
-        ``resubmit``, which may pay twice
-    :param reconcile_after: how long after a submit the list is believed to show it; a timedelta, or seconds
-    :param hold_back: defer a submit whose task would not begin within ``queue_timeout``, or not end within the
-        service's three hours, by the account's queue and the last renders' length; first come, first served
-    :param dashscope_conn_id: the connection
-    :param throttle_timeout: how long to go on submitting while the account is throttled
+    :param wait_for_completion: If False, returns a
+        :class:`~airflow_provider_videoretalk.dashscope.task.SubmissionResult` right after the submit, for a
+        :class:`~airflow_provider_videoretalk.sensors.dashscope.DashScopeTaskSensor` to wait for.
+    :param deferrable: Wait on the triggerer instead of on a worker. Defaults to Airflow's
+        ``[operators] default_deferrable``.
+    :param poll_interval: Least time between two queries for the job, as a timedelta or in seconds, like all times
+        below. Defaults to the connection's ``poll_interval``, or 4 s. An operator may only raise a value that the
+        connection sets.
+    :param max_poll_interval: Most time between two queries, used while other jobs are ahead in the queue. Defaults to
+        the connection's ``max_poll_interval``, or 5 min. An operator may only raise a value that the connection sets.
+    :param queue_timeout: How long the job may queue before it is cancelled. The service itself drops a job that has no
+        result three hours after the submit.
+    :param render_timeout: How long the render may take. A render cannot be stopped, and bills when it succeeds.
+    :param durable: If False, keeps no record: every try submits a new job.
+    :param resume: What to do about the job of an earlier try, as a
+        :class:`~airflow_provider_videoretalk.submission.resume.ResumePolicy`. By default, a clear resumes a job that
+        queues or renders, changed inputs are submitted, and a submit whose reply was lost fails the task.
+    :param hold_back: Defer a submit whose job would not begin within ``queue_timeout``, or not end within the service's
+        three hours. The estimate uses the account's queue and the last render times. Submits are held back in the
+        order of their arrival, and wait on the triggerer. Defaults to the connection's ``hold_back``, or True. An
+        operator may not turn it off if the connection turns it on.
+    :param dashscope_conn_id: The Airflow connection of type ``dashscope``.
+    :param throttle_timeout: How long to go on submitting while the account is throttled. Defaults to the connection's
+        ``throttle_timeout``, or one hour. An operator may only shorten a value that the connection sets.
     :raises DashScopeError: see :mod:`airflow_provider_videoretalk.dashscope.errors`
     """
 
     model: str
+    # What a triggerer said of the submit: "held_since", and "admitted_at" once it is admitted.
+    _admission_note: Mapping[str, float] = MappingProxyType({})
 
     def __init__(
         self,
         *,
         wait_for_completion: bool = True,
         deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
-        poll_interval: timedelta | float = 4.0,
-        max_poll_interval: timedelta | float = timedelta(minutes=5),
+        poll_interval: timedelta | float | None = None,
+        max_poll_interval: timedelta | float | None = None,
         queue_timeout: timedelta | float = timedelta(hours=3),
         render_timeout: timedelta | float = timedelta(hours=1),
         durable: bool = True,
-        on_clear: OnClear = "adopt_unfinished",
-        on_changed_input: OnChangedInput = "submit",
-        on_unknown_submit: OnUnknownSubmit = "fail",
-        reconcile_after: timedelta | float = timedelta(minutes=1),
-        hold_back: bool = True,
+        resume: ResumePolicy | None = None,
+        hold_back: bool | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        check_word("on_clear", on_clear, ("adopt_unfinished", "reuse", "fresh"))
-        check_word("on_changed_input", on_changed_input, ("submit", "fail"))
-        check_word("on_unknown_submit", on_unknown_submit, ("fail", "reconcile", "resubmit"))
+        if not isinstance(resume, ResumePolicy | None):
+            raise InputError(
+                f"resume is of type {type(resume).__name__}, allowed is a ResumePolicy",
+                remedy="Import it from airflow_provider_videoretalk.submission.resume.",
+            )
         self.wait_for_completion = wait_for_completion
         self.deferrable = deferrable
-        self.poll_interval = as_seconds("poll_interval", poll_interval)
-        self.max_poll_interval = as_seconds("max_poll_interval", max_poll_interval)
+        self.poll_interval = as_optional_seconds("poll_interval", poll_interval)
+        self.max_poll_interval = as_optional_seconds("max_poll_interval", max_poll_interval)
         self.queue_timeout = as_seconds("queue_timeout", queue_timeout)
         self.render_timeout = as_seconds("render_timeout", render_timeout)
         self.durable = durable
-        self.on_clear = on_clear
-        self.on_changed_input = on_changed_input
-        self.on_unknown_submit = on_unknown_submit
-        self.reconcile_after = as_seconds("reconcile_after", reconcile_after)
+        self.resume = resume or ResumePolicy()
         self.hold_back = hold_back
-        self._waiting_for: Awaited | None = None
-        self._task_instance: Any = None
-        self._recorded = False
+
+    @property
+    def own_settings(self) -> dict[str, Any]:
+        return {
+            **super().own_settings,
+            "poll_interval": self.poll_interval,
+            "max_poll_interval": self.max_poll_interval,
+            "hold_back": self.hold_back,
+        }
+
+    # What a subclass defines.
 
     def submission(self) -> Request[Submission]:
-        """The request to send, from the rendered fields.
+        """The request to send, made from the rendered fields.
 
-        :raises InputError: a field the service would refuse
+        :raises InputError: the service would refuse a field
         """
         raise NotImplementedError
 
     def identity(self) -> Mapping[str, Any]:
-        """What tells the rendered fields from those of another submit; JSON-safe.
+        """JSON-safe values that are equal for two submits of the same inputs, and different otherwise.
 
-        :raises InputError: a field the service would refuse
-        :raises TransportError: it can't be found out now
+        :raises InputError: the service would refuse a field
+        :raises TransportError: an input cannot be read now
         """
-        from airflow_provider_videoretalk.dashscope.url import without_signatures
-
         request = self.submission()
         return {"path": request.path, "body": without_signatures(request.body)}
 
-    def place(self) -> Mapping[str, Any]:
-        """The same of where inputs lie, which needs no look at them; JSON-safe.
+    def input_locations(self) -> Mapping[str, Any]:
+        """Like :meth:`identity`, but with the inputs' locations instead of their contents. Reads no input.
 
-        :raises InputError: a field the service would refuse
+        :raises InputError: the service would refuse a field
         """
         return self.identity()
 
-    def appraise(self, intent: Intent) -> Intent:
-        """The intent with what is expected of it, once it is known that it may be submitted.
+    def prepare(self, intent: Intent) -> Intent:
+        """Checks the inputs right before a submit; returns the intent with expected length and cost.
 
-        :raises InputError: it may not
+        :raises InputError: the inputs must not be submitted
         """
         return intent
 
-    def receipt(self, awaited: Awaited) -> SubmissionResult:
-        """The operator's return value for a task that it does not wait for."""
+    def submission_result(self, awaited: AwaitedJob) -> SubmissionResult:
+        """The operator's return value if it does not wait for the job."""
         return {
             "task_id": awaited.task_id,
             "request_id": awaited.request_id,
@@ -151,284 +168,135 @@ class DashScopeJobOperator(DashScopeOperator):
             "submitted_at": datetime.fromtimestamp(awaited.submitted_at, tz=timezone.utc).isoformat(),
         }
 
-    def result(self, task: Task, awaited: Awaited) -> TaskResult:
-        """The operator's return value for a task that succeeded."""
+    def task_result(self, task: Task, awaited: AwaitedJob) -> TaskResult:
+        """The operator's return value for a job that succeeded."""
         return task.result(request_id=awaited.request_id)
+
+    # Submitting.
+
+    def execute_again(self, context: Context, event: dict[str, Any]) -> Any:
+        self._admission_note = {name: event[name] for name in ("held_since", "admitted_at") if name in event}
+        return super().execute_again(context, event)
+
+    @property
+    def kept_note(self) -> dict[str, Any]:
+        return dict(self._admission_note)
 
     def attempt(self, context: Context, *, refusals: int, since: float) -> TaskResult | SubmissionResult:
         if context["ti"].map_index == _BEYOND_A_POOL and self.pool == "default_pool":
             self.log.warning(
-                "Many clips are mapped without a pool of their own: all are submitted at once and queue in the "
-                "account, where each may stay three hours. Give the task a pool of 2 or 3 slots that counts deferred "
-                "tasks."
+                "Many clips are mapped without a pool of their own. All are submitted at once, and each may queue for "
+                "up to three hours. Give the task a pool of 2 or 3 slots that counts deferred tasks."
             )
-        record = self._record(context, refusals=refusals, since=since)
-        self._show(context["ti"], record)
+        record = self._submit_or_resume(context, refusals=refusals, since=since)
+        self._publish_links(context["ti"], record)
         if record.result is not None:
             return record.result
-        awaited = _awaited(record)
+        awaited = job_of(record)
         if not self.wait_for_completion:
-            return self.receipt(awaited)
-        return self._await(context, awaited, queue_limited=True)
+            return self.submission_result(awaited)
+        return self._await(context, awaited)
 
-    def _show(self, ti: Any, record: Record) -> None:
-        """Tells the pages what is waited for. Airflow itself pushes links when a task defers or ends, and a worker that
-        waits does neither.
+    def _submit_or_resume(self, context: Context, *, refusals: int, since: float) -> Record:
+        """The record of a render job that this try or an earlier one submitted.
+
+        :raises AirflowFailException: the outcome of a submit is unknown, and a retry could not find it out
         """
+        intent = intent_of(self, context, account_id=self.hook.endpoint.account_id)
+        try:
+            return self._submitter(context, intent).submit_or_resume(self, intent)
+        except OutcomeUnknownError as error:
+            raise AirflowFailException(str(error)) from error
+        except ThrottledError as error:
+            self.retry_throttled(error, refusals=refusals, since=since)
+        except WaitUntilError as error:
+            self.log.info("The outcome of a submit is not known yet: %s. Checking again later", error)
+            self.run_again_at(error.moment, refusals=refusals, since=since)
+        except HeldBackError as error:
+            self._hold_back(context, error)
+
+    def _hold_back(self, context: Context, error: HeldBackError) -> NoReturn:
+        """Defers until a triggerer admits the submit."""
+        self.log.info("Held back, nothing is submitted: %s", error)
+        if error.expected_start is not None:
+            context["ti"].xcom_push(key="dashscope_expected_start", value=error.expected_start)
+        self.defer(
+            trigger=AdmissionTrigger(
+                dashscope_conn_id=self.dashscope_conn_id,
+                model=error.job.model,
+                held_since=self._admission_note.get("held_since", time.time()),
+                limit=error.job.limit,
+                expected_seconds=error.job.expected_seconds,
+                deadline=self._deadline(context),
+            ),
+            method_name="execute_again",
+        )
+
+    def _submitter(self, context: Context, intent: Intent) -> Submitter:
+        is_admitted = time.time() - self._admission_note.get("admitted_at", -math.inf) < ADMISSION_SECONDS
+        hold_back, deadline = self.account_settings.hold_back and not is_admitted, self._deadline(context)
+        ledger = open_ledger(context, durable=self.durable, log=self.log)
+        admission = admission_of(self.hook.client, ledger, intent, queue_timeout=self.queue_timeout)
+        return Submitter(
+            client_for=self._client_for,
+            ledger=ledger,
+            policy=self.resume,
+            record_spend=self.record_spend,
+            check_can_wait=partial(self._check_can_wait, context),
+            admission=admission if hold_back else None,
+            deadline=math.inf if deadline is None else deadline,
+        )
+
+    def _client_for(self, connection_id: str) -> Client:
+        """The client for a connection: this operator's, or that of an earlier try."""
+        if connection_id == self.dashscope_conn_id:
+            return self.hook.client
+        # Loads requests.
+        from airflow_provider_videoretalk.hooks.dashscope import DashScopeHook
+
+        return DashScopeHook(connection_id).client
+
+    def _check_can_wait(self, context: Context, intent: Intent) -> None:
+        """
+        :raises InputError: a value of this operator would widen a limit of the connection
+        :raises ConfigurationError: this process could not wait for the job, or the endpoint cannot be queried
+        :raises DashScopeError: the endpoint does not answer a query now
+        """
+        self.hook.settings.check(**self.own_settings)
+        awaited = AwaitedJob(task_id="", expected_seconds=intent.expected_seconds, cost_estimate=intent.cost_estimate)
+        poll_policy = self._poll_policy(context)
+        trigger = partial(trigger_of, awaited, poll_policy, connection=self.dashscope_conn_id)
+        check_can_wait(trigger if self.wait_for_completion and self.deferrable else None)
+        self.hook.check_task_route()
+
+    def _publish_links(self, ti: Any, record: Record) -> None:
+        """Pushes the job's id and the links. Airflow pushes links only when a task defers or ends."""
         ti.xcom_push(key="dashscope_task_id", value=record.task_id)
         for link in self.operator_extra_links:
             ti.xcom_push(key=link.xcom_key, value=link.get_link(self, ti_key=ti))
 
-    def execute_complete(self, context: Context, event: dict[str, Any]) -> TaskResult:
-        """Goes on once the wait has ended, here or on the triggerer."""
-        from airflow_provider_videoretalk.dashscope.errors import DashScopeError, QueueTimeoutError, TaskTimeoutError
-        from airflow_provider_videoretalk.waiting.event import awaited_of, task_of
+    # Waiting.
 
-        reached("after_event")
-        awaited, ledger = awaited_of(event), self._ledger(context)
+    def execute_complete(self, context: Context, event: dict[str, Any]) -> TaskResult:
+        """Returns the result, or raises the error, of the wait that ``event`` describes."""
+        fault_point("after_event")
+        ledger = open_ledger(context, durable=self.durable, log=self.log)
         try:
+            awaited = awaited_of(event)
             task = task_of(event)
         except TaskTimeoutError as error:
-            cancellation = self._cancel(awaited)
-            if cancellation.done:
-                ledger.over(awaited.task_id)
-            elif cancellation.begun and isinstance(error, QueueTimeoutError):
-                # It began in the meantime, and will bill: what is paid is waited for, within the render's own limit.
-                return self._await(context, awaited, queue_limited=False)
+            return self._after_limit(context, awaited, error)
+        except DashScopeError as error:
+            # The wait has ended, and the job goes on. With its record, a retry resumes it. Without, it pays again.
+            error.retryable = ledger.durable
             raise
         try:
             task.raise_for_status()
         except DashScopeError:
-            ledger.over(awaited.task_id)
+            ledger.record_end(awaited.task_id, reply=task)
             raise
-        result = self.result(task, awaited)
-        ledger.finished(result)
-        reached("after_result")
-        self.log.info(
-            "Task %s succeeded: queued %s s, rendered %s s, billed %s s; its result lives until %s",
-            result["task_id"],
-            result["queue_seconds"],
-            result["render_seconds"],
-            result["billed_seconds"],
-            result["expires_at"],
-        )
+        result = self.task_result(task, awaited)
+        ledger.record_result(result)
+        fault_point("after_result")
+        log_success(self.log, result)
         return result
-
-    def audit(self, event: SpendEvent, task_id: str, reason: str) -> None:
-        """Counts and logs a step that touches money."""
-        from airflow_provider_videoretalk.audit import note_spend
-
-        note_spend(self.log, event, task_id, reason)
-
-    def on_kill(self) -> None:
-        """Cancels the task that a worker waits for, unless another try will come back for it.
-
-        See the trigger for a task that is deferred.
-        """
-        if self._waiting_for is None or self._task_instance is None:
-            return
-        if self._recorded and _state_within(self._task_instance, seconds=_STATE_SECONDS) not in OVER:
-            self.log.info("DashScope task %s is left alone: another try will find it", self._waiting_for.task_id)
-            return
-        # Airflow gives a process a few seconds to end: there is time for one attempt.
-        self._cancel(self._waiting_for, pauses=())
-
-    def _cancel(self, awaited: Awaited, **attempts: Any) -> Cancellation:
-        """What became of the attempt to end a task that nobody waits for any longer."""
-        from airflow_provider_videoretalk.waiting.cancel import cancel
-
-        cancellation = cancel(self.hook.client, awaited.task_id, expected_seconds=awaited.expected_seconds, **attempts)
-        self.audit("cancel", awaited.task_id, cancellation.sentence)
-        return cancellation
-
-    def _record(self, context: Context, *, refusals: int, since: float) -> Record:
-        """The record of a task that was submitted, by this try or an earlier one.
-
-        :raises AirflowFailException: a submit's outcome is unknown; a retry can't know more, and must not guess
-        """
-        from airflow.providers.common.compat.sdk import AirflowFailException
-
-        from airflow_provider_videoretalk.dashscope.errors import OutcomeUnknownError, ThrottledError
-        from airflow_provider_videoretalk.waiting.admission import HeldBackError
-        from airflow_provider_videoretalk.waiting.recovery import NotYetError
-
-        intent = self._intent(context)
-        try:
-            return self._submitter(context).ensure(self, intent)
-        except OutcomeUnknownError as error:
-            raise AirflowFailException(str(error)) from error
-        except ThrottledError as error:
-            self.send_later(error, refusals=refusals, since=since)
-        except NotYetError as error:
-            self.log.info("A submit's outcome is not known yet; going on later")
-            self.come_back(error.moment, refusals=refusals, since=since)
-        except HeldBackError as error:
-            self.log.info("Held back, nothing is submitted: %s", error)
-            context["ti"].xcom_push(key="dashscope_expected_start", value=error.expected_start)
-            # Whoever is held back has not begun to be refused.
-            self.come_back(error.moment, refusals=0, since=error.moment)
-
-    def _intent(self, context: Context) -> Intent:
-        from airflow_provider_videoretalk.waiting.record import Generation, Intent, fingerprint_of
-
-        ti = context["ti"]
-        return Intent(
-            owner=f"{ti.dag_id}/{ti.run_id}/{ti.task_id}/{ti.map_index}",
-            connection=self.dashscope_conn_id,
-            fingerprint=self._fingerprint(),
-            place=fingerprint_of(self.place()),
-            model=self.model,
-            generation=Generation(max_tries=ti.max_tries, clear_number=getattr(context["dag_run"], "clear_number", 0)),
-        )
-
-    def _fingerprint(self) -> str | None:
-        from airflow_provider_videoretalk.dashscope.errors import TransportError
-        from airflow_provider_videoretalk.waiting.record import fingerprint_of
-
-        try:
-            return fingerprint_of(self.identity())
-        except TransportError as error:
-            self.log.warning("Whether the inputs are those of an earlier try can't be told now: %s", error)
-            return None
-
-    def _submitter(self, context: Context) -> Submitter:
-        from airflow_provider_videoretalk.waiting.admission import Admission
-        from airflow_provider_videoretalk.waiting.lookup import Lookup
-        from airflow_provider_videoretalk.waiting.recovery import Recovery
-        from airflow_provider_videoretalk.waiting.submitter import Submitter
-        from airflow_provider_videoretalk.waiting.waitlist import Waitlist
-
-        ledger = self._ledger(context)
-        self._task_instance, self._recorded = context["ti"], ledger.durable
-        recovery = Recovery(
-            client=self.hook.client,
-            ledger=ledger,
-            audit=self.audit,
-            on_clear=self.on_clear,
-            on_changed_input=self.on_changed_input,
-            on_unknown_submit=self.on_unknown_submit,
-            lookup=Lookup(model=self.model, patience=self.reconcile_after),
-        )
-        admission = Admission(
-            client=self.hook.client,
-            register=ledger.register,
-            waitlist=Waitlist(ledger.register.store, self.dashscope_conn_id),
-            model=self.model,
-            limit=self.queue_timeout,
-        )
-        deadline = self._deadline(context)
-        return Submitter(
-            recovery=recovery,
-            admission=admission if self.hold_back else None,
-            deadline=math.inf if deadline is None else deadline,
-        )
-
-    def _ledger(self, context: Context) -> Ledger:
-        from airflow_provider_videoretalk.variable_store import VariableStore
-        from airflow_provider_videoretalk.waiting.ledger import Ledger
-        from airflow_provider_videoretalk.waiting.register import Register
-        from airflow_provider_videoretalk.waiting.store import VolatileStore
-
-        store = context.get("task_state_store") if self.durable else None
-        if store is None:
-            self.log.info("A retry submits anew: durable is off, or Airflow is older than 3.3 and keeps no task state")
-            return Ledger(VolatileStore(), Register(VolatileStore()))
-        return Ledger(store, Register(VariableStore()))
-
-    def _patience(self, context: Context, *, queue_limited: bool) -> Patience:
-        from airflow_provider_videoretalk.limits import TASK_SECONDS
-        from airflow_provider_videoretalk.waiting.patience import Patience
-
-        return Patience(
-            deadline=self._deadline(context),
-            poll_interval=self.poll_interval,
-            max_poll_interval=self.max_poll_interval,
-            queue_timeout=self.queue_timeout if queue_limited else None,
-            service_limit=TASK_SECONDS if queue_limited else None,
-            render_timeout=self.render_timeout,
-        )
-
-    def _deadline(self, context: Context) -> float | None:
-        """When ``execution_timeout`` is over: Airflow itself does not hold a deferred task to it."""
-        began = getattr(context["ti"], "start_date", None)
-        if self.execution_timeout is None or began is None or not self.deferrable:
-            return None
-        return float((began + self.execution_timeout).timestamp())
-
-    def _await(self, context: Context, awaited: Awaited, *, queue_limited: bool) -> TaskResult:
-        patience = self._patience(context, queue_limited=queue_limited)
-        if self.deferrable:
-            self._defer(awaited, patience)
-        return self.execute_complete(context, self._wait(awaited, patience))
-
-    def _defer(self, awaited: Awaited, patience: Patience) -> NoReturn:
-        from airflow_provider_videoretalk.triggers.dashscope import DashScopeTaskTrigger
-
-        self.defer(
-            trigger=DashScopeTaskTrigger(
-                dashscope_conn_id=self.dashscope_conn_id,
-                dashscope_task_id=awaited.task_id,
-                submitted_at=awaited.submitted_at,
-                request_id=awaited.request_id,
-                patience=asdict(patience),
-                expected_seconds=awaited.expected_seconds,
-                quote=awaited.quote,
-            ),
-            method_name="execute_complete",
-            timeout=timedelta(seconds=self.queue_timeout + self.render_timeout) + _BACKSTOP,
-        )
-
-    def _wait(self, awaited: Awaited, patience: Patience) -> dict[str, Any]:
-        """Waits on this worker; returns the event that the trigger would have fired."""
-        from airflow.providers.common.compat.sdk import AirflowTaskTimeout
-
-        from airflow_provider_videoretalk.dashscope.errors import DashScopeError
-        from airflow_provider_videoretalk.waiting.event import event_of
-        from airflow_provider_videoretalk.waiting.narrator import Narrator
-        from airflow_provider_videoretalk.waiting.schedule import Schedule
-        from airflow_provider_videoretalk.waiting.watch import watch
-
-        schedule = Schedule(
-            task_id=awaited.task_id,
-            patience=patience,
-            submitted_at=awaited.submitted_at,
-            expected_seconds=awaited.expected_seconds,
-        )
-        outcome: Task | DashScopeError
-        self._waiting_for = awaited
-        try:
-            outcome = watch(self.hook.client, awaited.task_id, schedule, news=Narrator(self.log))
-        except DashScopeError as error:
-            outcome = error
-        except AirflowTaskTimeout:
-            # Airflow calls on_kill next, which is to leave it alone.
-            self._waiting_for = None
-            self._cancel(awaited)
-            raise
-        self._waiting_for = None
-        return event_of(outcome, awaited)
-
-
-def _awaited(record: Record) -> Awaited:
-    from airflow_provider_videoretalk.waiting.event import Awaited
-
-    return Awaited(
-        task_id=str(record.task_id),
-        request_id=record.request_id,
-        submitted_at=record.submitted_at or record.intended_at,
-        expected_seconds=record.intent.expected_seconds,
-        quote=record.intent.quote,
-    )
-
-
-def _state_within(task_instance: Any, *, seconds: float) -> str | None:
-    """The task instance's state, ``None`` where it can't be had in time.
-
-    Asked for in a thread of its own: a signal may have interrupted a call to the supervisor, whose lock a second call
-    from the same thread would wait for for ever.
-    """
-    states: list[str | None] = []
-    asking = threading.Thread(target=lambda: states.append(state_of(task_instance)), daemon=True)
-    asking.start()
-    asking.join(seconds)
-    return states[0] if states else None

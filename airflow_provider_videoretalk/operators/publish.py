@@ -1,49 +1,83 @@
-"""Brings a result to where it outlives its day."""
+"""The operator that publishes a result to permanent storage."""
 
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timezone
 from functools import partial
-from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 from airflow.sdk import Asset, AssetAlias, BaseOperator
 
+from airflow_provider_videoretalk.airflow_adapters.job_history_writer import open_history
+from airflow_provider_videoretalk.airflow_adapters.location_policy import LocationPolicy
+from airflow_provider_videoretalk.airflow_adapters.url_masking import mask_rendered_urls, mask_urls
+from airflow_provider_videoretalk.dashscope.errors import (
+    InputError,
+    ResultExpiredError,
+    TaskUnknownError,
+)
+from airflow_provider_videoretalk.dashscope.media_url import media_url
+from airflow_provider_videoretalk.dashscope.result_expiry import RefusedUrlError
+from airflow_provider_videoretalk.job_history.facts import Published
 from airflow_provider_videoretalk.links import WatchLink
-from airflow_provider_videoretalk.operators.values import check_word
-from airflow_provider_videoretalk.waiting.steps import reached
+from airflow_provider_videoretalk.operators.destination_path import open_destination
+from airflow_provider_videoretalk.operators.location_fields import is_task_output, permanent_fields, url_of_output
+from airflow_provider_videoretalk.operators.template_values import as_mapping, as_optional_text, check_word, is_empty
+from airflow_provider_videoretalk.publishing.atomic_object import is_local
+from airflow_provider_videoretalk.publishing.expected_media import expected_media
+from airflow_provider_videoretalk.publishing.object_name import name_in_folder
+from airflow_provider_videoretalk.publishing.publication import metadata_path
+from airflow_provider_videoretalk.submission.fault_points import fault_point
 
+# The imports inside functions load requests, fsspec or Airflow's hooks, which parsing a DAG does not need.
 if TYPE_CHECKING:
     from airflow.sdk import Context, ObjectStoragePath
 
-    from airflow_provider_videoretalk.dashscope.speech import SpeechResult
     from airflow_provider_videoretalk.dashscope.task import TaskResult
-    from airflow_provider_videoretalk.publishing.draft import Destination
+    from airflow_provider_videoretalk.model_catalog.speech import SpeechResult
+    from airflow_provider_videoretalk.outbound.host_access import AccessRule
+    from airflow_provider_videoretalk.publishing.atomic_object import Destination
     from airflow_provider_videoretalk.publishing.publication import IfExists
-    from airflow_provider_videoretalk.publishing.transfer import Copied, Fetched
+    from airflow_provider_videoretalk.publishing.transfer import DownloadedObject, PublishedObject
 
-# What of a source is no use after a day, and a key to it until then.
-_MORTAL = ("url", "video_url", "audio_url", "expires_at")
+_BILLED_AGAIN = "The service keeps results for 24 hours, for one account. Making the result again is billed again."
 
 
 class PublishMediaOperator(BaseOperator):
-    """Streams a result into any store that Airflow's ``ObjectStoragePath`` reaches, with a metadata JSON beside it.
+    """Streams a result into any store that Airflow's ``ObjectStoragePath`` supports, with a JSON metadata file.
 
-    The download goes on after dropped and stalled connections, and is held against the length, MD5 and CRC-64 that the
-    source's server gives. Only then the object appears, whole, and its JSON after it; where one of them fails, neither
-    stays, unless the object has replaced another one already. Every outlet gets an asset event whose ``extra`` is the
-    metadata: an ``Asset`` as it stands, an ``AssetAlias`` with an asset of each object's own URI.
+    The download resumes after dropped and stalled connections. It is compared with the length, MD5 and CRC-64 that the
+    source's server gives. It is looked at: an error page, a file that is cut, a video that is much shorter than it was
+    billed, or another kind of file than the source should be is refused, and a retry can help. Then the object appears,
+    complete, and its metadata file follows. If one of the two fails, both are removed, unless the object has already
+    replaced another one.
 
-    The metadata is also what the operator returns: the source's fields but for its mortal URL (such as ``task_id``,
-    ``request_id``, ``usage``), ``uri``, ``size`` in bytes, ``sha256``, ``content_type``, ``verified`` and
-    ``unverified`` (what was compared with the server's word, and why not), ``published_at``, and what ``metadata``
-    adds. With it come ``metadata_uri`` and, for a list of destinations, ``uris`` and ``metadata_uris``; the rest is
-    that of the first.
+    What the source should be:
 
-    Names are templates, so objects can be partitioned by date or by anything that the source says::
+    - of a speech task: audio
+    - of a VideoRetalk task, or of another model whose result has a length: a video
+    - of another model: what the suffix of its URL says (``.png``, ``.json``), or any media
+    - a plain URL: any media, or JSON if the URL ends with ``.json``
+
+    Each outlet gets an asset event with the metadata as its ``extra``. An ``Asset`` gets one event. An ``AssetAlias``
+    gets one for each object, with an asset of the object's URI.
+
+    The operator returns the metadata:
+
+    - all fields of the source, such as ``task_id``, ``request_id`` and ``usage``, except its URL, which expires
+    - ``uri``, ``size`` in bytes, ``sha256``, ``published_at``
+    - ``content_type``, by the bytes
+    - ``media``: ``kind`` and ``container``, and what the file says of itself (``seconds``, ``width``, ...)
+    - ``verified``: the values of the server that are confirmed (``length``, ``md5``, ``crc64``)
+    - ``unverified``: the values of the server that were not checked, each with the reason
+    - the values of ``metadata``
+    - ``metadata_uri``; for a list of destinations also ``uris`` and ``metadata_uris``. All other fields are those of
+      the first destination. These three are only in the return value
+
+    Destinations are templates, so objects can be partitioned by date or by a field of the source::
 
         PublishMediaOperator(
             task_id="publish",
@@ -55,20 +89,36 @@ class PublishMediaOperator(BaseOperator):
             if_exists="skip_same",
         )
 
-    :param source: what a VideoRetalk, text-to-speech or sensor task returned, or a plain URL (templated)
-    :param destination: URI of the object, e.g. ``s3://aws_default@bucket/videos/en.mp4``, or of a folder, ending with a
-        slash, in which it is named after the task's id; several of them as a list (templated)
-    :param storage_conn_id: the Airflow connection of the stores, where a URI names none (templated)
-    :param dashscope_conn_id: with a connection, a result whose URL is dead is asked for once more by its task's id,
-        which the service remembers for about a day (templated)
+    :param source: the return value of a VideoRetalk, text-to-speech or sensor task, or a plain URL (templated)
+    :param destination: URI of the object, e.g. ``s3://aws_default@bucket/videos/en.mp4``; or of a folder, with a slash
+        at its end, in which the object is named after the render job's id; or a list of URIs. A ``file`` URI is
+        percent-encoded, and the key in any other URI is taken as it is (templated)
+    :param storage_conn_id: the Airflow connection of the stores, if a URI does not name one (templated)
+    :param dashscope_conn_id: the connection to request a new URL with, for free, if the source's URL has expired or is
+        refused. The service knows a render job for about a day. By default an expired URL is an error. A source at the
+        own host of this connection, by default ``dashscope_default``, may be at a private address, and is fetched with
+        the connection's certificates and proxy. Other private addresses need its extra ``allow_private`` (templated)
     :param metadata: JSON-safe values to add to the metadata (templated)
-    :param if_exists: what to do about an object that is there already: ``overwrite`` it; ``fail`` before anything is
-        fetched, also if an earlier try of the same task published it; or ``skip_same``: leave it alone, with its JSON,
-        if that names the same task (or speech request), without fetching anything, or if what was fetched has the same
-        size and SHA-256. An object without a JSON that fits it is overwritten
-    :raises InputError: an object is there, and ``if_exists`` is ``fail``
-    :raises ResultExpiredError: the source's URL is dead
-    :raises TransportError: the download or a store failed; nothing was published, unless the message names what was
+    :param allowed_sources: what URLs ``source`` may be, if it is no return value: a list of prefixes such as
+        ``https://host/folder/``, or one text with commas between them. It narrows ``[videoretalk] allowed_sources`` of
+        Airflow's configuration (templated)
+    :param allowed_destinations: where objects may be published: a list of prefixes such as
+        ``s3://conn@bucket/folder/``, or one text with commas between them. It narrows
+        ``[videoretalk] allowed_destinations`` of Airflow's configuration, by which no file on a disk is allowed unless
+        a folder is named (templated)
+    :param if_exists: what to do if the destination already holds an object:
+
+        - ``overwrite``: replace it
+        - ``fail``: fail before anything is downloaded, also if an earlier try of the same task published the object
+        - ``skip_same``: keep the object and its metadata file if that file names the same render job or speech request
+          (nothing is downloaded), or if the download has the same size and SHA-256. An object without a metadata file
+          that fits it, or that says it was looked at, is replaced
+    :raises InputError: a location is not allowed; a destination holds an object, and ``if_exists`` is ``fail``; or the
+        source has no plain name for an object in a folder
+    :raises ConfigurationError: a destination's store cannot be opened
+    :raises ResultExpiredError: the source's URL has expired
+    :raises UnexpectedMediaError: the source is not what it should be
+    :raises TransportError: the download or a store failed. Nothing was published, unless the message names it
     """
 
     template_fields: Sequence[str] = (
@@ -77,6 +127,8 @@ class PublishMediaOperator(BaseOperator):
         "storage_conn_id",
         "dashscope_conn_id",
         "metadata",
+        "allowed_sources",
+        "allowed_destinations",
     )
     operator_extra_links = (WatchLink(),)
 
@@ -89,6 +141,8 @@ class PublishMediaOperator(BaseOperator):
         dashscope_conn_id: str | None = None,
         metadata: Mapping[str, Any] | None = None,
         if_exists: IfExists = "overwrite",
+        allowed_sources: Sequence[str] | str | None = None,
+        allowed_destinations: Sequence[str] | str | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -99,167 +153,176 @@ class PublishMediaOperator(BaseOperator):
         self.dashscope_conn_id = dashscope_conn_id
         self.metadata = metadata
         self.if_exists = if_exists
+        self.allowed_sources = allowed_sources
+        self.allowed_destinations = allowed_destinations
+        self._source_is_output = is_task_output(source)
+
+    def _do_render_template_fields(self, *args: Any, **kwargs: Any) -> None:
+        super()._do_render_template_fields(*args, **kwargs)
+        mask_rendered_urls(self)
 
     def execute(self, context: Context) -> dict[str, Any]:
         from airflow.providers.common.compat.lineage.hook import get_hook_lineage_collector
 
+        from airflow_provider_videoretalk.airflow_adapters.object_storage_path import uri_of
+
         source = self.source if isinstance(self.source, Mapping) else {"url": self.source}
-        described = {name: value for name, value in source.items() if name not in _MORTAL} | self._added()
-        url = _url_of(source)
-        paths = self._paths(url, source)
+        permanent = permanent_fields(source)
+        source_metadata = permanent | self._user_metadata()
+        url = url_of_output("source", source) if isinstance(self.source, Mapping) else media_url("source", self.source)
+        if not (self._source_is_output and isinstance(self.source, Mapping)):
+            LocationPolicy(setting="allowed_sources", own=self.allowed_sources).check("source", url)
+        paths = self._destination_paths(url, source)
         assets = [Asset(uri=_asset_uri(path)) for path in paths]
-        published = self._copy(url, source, paths, described)
-        reached("after_publish")
+        published = self._copy(url, source, paths, source_metadata)
+        fault_point("after_publish")
+        if job_id := permanent.get("task_id"):
+            fact = Published(job_id=str(job_id), uri=uri_of(paths[0]), published_at=time.time())
+            open_history().note("published", fact)
         collector = get_hook_lineage_collector()  # type: ignore[no-untyped-call]
         for path, copied in zip(paths, published, strict=True):
-            done = "Kept what was published at" if copied.kept else "Published"
+            done = "Kept the existing object" if copied.kept else "Published"
             self.log.info("%s %s (%s bytes)", done, path, copied.metadata["size"])
-            collector.add_output_asset(context=path, uri=str(path))
-        found = [{**copied.metadata, "uri": str(path)} for path, copied in zip(paths, published, strict=True)]
-        self._emit(context, assets, found)
-        return found[0] | self._places(paths)
+            collector.add_output_asset(context=path, uri=uri_of(path))
+        results = [{**copied.metadata, "uri": uri_of(path)} for path, copied in zip(paths, published, strict=True)]
+        self._add_asset_events(context, assets, results)
+        return results[0] | self._metadata_uris(paths)
 
-    def _places(self, paths: Sequence[ObjectStoragePath]) -> dict[str, Any]:
-        from airflow_provider_videoretalk.publishing.publication import beside
+    def _metadata_uris(self, paths: Sequence[ObjectStoragePath]) -> dict[str, Any]:
+        from airflow_provider_videoretalk.airflow_adapters.object_storage_path import uri_of
 
-        besides = [str(beside(path)) for path in paths]
+        metadata_uris = [uri_of(metadata_path(path)) for path in paths]
         if isinstance(self.destination, str):
-            return {"metadata_uri": besides[0]}
-        return {"metadata_uri": besides[0], "uris": [str(path) for path in paths], "metadata_uris": besides}
+            return {"metadata_uri": metadata_uris[0]}
+        return {
+            "metadata_uri": metadata_uris[0],
+            "uris": [uri_of(path) for path in paths],
+            "metadata_uris": metadata_uris,
+        }
 
     def _copy(
-        self, url: str, source: Mapping[str, Any], paths: Sequence[ObjectStoragePath], described: Mapping[str, Any]
-    ) -> list[Copied]:
-        """Copies the source, or if it is dead, what the service now says of its task."""
-        from airflow_provider_videoretalk.dashscope.errors import ResultExpiredError
-        from airflow_provider_videoretalk.publishing.transfer import copy
+        self,
+        url: str,
+        source: Mapping[str, Any],
+        paths: Sequence[ObjectStoragePath],
+        source_metadata: Mapping[str, Any],
+    ) -> list[PublishedObject]:
+        """Copies the source. If its URL has expired or is refused, requests a new one by the render job's id."""
+        from airflow_provider_videoretalk.airflow_adapters.object_storage_path import uri_of
+        from airflow_provider_videoretalk.publishing.object_metadata import describe_object
+        from airflow_provider_videoretalk.publishing.transfer import copy_object
 
-        def describe(fetched: Fetched, path: Destination) -> dict[str, Any]:
-            return {
-                **described,
-                "uri": str(path),
-                "size": fetched.verdict.size,
-                "sha256": fetched.verdict.sha256,
-                "content_type": fetched.content_type,
-                "verified": list(fetched.verdict.verified),
-                "unverified": dict(fetched.verdict.unverified),
-                "published_at": datetime.now(timezone.utc).isoformat(),
-            }
+        def build_metadata(downloaded: DownloadedObject, path: Destination) -> dict[str, Any]:
+            return describe_object(downloaded, uri=uri_of(path), source=source_metadata)
 
-        copy_it = partial(
-            copy,
+        copy_source = partial(
+            copy_object,
             destinations=paths,
-            describe=describe,
+            build_metadata=build_metadata,
+            expected=expected_media(source, url),
             if_exists=self.if_exists,
             identity=_identity(source),
-            on_object=lambda: reached("during_publish"),
+            access=self._access_rule(),
+            on_object_visible=lambda: fault_point("during_publish"),
         )
         try:
-            return copy_it(url, expires_at=source.get("expires_at"))
-        except ResultExpiredError:
-            if not self.dashscope_conn_id or not source.get("task_id"):
+            return copy_source(url, expires_at=source.get("expires_at"))
+        except (ResultExpiredError, RefusedUrlError):
+            if is_empty(self.dashscope_conn_id) or not source.get("task_id"):
                 raise
-        return copy_it(self._asked_again(str(source["task_id"])))
+        return copy_source(self._request_new_url(str(source["task_id"])))
 
-    def _asked_again(self, task_id: str) -> str:
-        from airflow_provider_videoretalk.dashscope.errors import ResultExpiredError
+    def _access_rule(self) -> AccessRule:
+        from airflow_provider_videoretalk.hooks.dashscope import DashScopeHook
+
+        connection = as_optional_text("dashscope_conn_id", self.dashscope_conn_id)
+        return DashScopeHook(connection or DashScopeHook.default_conn_name).media_access
+
+    def _request_new_url(self, task_id: str) -> str:
         from airflow_provider_videoretalk.dashscope.task import get_task
         from airflow_provider_videoretalk.hooks.dashscope import DashScopeHook
 
         task = DashScopeHook(str(self.dashscope_conn_id)).client.send(get_task(task_id))
-        task.raise_for_status()
+        try:
+            task.raise_for_status()
+        except TaskUnknownError as error:
+            error.remedy = _BILLED_AGAIN
+            raise
         if task.result_url is None:
-            raise ResultExpiredError(f"task {task_id} has no result any more", remedy="Make the video again.")
-        return task.result_url
+            raise ResultExpiredError(
+                f"source's URL has expired, and render job {task_id} no longer has a result", remedy=_BILLED_AGAIN
+            )
+        mask_urls(task.result_url)
+        return media_url("source", task.result_url)
 
-    def _added(self) -> dict[str, Any]:
-        """The user's metadata.
+    def _user_metadata(self) -> dict[str, Any]:
+        """The values of ``metadata``.
 
         :raises InputError: not a mapping, or not JSON-safe
         """
-        from airflow_provider_videoretalk.dashscope.errors import InputError
-        from airflow_provider_videoretalk.operators.values import as_mapping
-
-        added = dict(as_mapping("metadata", self.metadata or {}))
+        added = {} if is_empty(self.metadata) else dict(as_mapping("metadata", self.metadata))
         try:
             json.dumps(added)
         except (TypeError, ValueError) as error:
             raise InputError(
-                f"metadata is not JSON-safe: {error}", remedy="Give texts, numbers, lists, dicts."
+                f"metadata cannot be written as JSON: {error}",
+                remedy="Give a mapping of strings, numbers, booleans, lists and dicts.",
             ) from None
         return added
 
-    def _paths(self, url: str, source: Mapping[str, Any]) -> list[ObjectStoragePath]:
-        """Where to publish.
+    def _destination_paths(self, url: str, source: Mapping[str, Any]) -> list[ObjectStoragePath]:
+        """The paths of the objects to publish.
 
-        :raises InputError: no destination, one of them twice, or a folder without its slash
+        :raises InputError: there is no destination, one is named twice, or a folder has no slash at its end
         """
-        from airflow_provider_videoretalk.dashscope.errors import InputError
-
         given = [self.destination] if isinstance(self.destination, str) else self.destination
         if not isinstance(given, Sequence) or not given:
             raise InputError(
-                f"destination is {given!r}, allowed is a URI or a list of them", remedy="Give the destination."
+                f"destination is {given!r}, allowed is a URI or a list of URIs", remedy="Give at least one URI."
             )
-        paths = [self._path(destination, url, source) for destination in given]
-        named = [str(path) for path in paths]
-        twice = next((uri for uri in named if named.count(uri) > 1), None)
-        if twice:
-            raise InputError(f"destination names {twice} twice", remedy="Name each object once.")
+        paths = [self._destination_path(destination, url, source) for destination in given]
+        uris = [str(path) for path in paths]
+        repeated = next((uri for uri in uris if uris.count(uri) > 1), None)
+        if repeated:
+            raise InputError(f"destination names {repeated} twice", remedy="Name each object once.")
         return paths
 
-    def _path(self, destination: object, url: str, source: Mapping[str, Any]) -> ObjectStoragePath:
-        """An object's place; a local folder is made, an object store needs none."""
-        from airflow.sdk import ObjectStoragePath
+    def _destination_path(self, destination: object, url: str, source: Mapping[str, Any]) -> ObjectStoragePath:
+        """The path of one object. Creates the folder of a local file.
 
-        from airflow_provider_videoretalk.dashscope.errors import InputError
-        from airflow_provider_videoretalk.fs.oss import register_paths
-        from airflow_provider_videoretalk.operators.values import as_text
-        from airflow_provider_videoretalk.publishing.draft import is_local
-
-        destination = as_text("destination", destination)
-        register_paths()
-        path = ObjectStoragePath(destination, conn_id=self.storage_conn_id)
-        if destination.endswith("/"):
-            fetched = PurePosixPath(urlsplit(url).path)
-            path /= f"{source.get('task_id') or source.get('request_id') or fetched.stem}{fetched.suffix}"
+        :raises InputError: the destination is not allowed, or is a folder
+        :raises ConfigurationError: its store cannot be opened
+        """
+        in_folder = str(destination).rstrip().endswith("/")
+        path = open_destination(
+            destination,
+            name=name_in_folder(source, url, expected_media(source, url)) if in_folder else "",
+            storage_conn_id=as_optional_text("storage_conn_id", self.storage_conn_id),
+            allowed_destinations=self.allowed_destinations,
+        )
         if is_local(path):
             if path.is_dir():
                 raise InputError(
-                    f"destination is the folder {path}", remedy="End it with a slash, or name a file in it."
+                    f"destination is {path}, which is a folder, allowed is a file or a folder with a slash at its end",
+                    remedy="End it with a slash, or name a file in it.",
                 )
             path.parent.mkdir(parents=True, exist_ok=True)
         return path
 
-    def _emit(self, context: Context, assets: Sequence[Asset], found: Sequence[dict[str, Any]]) -> None:
+    def _add_asset_events(self, context: Context, assets: Sequence[Asset], results: Sequence[dict[str, Any]]) -> None:
         for outlet in self.outlets:
             if isinstance(outlet, AssetAlias):
-                for asset, metadata in zip(assets, found, strict=True):
+                for asset, metadata in zip(assets, results, strict=True):
                     context["outlet_events"][outlet].add(asset, extra=metadata)
             elif isinstance(outlet, Asset):
-                context["outlet_events"][outlet].extra = found[0]
+                context["outlet_events"][outlet].extra = results[0]
 
 
 def _identity(source: Mapping[str, Any]) -> dict[str, Any]:
-    """By what the JSON beside an object is known to tell of the same source: a task makes one result, a request to
-    speak one audio.
-    """
+    """The fields that identify a source: a render job makes one video, and a speech request one audio file."""
     return next(({name: source[name]} for name in ("task_id", "request_id") if source.get(name)), {})
 
 
 def _asset_uri(path: ObjectStoragePath) -> str:
-    """The object's URI as others name it: percent-encoded, and without the connection that reaches it."""
+    """The object's URI for assets: percent-encoded, and without the Airflow connection."""
     return f"{path.protocol or 'file'}://{quote(path.path)}"
-
-
-def _url_of(source: Mapping[str, Any]) -> str:
-    from airflow_provider_videoretalk.dashscope.errors import InputError
-    from airflow_provider_videoretalk.dashscope.url import media_url
-
-    url = next((source[name] for name in ("video_url", "audio_url", "url") if source.get(name)), None)
-    if url is None:
-        raise InputError(
-            f"source is a mapping with the keys {sorted(source)} and no URL in it",
-            remedy="Pass what the operator or sensor returned, or a plain URL.",
-        )
-    return media_url("source", url)

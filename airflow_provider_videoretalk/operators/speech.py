@@ -1,40 +1,59 @@
-"""Turns a script into speech."""
+"""Synthesizes speech from a script."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from airflow.providers.common.compat.sdk import AirflowFailException
+
+from airflow_provider_videoretalk.dashscope.errors import ThrottledError
+from airflow_provider_videoretalk.model_catalog.limit import Limit
+from airflow_provider_videoretalk.model_catalog.speech import (
+    DEFAULT_MODEL,
+    family_of,
+    synthesize_speech,
+)
 from airflow_provider_videoretalk.operators.base import DashScopeOperator
-from airflow_provider_videoretalk.operators.values import as_text, check_word
+from airflow_provider_videoretalk.operators.speech_result import speech_result
+from airflow_provider_videoretalk.operators.template_values import (
+    as_optional_mapping,
+    as_optional_text,
+    as_text,
+    check_word,
+)
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-    from airflow_provider_videoretalk.dashscope.speech import AudioFormat, SpeechResult
+    from airflow_provider_videoretalk.model_catalog.speech import AudioFormat, SpeechResult
 
 
 class TextToSpeechOperator(DashScopeOperator):
-    """Synthesises speech over HTTP and returns a :class:`~airflow_provider_videoretalk.dashscope.speech.SpeechResult`.
+    """Synthesizes speech over HTTP.
 
-    The duration of WAV is measured from the file itself, a few kilobytes of which are fetched. Speech outside
-    ``min_seconds`` to ``max_seconds`` fails here, before any video is paid for; of other formats the duration is not
-    known, and not checked.
+    Returns a :class:`~airflow_provider_videoretalk.model_catalog.speech.SpeechResult`.
 
-    :param text: the script (templated)
-    :param model: CosyVoice, Qwen-Audio and Qwen-TTS models; the name chooses the endpoint (templated)
-    :param voice: a voice of that model; the family's default where not given (templated)
-    :param audio_format: ``wav``, ``mp3``, ``pcm`` or ``opus``; Qwen-TTS answers ``wav`` always. VideoRetalk takes
-        ``wav`` and ``mp3``
-    :param sample_rate: in Hz; Qwen-TTS answers 24000 always
-    :param language: CosyVoice: a code such as ``en``; Qwen-TTS: a name such as ``English``; guessed by default
-        (templated)
-    :param options: further fields of the request body's ``input``, e.g. ``{"rate": 1.1}`` (templated)
-    :param min_seconds: least speech that is of use; ``None`` for any
-    :param max_seconds: most speech that is of use; ``None`` for any
-    :param dashscope_conn_id: the connection (templated)
-    :param throttle_timeout: how long to go on asking while the account is throttled
-    :raises InputError: empty text, text over the model's limit
+    The duration of WAV is measured from a few kilobytes of the file. The task fails if it is outside ``min_seconds`` to
+    ``max_seconds``, before a video is paid for. The duration of other formats is not known and not checked.
+
+    An optional field without a value is left out: None, an empty text, or the text ``None``, which a template renders.
+
+    :param text: The script. (templated)
+    :param model: A CosyVoice, Qwen-Audio or Qwen-TTS model. Its name determines the endpoint. (templated)
+    :param voice: A voice of the model. Defaults to a system voice of the model's family. (templated)
+    :param audio_format: ``wav``, ``mp3``, ``pcm`` or ``opus``. Qwen-TTS always answers ``wav``. VideoRetalk accepts
+        ``wav`` and ``mp3``.
+    :param sample_rate: In Hz. Qwen-TTS always answers 24000.
+    :param language: For CosyVoice a code such as ``en``, for Qwen-TTS a name such as ``English``. By default the
+        service detects it. (templated)
+    :param options: Further fields of the request's ``input``, e.g. ``{"rate": 1.1}``. (templated)
+    :param min_seconds: Shortest accepted speech, or None.
+    :param max_seconds: Longest accepted speech, or None.
+    :param dashscope_conn_id: The Airflow connection of type ``dashscope``. (templated)
+    :param throttle_timeout: How long to go on sending while the account is throttled. Defaults to the connection's
+        ``throttle_timeout``, or one hour. An operator may only shorten a value that the connection sets.
+    :raises InputError: the text is empty or exceeds the model's limit
     :raises AirflowFailException: the speech is too short or too long
     :raises DashScopeError: see :mod:`airflow_provider_videoretalk.dashscope.errors`
     """
@@ -45,7 +64,7 @@ class TextToSpeechOperator(DashScopeOperator):
         self,
         *,
         text: str,
-        model: str = "cosyvoice-v3-flash",
+        model: str = DEFAULT_MODEL,
         voice: str | None = None,
         audio_format: AudioFormat = "wav",
         sample_rate: int = 24_000,
@@ -68,61 +87,29 @@ class TextToSpeechOperator(DashScopeOperator):
         self.max_seconds = max_seconds
 
     def attempt(self, context: Context, *, refusals: int, since: float) -> SpeechResult:
-        from airflow_provider_videoretalk.dashscope.errors import ThrottledError
-        from airflow_provider_videoretalk.dashscope.speech import answered_format, family_of, synthesize_speech
-
+        model = as_optional_text("model", self.model) or DEFAULT_MODEL
+        voice = as_optional_text("voice", self.voice) or family_of(model).voice
         request = synthesize_speech(
-            text=self.text,
-            model=as_text("model", self.model),
-            voice=self.voice,
+            text=as_text("text", self.text),
+            model=model,
+            voice=voice,
             audio_format=self.audio_format,
             sample_rate=self.sample_rate,
-            language=self.language,
-            options=self.options,
+            language=as_optional_text("language", self.language),
+            options=as_optional_mapping("options", self.options),
         )
+        self.hook.settings.check(**self.own_settings)
         try:
             speech = self.hook.client.send(request)
         except ThrottledError as error:
-            self.send_later(error, refusals=refusals, since=since)
-        audio_format = answered_format(self.model, self.audio_format)
-        result: SpeechResult = {
-            "audio_url": speech.audio_url,
-            "format": audio_format,
-            "expires_at": speech.expires_at.isoformat() if speech.expires_at else None,
-            "characters": speech.characters,
-            "seconds": self._measure(speech.audio_url, audio_format),
-            "model": self.model,
-            "voice": self.voice or family_of(self.model).voice,
-            "request_id": speech.request_id,
-        }
-        self.log.info(
-            "%s characters became %s s of speech (request_id %s)",
-            result["characters"],
-            result["seconds"],
-            result["request_id"],
-        )
+            self.retry_throttled(error, refusals=refusals, since=since)
+        result = speech_result(speech, model=model, voice=voice, audio_format=self.audio_format, hook=self.hook)
         self._check(result["seconds"])
         return result
 
-    def _measure(self, url: str, audio_format: AudioFormat) -> float | None:
-        from airflow_provider_videoretalk.dashscope.errors import DashScopeError
-        from airflow_provider_videoretalk.media.probe import wav_seconds
-
-        if audio_format != "wav":
-            return None
-        try:
-            return wav_seconds(url)
-        except DashScopeError as error:
-            self.log.warning("The speech's duration is not known, and not checked: %s", error)
-            return None
-
     def _check(self, seconds: float | None) -> None:
-        from airflow.providers.common.compat.sdk import AirflowFailException
-
-        from airflow_provider_videoretalk.limits import Limit
-
         limit = Limit(field="the speech", low=self.min_seconds, high=self.max_seconds, unit="s", code="")
         if seconds is not None and not limit.allows(seconds):
             change = "Lengthen" if self.min_seconds is not None and seconds < self.min_seconds else "Shorten"
-            # A retry would pay for the same speech again.
+            # Not retried: a retry would pay for the same speech again.
             raise AirflowFailException(f"{limit.refusal(seconds)}. {change} the script; no video was submitted.")

@@ -1,1 +1,1 @@
-"""Copies of results, in stores of the user's own: verified, and whole or not at all."""
+"""Copies results into the user's stores. A copy is verified, and appears complete or not at all."""

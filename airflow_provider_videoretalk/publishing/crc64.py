@@ -1,4 +1,4 @@
-"""CRC-64/XZ, which Alibaba Cloud's OSS sends with every object as ``x-oss-hash-crc64ecma``."""
+"""CRC-64/XZ. Alibaba Cloud's OSS sends it with every object as ``x-oss-hash-crc64ecma``."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from collections.abc import Callable
 from functools import lru_cache
 
 Crc64 = Callable[[bytes, int], int]
-"""Takes bytes and the checksum of what went before them (0 at the beginning), and answers the checksum of both."""
+"""Takes bytes and the checksum of all bytes before them (0 at the start); returns the checksum of both."""
 
 _POLYNOMIAL = 0xC96C5795D7870F42
 _ALL = 0xFFFFFFFFFFFFFFFF
 
 
 def fast_crc64() -> Crc64 | None:
-    """The optional package ``fastcrc``'s (gigabytes a second); ``None`` where it is not installed."""
+    """The function of the optional package ``fastcrc`` (gigabytes a second); ``None`` if it is not installed."""
     try:
         from fastcrc.crc64 import xz  # type: ignore[import-not-found, unused-ignore]
     except ImportError:
@@ -23,7 +23,7 @@ def fast_crc64() -> Crc64 | None:
 
 
 def slow_crc64(data: bytes, crc: int = 0) -> int:
-    """The same in Python: some megabytes a second."""
+    """The same in pure Python: a few megabytes a second."""
     table = _table()
     crc ^= _ALL
     for byte in data:

@@ -1,4 +1,4 @@
-"""An object and the metadata beside it, which appear together."""
+"""An object and its metadata file, published together."""
 
 from __future__ import annotations
 
@@ -9,28 +9,35 @@ from contextlib import contextmanager
 from typing import Any, Literal
 
 from airflow_provider_videoretalk.dashscope.errors import InputError, TransportError
-from airflow_provider_videoretalk.publishing.draft import Destination, Draft, open_draft
-from airflow_provider_videoretalk.publishing.store import look, named_errors, read, remove
+from airflow_provider_videoretalk.publishing.atomic_object import AtomicObject, Destination, open_atomic_object
+from airflow_provider_videoretalk.publishing.object_store import (
+    find_object,
+    read_object,
+    remove_object,
+    store_errors_named,
+)
 
 IfExists = Literal["fail", "skip_same", "overwrite"]
-"""What to do about an object that is there already."""
+"""What to do if the destination already holds an object."""
 
 log = logging.getLogger(__name__)
 
 
-def beside(destination: Destination) -> Destination:
-    """Where the metadata of an object lies: ``<name>.json``."""
+def metadata_path(destination: Destination) -> Destination:
+    """The path of an object's metadata file: ``<name>.json`` in the same folder."""
     return destination.with_name(f"{destination.name}.json")
 
 
-def metadata_of(destination: Destination) -> Mapping[str, Any] | None:
-    """What the JSON beside an object tells of it; ``None`` where either is missing, or tells of another size.
+def read_metadata(destination: Destination) -> Mapping[str, Any] | None:
+    """The content of an object's metadata file.
 
-    :raises TransportError: the store can't be read
+    ``None``: the object or its metadata file is missing, or the file describes an object of another size.
+
+    :raises TransportError: the store cannot be read
     """
-    with named_errors(destination):
-        found = look(destination)
-        content = read(beside(destination)) if found else None
+    with store_errors_named(destination):
+        found = find_object(destination)
+        content = read_object(metadata_path(destination)) if found else None
     try:
         metadata = json.loads(content or b"null")
     except ValueError:
@@ -39,107 +46,112 @@ def metadata_of(destination: Destination) -> Mapping[str, Any] | None:
     return metadata if fits else None
 
 
-def taken(destination: Destination) -> InputError:
-    """The error of an object that must not be replaced."""
+def already_exists_error(destination: Destination) -> InputError:
+    """The error for an object that must not be replaced."""
     return InputError(
         f"destination {destination} exists already, and if_exists is 'fail'",
-        remedy="Give another name, or choose 'skip_same' or 'overwrite'.",
+        remedy="Give another name, or set if_exists to 'skip_same' or 'overwrite'.",
     )
 
 
 class Publication:
-    """An object on its way to one destination, and a JSON file that tells of it.
+    """An object and its metadata file on their way to one destination.
 
-    Both are handed to the store before either appears. Then an older JSON is taken away, the object appears, and its
-    JSON appears last. So a JSON tells of no other object than the one it lies beside, also when the process dies in
-    between. When something fails instead:
+    Both are uploaded before either becomes visible. Then these steps follow:
 
-    - the object can't appear: the older JSON comes back
-    - the JSON can't appear: an object that is the first of its name is taken away again. One that has replaced another
-      stays, since what it replaced is gone, and has no JSON until a later try
+    1. An older metadata file is removed.
+    2. The object becomes visible.
+    3. The new metadata file becomes visible.
 
-    :param first: never take another object's place
+    So a metadata file never describes another object than the one beside it, even if the process is killed in between.
+    If a step fails:
+
+    - step 2: the older metadata file is restored
+    - step 3: a new object is removed again. An object that replaced another one stays, because the replaced one is
+      lost. It has no metadata until a later attempt
+
+    :param create_only: never replace an object
     """
 
-    def __init__(self, destination: Destination, *, content_type: str | None = None, first: bool = False) -> None:
+    def __init__(self, destination: Destination, *, content_type: str | None = None, create_only: bool = False) -> None:
         self.destination = destination
-        self._beside = beside(destination)
-        self._first = first
-        self._metadata: Draft | None = None
-        with named_errors(destination):
-            self._object = open_draft(destination, content_type=content_type, first=first)
+        self._metadata_path = metadata_path(destination)
+        self._create_only = create_only
+        self._metadata: AtomicObject | None = None
+        with store_errors_named(destination):
+            self._object = open_atomic_object(destination, content_type=content_type, create_only=create_only)
 
     def write(self, chunk: bytes) -> None:
-        with named_errors(self.destination):
+        with store_errors_named(self.destination):
             self._object.write(chunk)
 
     def seal(self, metadata: Mapping[str, Any]) -> None:
-        """Hands over the object's last bytes, and its metadata."""
-        with named_errors(self.destination):
+        """Uploads the object's last bytes and its metadata."""
+        with store_errors_named(self.destination):
             self._object.seal()
-        with named_errors(self._beside):
-            self._metadata = open_draft(self._beside, content_type="application/json")
+        with store_errors_named(self._metadata_path):
+            self._metadata = open_atomic_object(self._metadata_path, content_type="application/json")
             self._metadata.write(json.dumps(metadata, ensure_ascii=False, indent=2).encode())
             self._metadata.seal()
 
-    def commit(self, *, on_object: Callable[[], object]) -> None:
-        """Lets both appear. To be sealed before.
+    def commit(self, *, on_object_visible: Callable[[], object]) -> None:
+        """Makes both visible. Call :meth:`seal` before.
 
-        :param on_object: called when the object has appeared, and its JSON has not
-        :raises InputError: there is an object by now, and this one was to be the first
+        :param on_object_visible: called when the object is visible and its metadata file is not yet
+        :raises InputError: the destination holds an object, and ``create_only`` was set
         :raises TransportError: the store failed
         """
         if self._metadata is None:
             raise ValueError("commit() comes after seal()")
-        before = self._before()
-        if before and self._first:
-            raise taken(self.destination)
-        with self._without_older_metadata(before), named_errors(self.destination):
+        existing = self._find_existing()
+        if existing and self._create_only:
+            raise already_exists_error(self.destination)
+        with self._without_older_metadata(existing), store_errors_named(self.destination):
             self._commit_object()
         try:
-            on_object()
-            with named_errors(self._beside):
+            on_object_visible()
+            with store_errors_named(self._metadata_path):
                 self._metadata.commit()
         except BaseException as error:
-            if before is None:
-                self._undo("An object without metadata", lambda: remove(self.destination))
+            if existing is None:
+                self._revert("An object without metadata", lambda: remove_object(self.destination))
             elif isinstance(error, TransportError):
-                error.message += f"; {self.destination} itself was replaced, and has no metadata now"
+                error.message += f"; {self.destination} itself was replaced and now has no metadata"
             raise
 
     def discard(self) -> None:
-        """Takes away what did not appear."""
+        """Removes everything that is not visible."""
         self._object.discard()
         if self._metadata is not None:
             self._metadata.discard()
 
-    def _before(self) -> Mapping[str, Any] | None:
-        """What was there; an empty mapping where that may not be looked at."""
-        with named_errors(self.destination):
+    def _find_existing(self) -> Mapping[str, Any] | None:
+        """The store's information about the existing object; an empty mapping without the permission to read it."""
+        with store_errors_named(self.destination):
             try:
-                return look(self.destination)
+                return find_object(self.destination)
             except PermissionError:
                 return {}
 
     @contextmanager
-    def _without_older_metadata(self, before: Mapping[str, Any] | None) -> Iterator[None]:
-        older = self._take_metadata_away() if before else None
+    def _without_older_metadata(self, existing: Mapping[str, Any] | None) -> Iterator[None]:
+        older = self._remove_older_metadata() if existing else None
         try:
             yield
         except BaseException:
-            # It may have appeared nonetheless, when only the answer was lost.
-            if older is not None and self._before() == before:
-                self._undo("An object without its metadata", lambda: self._put_back(older))
+            # If only the store's answer was lost, the new object is visible, and the older metadata no longer fits.
+            if older is not None and self._find_existing() == existing:
+                self._revert("An object without its metadata", lambda: self._restore_metadata(older))
             raise
 
-    def _take_metadata_away(self) -> bytes | None:
-        with named_errors(self._beside):
+    def _remove_older_metadata(self) -> bytes | None:
+        with store_errors_named(self._metadata_path):
             try:
-                older = read(self._beside)
+                older = read_object(self._metadata_path)
                 if older is not None:
-                    remove(self._beside)
+                    remove_object(self._metadata_path)
             except PermissionError:
-                # Then it is replaced in its turn.
+                # Without the permission, step 3 replaces it.
                 return None
             return older
 
@@ -147,16 +159,19 @@ class Publication:
         try:
             self._object.commit()
         except FileExistsError:
-            raise taken(self.destination) from None
+            raise already_exists_error(self.destination) from None
 
-    def _put_back(self, older: bytes) -> None:
-        draft = open_draft(self._beside, content_type="application/json")
-        draft.write(older)
-        draft.seal()
-        draft.commit()
+    def _restore_metadata(self, older: bytes) -> None:
+        restored = open_atomic_object(self._metadata_path, content_type="application/json")
+        try:
+            restored.write(older)
+            restored.seal()
+            restored.commit()
+        finally:
+            restored.discard()
 
-    def _undo(self, otherwise: str, step: Callable[[], None]) -> None:
+    def _revert(self, remainder: str, step: Callable[[], None]) -> None:
         try:
             step()
         except Exception as error:
-            log.warning("%s stays at %s: %s", otherwise, self.destination, type(error).__name__)
+            log.warning("%s remains at %s: %s", remainder, self.destination, type(error).__name__)

@@ -1,39 +1,54 @@
-"""Copies an object over HTTP into stores: whole and verified, or not at all."""
+"""Copies an object from a URL into stores. A copy is verified, and appears complete or not at all."""
 
 from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from datetime import datetime
+from itertools import chain
 from typing import Any
 
-from airflow_provider_videoretalk.dashscope.errors import DashScopeError
-from airflow_provider_videoretalk.dashscope.expiry import check_not_expired
-from airflow_provider_videoretalk.publishing.download import Download, Persistence
-from airflow_provider_videoretalk.publishing.draft import Destination
-from airflow_provider_videoretalk.publishing.publication import IfExists, Publication, metadata_of, taken
-from airflow_provider_videoretalk.publishing.store import look, named_errors
-from airflow_provider_videoretalk.publishing.tally import Tally, Verdict
+from airflow_provider_videoretalk.dashscope.errors import DashScopeError, ResultExpiredError
+from airflow_provider_videoretalk.dashscope.result_expiry import FREE_URL, check_not_expired, expiry_time, refusal_error
+from airflow_provider_videoretalk.outbound.download import Download, RetrySettings
+from airflow_provider_videoretalk.outbound.host_access import AccessRule, public_only
+from airflow_provider_videoretalk.publishing.atomic_object import Destination
+from airflow_provider_videoretalk.publishing.checksums import Checksums, VerifiedContent
+from airflow_provider_videoretalk.publishing.expected_media import ANY_MEDIA, ExpectedMedia
+from airflow_provider_videoretalk.publishing.media_inspection import MediaInspector, is_inspected
+from airflow_provider_videoretalk.publishing.object_store import find_object, store_errors_named
+from airflow_provider_videoretalk.publishing.publication import (
+    IfExists,
+    Publication,
+    already_exists_error,
+    read_metadata,
+)
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Fetched:
-    """What was downloaded."""
+class DownloadedObject:
+    """The source as it was downloaded.
 
-    verdict: Verdict
-    content_type: str | None
+    :param content_type: by the bytes, whatever the source's server says
+    :param media: the properties of the file, see :meth:`.media_inspection.MediaInspector.check`
+    """
+
+    content: VerifiedContent
+    content_type: str
+    media: Mapping[str, Any]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Copied:
+class PublishedObject:
     """An object at a destination.
 
-    :param metadata: what the JSON beside it says
-    :param kept: whether it was there before, and was left alone
+    :param metadata: the content of its metadata file
+    :param kept: whether it existed before and was not changed
     """
 
     destination: Destination
@@ -41,98 +56,159 @@ class Copied:
     kept: bool
 
 
-Describe = Callable[[Fetched, Destination], Mapping[str, Any]]
+BuildMetadata = Callable[[DownloadedObject, Destination], Mapping[str, Any]]
 
 
-def copy(
+def copy_object(
     url: str,
     destinations: Sequence[Destination],
     *,
-    describe: Describe,
+    build_metadata: BuildMetadata,
+    expected: ExpectedMedia = ANY_MEDIA,
     if_exists: IfExists = "overwrite",
     identity: Mapping[str, object] | None = None,
     expires_at: str | None = None,
-    persistence: Persistence | None = None,
+    access: AccessRule = public_only,
+    retry: RetrySettings | None = None,
     sleep: Callable[[float], object] = time.sleep,
-    on_object: Callable[[], object] = lambda: None,
-) -> list[Copied]:
-    """Streams ``url`` to all destinations in one pass, each with a JSON beside it; memory stays bounded.
+    on_object_visible: Callable[[], object] = lambda: None,
+) -> list[PublishedObject]:
+    """Streams ``url`` to all destinations in one pass, each with a metadata file. Memory stays bounded.
 
-    None of them appears before the download has ended and was verified. What is the same, for ``skip_same``, is told by
-    the JSON beside an object, as long as it gives the size that the object has: with the same ``identity`` nothing is
-    fetched, and with the same SHA-256 as what was fetched the object is left alone.
+    No object becomes visible before the download is complete, verified, and looked at: it is media of an expected kind
+    and length, and whole. ``skip_same`` compares with the metadata file of the existing object, if that file gives the
+    object's size, and says that the object was looked at:
 
-    :param describe: what to write into the JSON; ``size`` and ``sha256`` are what ``skip_same`` looks for
-    :param identity: fields of the JSON by which a source is known whose content never changes, e.g. a task's id; none
-        by default
-    :param expires_at: when the URL dies (ISO 8601)
-    :param on_object: called whenever an object has appeared, and its JSON has not
-    :returns: one for each destination, in their order
-    :raises InputError: ``if_exists`` is ``fail``, and there is an object
-    :raises ResultExpiredError: the URL is dead; nothing was published
-    :raises TransportError: the download or a store failed. If something was published nonetheless, which can happen
-        with several destinations only, the message says what
+    - the same ``identity``: nothing is downloaded
+    - the same size and SHA-256 as the download: the object is kept
+
+    :param build_metadata: builds the content of the metadata file. ``skip_same`` needs its ``size``, ``sha256`` and
+        ``media``
+    :param expected: what the download should be
+    :param identity: fields of the metadata file that identify a source whose content never changes, such as
+        ``task_id``; none by default
+    :param expires_at: when the URL expires (ISO 8601); by default as its signature says
+    :param access: how the host of a URL may be connected to; by default only at public addresses
+    :param on_object_visible: called each time an object is visible and its metadata file is not yet
+    :returns: one for each destination, in the same order
+    :raises InputError: ``if_exists`` is ``fail``, and a destination holds an object
+    :raises ResultExpiredError: the URL has expired; nothing was published
+    :raises UnexpectedMediaError: the download is not what was expected; nothing was published
+    :raises RefusedUrlError: the server refuses a URL that has not expired; nothing was published
+    :raises TransportError: the download or a store failed. With several destinations some may be published; the message
+        names them
     """
-    metadata = dict(enumerate(_known(each, if_exists) for each in destinations))
-    wanted = [index for index, known in metadata.items() if not _tells(known, identity or {})]
+    metadata = dict(enumerate(_existing_metadata(each, if_exists, expected) for each in destinations))
+    wanted = [index for index, known in metadata.items() if not _contains(known, identity or {})]
     changed: list[int] = []
     if wanted:
-        check_not_expired("source", expires_at)
-        with Download(url, persistence=persistence, sleep=sleep) as download, ExitStack() as undo:
-            publications = {}
-            for index in wanted:
-                publications[index] = Publication(
-                    destinations[index], content_type=download.announced.content_type, first=if_exists == "fail"
-                )
-                undo.callback(publications[index].discard)
-            fetched = _stream(download, publications.values())
-            same = {"size": fetched.verdict.size, "sha256": fetched.verdict.sha256}
-            changed = [index for index in wanted if not _tells(metadata[index], same)]
+        downloading = _downloading(url, expires_at, access=access, retry=retry, sleep=sleep)
+        with downloading as download, ExitStack() as cleanup:
+
+            def draft(destination: Destination, content_type: str) -> Publication:
+                publication = Publication(destination, content_type=content_type, create_only=if_exists == "fail")
+                cleanup.callback(publication.discard)
+                return publication
+
+            publications, downloaded = _write_drafts(
+                download, {index: destinations[index] for index in wanted}, draft=draft, expected=expected
+            )
+            content = downloaded.content
+            same = {"size": content.size, "sha256": content.sha256}
+            changed = [index for index in wanted if not _contains(metadata[index], same)]
             for index in changed:
-                metadata[index] = describe(fetched, destinations[index])
+                metadata[index] = build_metadata(downloaded, destinations[index])
                 publications[index].seal(metadata[index])
-            _commit([publications[index] for index in changed], on_object=on_object)
+            _commit([publications[index] for index in changed], on_object_visible=on_object_visible)
     return [
-        Copied(destination=each, metadata=metadata[index], kept=index not in changed)
+        PublishedObject(destination=each, metadata=metadata[index], kept=index not in changed)
         for index, each in enumerate(destinations)
     ]
 
 
-def _known(destination: Destination, if_exists: IfExists) -> Mapping[str, Any]:
-    """What the JSON says of an object that may stay; nothing where there is none."""
+def _write_drafts(
+    download: Download,
+    destinations: Mapping[int, Destination],
+    *,
+    draft: Callable[[Destination, str], Publication],
+    expected: ExpectedMedia,
+) -> tuple[dict[int, Publication], DownloadedObject]:
+    """Streams a download into a draft for each destination, and looks at it.
+
+    :param draft: begins a draft, with a content type
+    :raises UnexpectedMediaError: the download is not what was expected
+    """
+    inspector = MediaInspector(expected)
+    watched = inspector.watch(iter(download))
+    start = inspector.read_start(watched)
+    drafts = {index: draft(destination, inspector.content_type) for index, destination in destinations.items()}
+    content = _stream(download, chain(start, watched), drafts.values())
+    media = inspector.check()
+    return drafts, DownloadedObject(content=content, content_type=inspector.content_type, media=media)
+
+
+@contextmanager
+def _downloading(
+    url: str,
+    expires_at: object,
+    *,
+    access: AccessRule,
+    retry: RetrySettings | None,
+    sleep: Callable[[float], object],
+) -> Iterator[Download]:
+    """The download of a URL that has not expired.
+
+    :raises ResultExpiredError: it has, before or during the download
+    :raises RefusedUrlError: the server refuses it although it has not
+    """
+    end: datetime | None = expiry_time(expires_at, url)
+    check_not_expired("source", end, remedy=FREE_URL)
+    try:
+        with Download(url, access=access, retry=retry, sleep=sleep) as download:
+            yield download
+    except ResultExpiredError as error:
+        raise refusal_error("source", end, status=error.status) from None
+
+
+def _existing_metadata(destination: Destination, if_exists: IfExists, expected: ExpectedMedia) -> Mapping[str, Any]:
+    """The metadata of an existing object that may be kept; empty if there is none.
+
+    :raises InputError: there is an object, and ``if_exists`` is ``fail``
+    """
     if if_exists == "skip_same":
-        return metadata_of(destination) or {}
+        existing = read_metadata(destination) or {}
+        return existing if is_inspected(existing, expected) else {}
     if if_exists == "fail":
-        with named_errors(destination):
-            found = look(destination)
+        with store_errors_named(destination):
+            found = find_object(destination)
         if found is not None:
-            raise taken(destination)
+            raise already_exists_error(destination)
     return {}
 
 
-def _tells(metadata: Mapping[str, Any], said: Mapping[str, object]) -> bool:
-    return bool(said) and all(metadata.get(name) == value for name, value in said.items())
+def _contains(metadata: Mapping[str, Any], fields: Mapping[str, object]) -> bool:
+    return bool(fields) and all(metadata.get(name) == value for name, value in fields.items())
 
 
-def _stream(download: Download, publications: Collection[Publication]) -> Fetched:
-    with Tally(download.announced) as tally:
-        for chunk in download:
-            tally.add(chunk)
+def _stream(download: Download, chunks: Iterable[bytes], publications: Collection[Publication]) -> VerifiedContent:
+    with Checksums(download.response_metadata) as checksums:
+        for chunk in chunks:
+            checksums.add(chunk)
             for publication in publications:
                 publication.write(chunk)
         if download.resumed:
-            log.info("The download went on after %s lost connections", download.resumed)
-        return Fetched(verdict=tally.verdict(), content_type=download.announced.content_type)
+            log.info("The download was resumed after %s lost connections", download.resumed)
+        return checksums.verify()
 
 
-def _commit(publications: Sequence[Publication], *, on_object: Callable[[], object]) -> None:
+def _commit(publications: Sequence[Publication], *, on_object_visible: Callable[[], object]) -> None:
     for index, publication in enumerate(publications):
         try:
-            publication.commit(on_object=on_object)
+            publication.commit(on_object_visible=on_object_visible)
         except DashScopeError as error:
             if len(publications) > 1:
                 done, left = _names(publications[:index]), _names(publications[index:])
-                error.message += f"; published by now: {done}; not published: {left}"
+                error.message += f"; already published: {done}; not published: {left}"
             raise
 
 

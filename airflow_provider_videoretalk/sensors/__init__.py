@@ -1,1 +1,1 @@
-"""What a DAG waits for."""
+"""Sensors: waits for render jobs."""

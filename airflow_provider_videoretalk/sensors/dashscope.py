@@ -1,7 +1,8 @@
-"""Waits for a DashScope task that something else submitted."""
+"""Waits for a render job that another task or another system submitted."""
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -10,10 +11,21 @@ from datetime import datetime, timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from airflow.providers.common.compat.sdk import conf
+from airflow.providers.common.compat.sdk import AirflowSensorTimeout, AirflowSkipException, conf
 from airflow.sdk import BaseSensorOperator, PokeReturnValue
 
+from airflow_provider_videoretalk.airflow_adapters.job_history_writer import note_end
+from airflow_provider_videoretalk.dashscope.errors import DashScopeError, InputError, TaskTimeoutError
+from airflow_provider_videoretalk.dashscope.reply_values import number
+from airflow_provider_videoretalk.dashscope.task import MAX_BILLED_SECONDS
+from airflow_provider_videoretalk.inputs.priced_result import with_cost
 from airflow_provider_videoretalk.links import WatchLink
+from airflow_provider_videoretalk.polling.blocking_wait import FIRST_QUERY_SECONDS, query_once
+from airflow_provider_videoretalk.polling.job_end import has_ended
+from airflow_provider_videoretalk.polling.poll_policy import MAX_SECONDS, PollPolicy
+from airflow_provider_videoretalk.polling.schedule import Schedule
+from airflow_provider_videoretalk.polling.trigger_event import task_of
+from airflow_provider_videoretalk.triggers.dashscope import DashScopeTaskTrigger
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -21,28 +33,41 @@ if TYPE_CHECKING:
     from airflow_provider_videoretalk.dashscope.task import SubmissionResult, Task, TaskResult
     from airflow_provider_videoretalk.hooks.dashscope import DashScopeHook
 
-# Airflow's own limit on a deferral stands behind the trigger's deadline, for triggers that are lost.
-_BACKSTOP_SECONDS = 600.0
+# Airflow's own limit on a deferral. It applies only if the trigger is lost: the trigger's deadline comes first.
+_LOST_TRIGGER_SECONDS = 600.0
+
+# Between two queries of one poke, also if poke_interval is 0.
+_SHORTEST_PAUSE = 0.1
 
 
 class DashScopeTaskSensor(BaseSensorOperator):
-    """Waits for a task of any asynchronous DashScope model and returns its result, a
+    """Waits for a render job of any asynchronous DashScope model and returns its result, a
     :class:`~airflow_provider_videoretalk.dashscope.task.TaskResult`.
 
-    Poke, reschedule and deferrable modes give the same result and raise the same errors. A query that fails for a
-    passing reason (throttled, server error, network) is asked again. ``timeout`` is the sensor's alone: it cancels
-    nothing, and raises ``AirflowSensorTimeout``, the one error that ``soft_fail`` turns into a skip. A task that failed
-    is a failure, with ``soft_fail`` too; ``never_fail`` skips on every error. ``silent_fail`` is for poking.
+    The modes ``poke``, ``reschedule`` and deferrable give the same result and raise the same errors:
 
-    :param dashscope_task_id: DashScope's id of the task (``task_id`` is Airflow's), or what an operator with
-        ``wait_for_completion=False`` returned (templated)
-    :param dashscope_conn_id: the connection (templated)
-    :param cancel_on_kill: whether to cancel the DashScope task, if it still queues, when somebody ends the deferred
-        sensor by hand: for a sensor that is the only one to wait for it
-    :param deferrable: wait on the triggerer; Airflow's ``default_deferrable`` by default
-    :raises TaskFailedError: the task ended FAILED or CANCELED
-    :raises TaskUnknownError: the service knows no such task
-    :raises DashScopeError: asking again can't help
+    - A query that fails is repeated. If all queries are refused (400, 401, 403, 404) or answered with UNKNOWN for ten
+      minutes, the sensor fails. ``reschedule`` stays on its worker meanwhile.
+    - ``timeout`` holds also if the service does not answer, and after it the job is queried once more. It cancels no
+      job. It raises ``AirflowSensorTimeout``, the only error that ``soft_fail`` turns into a
+      skip.
+    - A failed job fails the sensor, also with ``soft_fail``. ``never_fail`` skips on every error.
+    - ``silent_fail`` applies to ``poke`` only.
+
+    ``poke_interval`` is the sensor's own, in all modes. In deferrable mode the connection's ``poll_interval`` is a
+    lower bound for it, and the connection's ``max_poll_interval`` applies.
+
+    :param dashscope_task_id: The service's id of the job, or the return value of an operator with
+        ``wait_for_completion=False``. ``task_id`` is Airflow's. (templated)
+    :param dashscope_conn_id: The Airflow connection of type ``dashscope``. (templated)
+    :param poke_interval: Time between two queries for the job, as a timedelta or in seconds.
+    :param cancel_on_kill: Whether to cancel the job, if it still queues, when a person ends the deferred sensor. Set it
+        only if nothing else waits for the job.
+    :param deferrable: Wait on the triggerer. Defaults to Airflow's ``[operators] default_deferrable``.
+    :raises TaskFailedError: the job ended FAILED or CANCELED
+    :raises TaskUnknownError: the service does not know the job
+    :raises InputError: ``dashscope_task_id`` contains no id
+    :raises DashScopeError: a further query cannot help
     """
 
     template_fields: Sequence[str] = ("dashscope_task_id", "dashscope_conn_id")
@@ -63,121 +88,155 @@ class DashScopeTaskSensor(BaseSensorOperator):
         self.dashscope_conn_id = dashscope_conn_id
         self.deferrable = deferrable
         self.cancel_on_kill = cancel_on_kill
+        self._ends_at = math.inf
 
     @cached_property
     def hook(self) -> DashScopeHook:
+        """The hook of :attr:`dashscope_conn_id`."""
+        # Loads requests.
         from airflow_provider_videoretalk.hooks.dashscope import DashScopeHook
 
         return DashScopeHook(self.dashscope_conn_id)
 
     def poke(self, context: Context) -> PokeReturnValue:
-        from airflow_provider_videoretalk.dashscope.errors import DashScopeError
-        from airflow_provider_videoretalk.dashscope.task import get_task
-        from airflow_provider_videoretalk.waiting.visibility import is_perhaps_invisible
+        while True:
+            try:
+                found, pause = self._query(context)
+            except TaskTimeoutError as error:
+                raise AirflowSensorTimeout(str(error)) from error
+            # A rescheduled sensor would not remember for how long it was refused. After the limit, no pause is left.
+            is_remembered = self.mode == "poke" or not self._schedule.is_refused
+            if found or (is_remembered and time.time() < self._schedule.limit):
+                return found
+            time.sleep(min(pause, max(self.poke_interval, _SHORTEST_PAUSE)))
 
+    def _query(self, context: Context) -> tuple[PokeReturnValue, float]:
+        """Whether the job has ended, with its result; and the seconds to wait if it has not.
+
+        :raises TaskTimeoutError: ``timeout`` is over
+        :raises DashScopeError: the job failed, or every query was refused for ten minutes
+        """
         try:
-            task = self.hook.client.send(get_task(self._submission()["task_id"]))
+            task = self.hook.client.send(self._schedule.query(now=time.time()))
         except DashScopeError as error:
-            if not error.retryable:
-                raise
-            self.log.warning("The query failed, the task is asked for again: %s", error)
-            return PokeReturnValue(is_done=False)
-        self.log.info("Task %s is %s", task.task_id, task.stage)
-        submitted = _moment(self._submission()["submitted_at"])
-        ended = task.ended and not is_perhaps_invisible(task, submitted_at=submitted, now=time.time())
-        return PokeReturnValue(is_done=ended, xcom_value=self._result(task) if ended else None)
+            pause = self._schedule.after_error(error, now=time.time())
+            self.log.warning("The query failed and will be repeated: %s", error)
+            return PokeReturnValue(is_done=False), pause
+        self.log.info("Render job %s is %s", task.task_id, task.stage)
+        left = self._schedule.after_query(task, now=time.time())
+        if left is None:
+            return PokeReturnValue(is_done=True, xcom_value=self._result(task, context)), 0.0
+        return PokeReturnValue(is_done=False), left
 
     def execute(self, context: Context) -> Any:
+        first = context["ti"].get_first_reschedule_date(context) if self.reschedule and not self.deferrable else None
+        started = time.time() if first is None else first.timestamp()
+        self._ends_at = started + min(self.timeout, MAX_SECONDS)
         if not self.deferrable:
             return super().execute(context)
         with self._skip_if_never_fail():
-            found = self.poke(context)
-        if not found:
-            self._defer()
-        return found.xcom_value
+            submission, poll_policy = self._submission(), self._poll_policy()
+            # An error of this query is left to the trigger, which repeats it.
+            task = query_once(self.hook.client, submission["task_id"], seconds=FIRST_QUERY_SECONDS)
+            submitted_at = _timestamp(submission["submitted_at"])
+            if task is not None and has_ended(task, submitted_at=submitted_at, now=time.time()):
+                return self._result(task, context)
+        return self._defer(poll_policy)
 
-    def _defer(self) -> NoReturn:
-        from airflow_provider_videoretalk.triggers.dashscope import DashScopeTaskTrigger
-        from airflow_provider_videoretalk.waiting.patience import Patience
+    def _get_next_poke_interval(self, *args: Any, **kwargs: Any) -> float:
+        # The last poke is at the end of the timeout, however long the interval is.
+        interval = super()._get_next_poke_interval(*args, **kwargs)
+        return min(interval, max(0.0, self._schedule.limit - time.time()))
 
+    @cached_property
+    def _schedule(self) -> Schedule:
         submission = self._submission()
-        submitted = _moment(submission["submitted_at"])
-        # The sensor can't cancel: it tells how the service itself ends what queues too long.
-        patience = Patience(poll_interval=self.poke_interval, deadline=time.time() + self.timeout, service_limit=None)
+        return Schedule(
+            task_id=submission["task_id"],
+            poll_policy=self._poll_policy(),
+            submitted_at=_timestamp(submission["submitted_at"]),
+            waiting_since=time.time(),
+        )
+
+    def _defer(self, poll_policy: PollPolicy) -> NoReturn:
+        submission = self._submission()
         self.defer(
             trigger=DashScopeTaskTrigger(
                 dashscope_conn_id=self.dashscope_conn_id,
                 dashscope_task_id=submission["task_id"],
-                submitted_at=submitted,
+                submitted_at=_timestamp(submission["submitted_at"]),
                 request_id=submission["request_id"],
-                patience=asdict(patience),
+                poll_policy=asdict(poll_policy),
                 cancel_on_kill=self.cancel_on_kill,
+                expected_seconds=self._expected_seconds(),
             ),
             method_name="execute_complete",
-            timeout=timedelta(seconds=self.timeout + _BACKSTOP_SECONDS),
+            timeout=timedelta(seconds=min(self.timeout, MAX_SECONDS) + _LOST_TRIGGER_SECONDS),
+        )
+
+    def _poll_policy(self) -> PollPolicy:
+        settings = self.hook.settings
+        return PollPolicy(
+            poll_interval=max(self.poke_interval, settings.poll_interval or 0.0),
+            max_poll_interval=settings.narrow().max_poll_interval,
+            deadline=self._ends_at,
+            # The sensor does not cancel a job that queues too long. It reports how the service ends the job.
+            service_limit=None,
         )
 
     def execute_complete(self, context: Context, event: dict[str, Any]) -> TaskResult:
-        """Goes on once the trigger's wait has ended."""
-        from airflow.providers.common.compat.sdk import AirflowSensorTimeout
-
-        from airflow_provider_videoretalk.dashscope.errors import TaskTimeoutError
-        from airflow_provider_videoretalk.waiting.event import task_of
-
+        """Returns the result, or raises the error, of the wait that ``event`` describes."""
         with self._skip_if_never_fail():
             try:
-                return self._result(task_of(event))
+                return self._result(task_of(event), context)
             except TaskTimeoutError as error:
                 raise AirflowSensorTimeout(str(error)) from error
 
     @contextmanager
     def _skip_if_never_fail(self) -> Iterator[None]:
-        """What Airflow does around ``poke``; around a deferral it sees its own exceptions only."""
-        from airflow.providers.common.compat.sdk import AirflowSkipException
-
-        from airflow_provider_videoretalk.dashscope.errors import DashScopeError
-
+        """Applies ``never_fail`` to a deferrable sensor. Airflow itself does so around ``poke`` only."""
         try:
             yield
         except DashScopeError as error:
             if self.never_fail:
-                raise AirflowSkipException("Skipping due to never_fail is set to True.") from error
+                raise AirflowSkipException("Skipped, because never_fail is True.") from error
             raise
 
-    def _result(self, task: Task) -> TaskResult:
-        from airflow_provider_videoretalk.media.quote import with_cost
-
+    def _result(self, task: Task, context: Context) -> TaskResult:
+        """The result of a job that has ended, after its end is written to the job history."""
+        note_end(task, price=self._cost_estimate().get("price"), context=context)
         task.raise_for_status()
-        return with_cost(task.result(request_id=self._submission()["request_id"]), self._quote())
+        return with_cost(task.result(request_id=self._submission()["request_id"]), self._cost_estimate())
 
-    def _quote(self) -> Mapping[str, Any]:
-        """What the submission, if it is one, tells of the task's cost."""
+    def _expected_seconds(self) -> float | None:
+        """Seconds of output, if the submission knows them: the same as those of the operator that submitted."""
+        return number(self._cost_estimate().get("expected_seconds"), high=MAX_BILLED_SECONDS) or None
+
+    def _cost_estimate(self) -> Mapping[str, Any]:
         return self.dashscope_task_id if isinstance(self.dashscope_task_id, Mapping) else {}
 
     def _submission(self) -> SubmissionResult:
-        """The task to wait for.
+        """The job to wait for.
 
-        :raises InputError: there is no task id
+        :raises InputError: ``dashscope_task_id`` contains no id
         """
-        from airflow_provider_videoretalk.dashscope.errors import InputError
-
         given: Any = self.dashscope_task_id
-        told = given if isinstance(given, Mapping) else {"task_id": given}
-        task_id, request_id = told.get("task_id"), told.get("request_id")
-        # A mapping that went through a Jinja template comes as its text.
-        if not isinstance(task_id, str) or not task_id.strip() or task_id.startswith("{"):
+        submission = given if isinstance(given, Mapping) else {"task_id": given}
+        task_id = submission.get("task_id")
+        # A Jinja template renders a mapping as text that begins with a brace, and a missing value as None.
+        if not isinstance(task_id, str) or task_id.strip() in ("", "None") or task_id.startswith("{"):
             raise InputError(
-                f"dashscope_task_id is {given!r}, allowed is a task's id or a submission",
-                remedy="Pass the output of an operator with wait_for_completion=False, or its id.",
+                f"dashscope_task_id is {given!r}, allowed is the id of a render job or a submission",
+                remedy="Pass the output of an operator with wait_for_completion=False, or its task_id.",
             )
         return {
             "task_id": task_id.strip(),
-            "request_id": request_id,
+            "request_id": submission.get("request_id"),
             "status": "PENDING",
-            "submitted_at": told.get("submitted_at"),
+            "submitted_at": submission.get("submitted_at"),
         }
 
 
-def _moment(submitted_at: str | None) -> float:
-    """In seconds since the epoch; 0 where it is not known."""
+def _timestamp(submitted_at: str | None) -> float:
+    """In seconds since the epoch; 0 if unknown."""
     return datetime.fromisoformat(submitted_at).timestamp() if submitted_at else 0.0

@@ -1,1 +1,1 @@
-"""What waits on the triggerer."""
+"""Triggers: the waits that run on the triggerer."""

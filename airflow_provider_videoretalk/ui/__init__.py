@@ -1,1 +1,1 @@
-"""What Airflow's UI shows of videos: a page for each, and a board of all."""
+"""The pages in Airflow's UI: a result page for each video, and a board of all videos."""

@@ -1,62 +1,106 @@
-"""The board's page, and the parts of it that load by themselves."""
+"""The routes of the board and of its parts, which the browser loads separately."""
 
 from __future__ import annotations
 
-from datetime import date, datetime, timezone
+from datetime import datetime, timezone
 from typing import Annotated, Literal
+from urllib.parse import urlencode
 
-from airflow.api_fastapi.common.db.common import SessionDep
 from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import HTMLResponse
 
-from airflow_provider_videoretalk.ui.access import READER, Readable
-from airflow_provider_videoretalk.ui.board import Cursor, Filters, page_of
-from airflow_provider_videoretalk.ui.chart import HEIGHT, WIDTH, bars_of
-from airflow_provider_videoretalk.ui.failures import failed_tasks
-from airflow_provider_videoretalk.ui.queue import queue_of
-from airflow_provider_videoretalk.ui.rendering import page
+from airflow_provider_videoretalk.ui.address_limits import MAX_PAGE, Day
+from airflow_provider_videoretalk.ui.board import BoardPage, Cursor, Filters, load_board_page
+from airflow_provider_videoretalk.ui.page_rendering import render_page
+from airflow_provider_videoretalk.ui.permissions import CAN_READ_RUNS, CanReadLogs, ReadableDags, SessionDep
+from airflow_provider_videoretalk.ui.queue_status import WaitingVideos, ask_for_queue, load_waiting_videos
+from airflow_provider_videoretalk.ui.recent_failures import RecentFailures, group_failures, load_recent_failures
 from airflow_provider_videoretalk.ui.spend import spend_of
+from airflow_provider_videoretalk.ui.spend_chart import HEIGHT, WIDTH, spend_bars
 from airflow_provider_videoretalk.ui.video import Phase
 
-router = APIRouter(dependencies=READER)
+router = APIRouter(dependencies=CAN_READ_RUNS)
 
 
 def _filters(
     dag: Annotated[str, Query(max_length=250)] = "",
     state: Phase | Literal[""] = "",
-    day: date | Literal[""] = "",
+    day: Day | Literal[""] = "",
 ) -> Filters:
-    """What the form sends; a field that was left empty comes as an empty text."""
+    """The filters of the form. An empty field arrives as an empty text."""
     return Filters(dag=dag.strip() or None, state=state or None, day=day or None)
 
 
-Chosen = Annotated[Filters, Depends(_filters)]
+FiltersDep = Annotated[Filters, Depends(_filters)]
+
+
+def _query_of(filters: Filters) -> str:
+    """The inverse of :func:`_filters`: the query of an address."""
+    return urlencode({"dag": filters.dag or "", "state": filters.state or "", "day": filters.day or ""})
+
+
+After = Annotated[str, Query(max_length=300)]
+
+
+def _board_page(session: SessionDep, dag_ids: ReadableDags, filters: FiltersDep, after: After = "") -> BoardPage:
+    return load_board_page(session, dag_ids=dag_ids, filters=filters, after=Cursor.parse(after))
+
+
+BoardPageDep = Annotated[BoardPage, Depends(_board_page)]
 
 
 @router.get("/")
-def show(
-    request: Request, session: SessionDep, dags: Readable, filters: Chosen, after: str | None = None
-) -> HTMLResponse:
-    """The latest videos; a form chooses among them."""
-    found = page_of(session, dags=dags, filters=filters, after=Cursor.parse(after))
-    return page(request, "board.html", page=found, filters=filters, now=datetime.now(timezone.utc))
+def show(request: Request, page: BoardPageDep, filters: FiltersDep, after: After = "") -> HTMLResponse:
+    """The latest videos that match the filters."""
+    chosen = _query_of(filters)
+    return render_page(request, "board.html", page=page, filters=filters, chosen=chosen, after=after)
+
+
+@router.get("/videos")
+def videos(request: Request, page: BoardPageDep, filters: FiltersDep) -> HTMLResponse:
+    """The cards of the videos alone, by which the board refreshes itself."""
+    return render_page(request, "videos.html", page=page, filters=filters, chosen=_query_of(filters))
+
+
+def _waiting_videos(session: SessionDep, dag_ids: ReadableDags) -> WaitingVideos:
+    latest_videos = load_board_page(session, dag_ids=dag_ids, filters=Filters()).videos
+    waiting = load_waiting_videos(session, dag_ids=dag_ids, latest_videos=latest_videos)
+    # No database connection is held during the requests to the service.
+    session.close()
+    return waiting
 
 
 @router.get("/queue")
-def queue(request: Request, session: SessionDep, dags: Readable) -> HTMLResponse:
-    """What waits now."""
-    last = page_of(session, dags=dags, filters=Filters()).videos
-    return page(request, "queue.html", queue=queue_of(session, dags=dags, latest=last), now=datetime.now(timezone.utc))
+async def queue(request: Request, waiting: Annotated[WaitingVideos, Depends(_waiting_videos)]) -> HTMLResponse:
+    """The videos that wait now."""
+    status = await ask_for_queue(waiting)
+    return render_page(request, "queue.html", queue=status, now=datetime.now(timezone.utc))
 
 
 @router.get("/spend")
-def spend(request: Request, session: SessionDep, dags: Readable, filters: Chosen) -> HTMLResponse:
-    """What was spent on which day."""
-    found = spend_of(session, dags=dags, filters=filters)
-    return page(request, "spend.html", spend=found, bars=list(bars_of(found)), width=WIDTH, height=HEIGHT)
+async def spend(request: Request, dag_ids: ReadableDags, filters: FiltersDep) -> HTMLResponse:
+    """The spend by day and DAG."""
+    found = await spend_of(dag_ids=dag_ids, dag=filters.dag)
+    bars = list(spend_bars(found)) if found else []
+    return render_page(request, "spend.html", spend=found, bars=bars, width=WIDTH, height=HEIGHT)
+
+
+def _failures(
+    session: SessionDep,
+    dag_ids: ReadableDags,
+    filters: FiltersDep,
+    can_read_logs: CanReadLogs,
+    page: Annotated[int, Query(ge=0, le=MAX_PAGE)] = 0,
+) -> RecentFailures:
+    found = load_recent_failures(session, dag_ids=dag_ids, filters=filters, page=page, can_read_logs=can_read_logs)
+    session.close()
+    return found
 
 
 @router.get("/failures")
-def failures(request: Request, session: SessionDep, dags: Readable, filters: Chosen) -> HTMLResponse:
-    """What failed lately."""
-    return page(request, "failures.html", failures=failed_tasks(session, dags=dags, filters=filters))
+async def failures(
+    request: Request, filters: FiltersDep, found: Annotated[RecentFailures, Depends(_failures)]
+) -> HTMLResponse:
+    """The failed tasks by code, page by page."""
+    groups = await group_failures(found)
+    return render_page(request, "failures.html", failures=found, groups=groups, chosen=_query_of(filters))

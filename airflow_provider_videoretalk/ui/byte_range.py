@@ -1,20 +1,21 @@
-"""A part of a file, as a browser asks for it (RFC 9110, 14.2)."""
+"""The ``Range`` header of a request (RFC 9110, section 14.2)."""
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from typing import TypeGuard
 
-_ONE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})\Z")
+_SINGLE_RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})\Z")
 
 
-class UnsatisfiableError(Exception):
+class UnsatisfiableRangeError(Exception):
     """The range lies outside the file."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ByteRange:
-    """Bytes from ``start`` up to and without ``end``, of ``size``."""
+    """The bytes from ``start`` to ``end``, exclusive, of a file of ``size`` bytes."""
 
     start: int
     end: int
@@ -25,15 +26,21 @@ class ByteRange:
         return f"bytes {self.start}-{self.end - 1}/{self.size}"
 
 
-def parse_range(header: str | None, *, size: int) -> ByteRange | None:
-    """The one range that is asked for; ``None`` for the whole file, as for what is not understood, or several.
+def is_single_range(header: str | None) -> TypeGuard[str]:
+    """Whether the header requests one range. Only such a header is passed on to another server."""
+    return header is not None and _SINGLE_RANGE.match(header) is not None
 
-    :raises UnsatisfiableError: it begins after the end
+
+def parse_range(header: str | None, *, size: int) -> ByteRange | None:
+    """The requested range; ``None`` for the whole file, also for an invalid header or several ranges.
+
+    :param size: of the file, in bytes
+    :raises UnsatisfiableRangeError: the range starts after the end of the file
     """
-    found = _ONE.match(header or "")
-    if found is None or found[0] == "bytes=-":
+    match = _SINGLE_RANGE.match(header or "")
+    if match is None or match[0] == "bytes=-":
         return None
-    first, last = found[1], found[2]
+    first, last = match[1], match[2]
     if not first:
         start, end = max(size - int(last), 0), size
     else:
@@ -41,5 +48,5 @@ def parse_range(header: str | None, *, size: int) -> ByteRange | None:
         if last and int(last) < start:
             return None
     if start >= end:
-        raise UnsatisfiableError
+        raise UnsatisfiableRangeError
     return ByteRange(start=start, end=end, size=size)

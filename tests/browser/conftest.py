@@ -4,18 +4,14 @@ from __future__ import annotations
 
 import os
 import shutil
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-
-from .person import Person
-
-sys.path.insert(0, str(Path(__file__).parents[2] / "scripts"))
-
 from local_airflow import LocalAirflow
 from local_airflow import emulator as running_emulator
+
+from .person import Person
 
 API_KEY = "sk-browser"
 
@@ -29,9 +25,10 @@ def base_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def airflow(base_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalAirflow]:
-    """A whole Airflow, with the connection to the emulator in place."""
-    with LocalAirflow(home=tmp_path_factory.mktemp("airflow")).running() as airflow:
-        airflow.furnish(base_url=base_url, api_key=API_KEY)
+    """A whole Airflow, with the connection to the emulator in place. It may publish in every test's own folder."""
+    home = tmp_path_factory.mktemp("airflow")
+    with LocalAirflow(home=home, published=tmp_path_factory.getbasetemp()).running() as airflow:
+        airflow.configure(base_url=base_url, api_key=API_KEY)
         yield airflow
 
 

@@ -1,4 +1,4 @@
-"""Somebody who uses Airflow in a browser: finds things by what they are called, and waits until they are there."""
+"""A user of Airflow in a browser: finds elements by selector and text, and waits until they are shown."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _OPTIONS = ("--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--hide
 
 
 class Person:
-    """A browser of one's own."""
+    """A user with a browser."""
 
     def __init__(self, browser: webdriver.Chrome, *, url: str, pictures: Path) -> None:
         self.browser = browser
@@ -55,7 +55,7 @@ class Person:
         self.browser.get(path if "://" in path else f"{self._url}{path}")
 
     def waits_for(self, what: Callable[[], T], *, why: str) -> T:
-        """What is there at last: anything but ``None``, ``False`` or nothing."""
+        """The first value of ``what`` that is true."""
 
         def look(_: Any) -> T | bool:
             try:
@@ -84,7 +84,7 @@ class Person:
                 raise
             return True
 
-        self.waits_for(click, why=f"{selector} with {text!r} can't be clicked")
+        self.waits_for(click, why=f"{selector} with {text!r} cannot be clicked")
 
     def writes(self, selector: str, text: str) -> None:
         """Replaces what a field holds, in one go: a form that makes itself anew at each key loses some of them."""

@@ -11,7 +11,17 @@ import pytest
 
 from airflow_provider_videoretalk.provider_info import get_provider_info
 
-HEAVY = ("requests", "aiohttp", "airflow.providers.http", "av", "numpy", "onnxruntime", "PIL", "uvicorn", "dashscope")
+HEAVY = (
+    "requests",
+    "aiohttp",
+    "airflow.providers.http.hooks",
+    "av",
+    "numpy",
+    "onnxruntime",
+    "PIL",
+    "uvicorn",
+    "dashscope",
+)
 DAGS = sorted((Path(__file__).parents[2] / "dags").glob("*.py"))
 MODULES = [
     module
@@ -44,5 +54,5 @@ def test_modules(module: str) -> None:
 @pytest.mark.parametrize("path", DAGS, ids=lambda path: path.stem)
 def test_dags(path: Path) -> None:
     loaded = loaded_by(f"import runpy; runpy.run_path({str(path)!r})")
-    assert "airflow_provider_videoretalk.operators.videoretalk" in loaded
+    assert "airflow_provider_videoretalk.operators.publish" in loaded
     assert [name for name in loaded if name.startswith(HEAVY)] == []

@@ -16,31 +16,33 @@ from limit_files import LimitFile, limit_files
 from media_files import image, video, wav
 from range_server import RangeServer
 
-from airflow_provider_videoretalk import limits
 from airflow_provider_videoretalk.dashscope.errors import InputError
-from airflow_provider_videoretalk.dashscope.videoretalk import submit_videoretalk
+from airflow_provider_videoretalk.emulator.execution import worker_functions
+from airflow_provider_videoretalk.emulator.execution.media_engine import RenderOutcome, RenderRequest
+from airflow_provider_videoretalk.emulator.fake_engine import FakeEngine
 from airflow_provider_videoretalk.emulator.server import Emulator
-from airflow_provider_videoretalk.emulator.service.checksum import Checksums
+from airflow_provider_videoretalk.emulator.service.checksums import Checksums
 from airflow_provider_videoretalk.emulator.settings import EmulatorSettings
-from airflow_provider_videoretalk.emulator.work import jobs
-from airflow_provider_videoretalk.emulator.work.engine_port import RenderJob, RenderOutcome
-from airflow_provider_videoretalk.emulator.work.stand_in import StandInEngine
-from airflow_provider_videoretalk.media.preflight import check_inputs
+from airflow_provider_videoretalk.inputs.retalk_inputs import RetalkInputs
+from airflow_provider_videoretalk.model_catalog import videoretalk as limits
+from airflow_provider_videoretalk.model_catalog.limit import Limit
+from airflow_provider_videoretalk.model_catalog.videoretalk import check_face_threshold
+from airflow_provider_videoretalk.outbound.host_access import any_address
 
 HEADERS = {"Authorization": "Bearer sk-limits"}
 ENDS_WITHIN = 60.0
 FILES = list(limit_files())
-# What is no limit of a file: a unit, two figures of the service's own, and a parameter, which has a test of its own.
-OTHERS = {"MEGABYTE", "TASK_SECONDS", "RENDER_FACTOR", "FACE_THRESHOLD"}
+# Names that are not limits of a file: a unit, the entry, its name, and a parameter, which has its own test.
+OTHERS = {"MEGABYTE", "MODEL", "VIDEORETALK", "DEFAULT_FACE_THRESHOLD", "FACE_THRESHOLD"}
 
 
-class InspectingEngine(StandInEngine):
+class InspectingEngine(FakeEngine):
     """Looks at the inputs as the emulator's own engine does, and renders nothing."""
 
-    async def inspect(self, job: RenderJob) -> None:
-        await asyncio.to_thread(jobs.inspect, job)
+    async def inspect(self, job: RenderRequest) -> None:
+        await asyncio.to_thread(worker_functions.inspect, job)
 
-    async def retalk(self, job: RenderJob) -> RenderOutcome:
+    async def retalk(self, job: RenderRequest) -> RenderOutcome:
         await asyncio.to_thread(job.output.touch)
         nothing = Checksums(size=0, md5="0" * 32, crc64=0)
         return RenderOutcome(seconds=2, width=640, height=640, fps=15, face_found=True, checksums=nothing)
@@ -75,16 +77,16 @@ def served(server: RangeServer, path: Path) -> str:
 
 def said_here(urls: Mapping[str, str]) -> dict[str, str]:
     """The codes of what the look before the submit finds, by the field."""
-    report = check_inputs(
+    inputs = RetalkInputs.from_locations(
         video=urls["video"],
         audio=urls["audio"],
         ref_image=urls["image"],
-        # Else speech that is longer than the video would be a finding, which the service has none for.
+        # Otherwise speech that is longer than the video is a finding, for which the service has no code.
         video_extension=True,
-        allow_private=True,
     )
-    assert not report.unchecked
-    return {finding.field: finding.code for finding in report.findings}
+    result = inputs.inspect(access=any_address)
+    assert not result.unchecked
+    return {finding.field: finding.code for finding in result.findings}
 
 
 def said_there(emulator: Emulator, urls: Mapping[str, str], **parameters: object) -> str | None:
@@ -147,17 +149,21 @@ def test_the_parameter_with_a_limit(
 ) -> None:
     inputs = {"video_url": good["video"], "audio_url": good["audio"]}
     with pytest.raises(InputError) if code else nullcontext() as caught:
-        submit_videoretalk(**inputs, query_face_threshold=threshold)
+        check_face_threshold(threshold)
     assert caught is None or caught.value.code == code
     reply = submitted(inspector, inputs, {"query_face_threshold": threshold})
     assert reply.json().get("code") == code
 
 
 def test_every_limit_has_its_files() -> None:
-    rows = {name: value for name, value in vars(limits).items() if name.isupper() and name not in OTHERS}
+    rows = {
+        name: value
+        for name, value in vars(limits).items()
+        if name.isupper() and not name.startswith("_") and name not in OTHERS
+    }
     found = {(file.row, file.edge, file.inside) for file in FILES}
     for name, row in rows.items():
-        if isinstance(row, limits.Limit):
+        if isinstance(row, Limit):
             edges = [edge for edge in ("low", "high") if getattr(row, edge) is not None]
             wanted = {(name, edge, inside) for edge in edges for inside in (True, False)}
         else:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import importlib
 import inspect
 import json
@@ -16,12 +15,18 @@ import jsonschema
 import pytest
 from airflow.models.trigger import Trigger
 from airflow.sdk import BaseHook, BaseOperator, BaseSensorOperator
-from airflow.sdk.providers_manager_runtime import ProvidersManagerTaskRuntime
 from airflow.triggers.base import BaseTrigger
 
 import airflow_provider_videoretalk
+from airflow_provider_videoretalk.hooks.connection_settings import NAMES as LIMITS
 from airflow_provider_videoretalk.hooks.dashscope import DashScopeHook
 from airflow_provider_videoretalk.provider_info import get_provider_info
+
+try:
+    from airflow.sdk.providers_manager_runtime import ProvidersManagerTaskRuntime as ProvidersManager
+except ImportError:
+    # Airflow 3.1.
+    from airflow.providers_manager import ProvidersManager
 
 ROOT = Path(__file__).parents[2]
 PACKAGE = Path(airflow_provider_videoretalk.__file__).parent
@@ -70,7 +75,7 @@ def test_the_installed_distribution_announces_it() -> None:
 
 
 def test_airflow_finds_the_connection_type() -> None:
-    hook = ProvidersManagerTaskRuntime().hooks["dashscope"]
+    hook = ProvidersManager().hooks["dashscope"]
     assert hook is not None
     assert hook.hook_class_name == f"{DashScopeHook.__module__}.{DashScopeHook.__qualname__}"
     assert (hook.connection_id_attribute_name, hook.hook_name) == (
@@ -78,14 +83,46 @@ def test_airflow_finds_the_connection_type() -> None:
         DashScopeHook.hook_name,
     )
     fields = INFO["connection-types"][0]["conn-fields"]
-    of_inputs = {"prices", "allow_private"}
-    assert set(fields) == {*importlib.import_module(DashScopeHook.__module__)._EXTRAS, *of_inputs}
+    of_endpoint = importlib.import_module(DashScopeHook.__module__)._ENDPOINT_EXTRAS
+    assert set(fields) == {*of_endpoint, *LIMITS, "prices", "allow_private"}
+    # The form stores its defaults. A stored limit binds all operators.
+    assert [name for name in LIMITS if "default" in fields[name]["schema"]] == []
+    documented = re.findall(r"extra `(\w+)`", (ROOT / "docs" / "connection.md").read_text())
+    assert set(fields) <= set(documented)
+
+
+def test_the_configuration_is_documented() -> None:
+    documented = (ROOT / "docs" / "installation.md").read_text()
+    for section, description in INFO["config"].items():
+        for option in description["options"]:
+            assert f"| `[{section}] {option}` |" in documented
+            assert f"AIRFLOW__{section}__{option}=".upper() in documented
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_public_module_is_listed(kind: str) -> None:
     modules = {f"{PACKAGE.name}.{kind}.{path.stem}" for path in (PACKAGE / kind).glob("[!_]*.py")}
-    shared = {f"{PACKAGE.name}.operators.{name}" for name in ("base", "job", "values")}
+    helpers = {
+        "operators.base",
+        "operators.output_folder",
+        "operators.batch_sources",
+        "operators.catalog_model",
+        "operators.destination_path",
+        "operators.job",
+        "operators.job_audit",
+        "operators.job_submission",
+        "operators.job_wait",
+        "operators.job_wait_operator",
+        "operators.location_fields",
+        "operators.speech_result",
+        "operators.template_values",
+        "operators.wait_requirements",
+        "hooks.connection_settings",
+        "hooks.shared_look_up",
+        "triggers.client",
+        "triggers.single_event",
+    }
+    shared = {f"{PACKAGE.name}.{name}" for name in helpers}
     assert set(listed(kind)) == modules - shared
     for module in listed(kind):
         assert len(public_classes(module, KINDS[kind])) == 1, f"{module} holds one noun"
@@ -131,14 +168,24 @@ def test_every_operator_is_in_the_readme_and_has_an_example(operator: Any) -> No
 def test_every_trigger_survives_airflows_serialisation() -> None:
     samples: dict[str, dict[str, Any]] = {
         "DashScopeTaskTrigger": {
+            "version": 1,
             "dashscope_conn_id": "c",
             "dashscope_task_id": "t",
             "submitted_at": 1.5,
             "request_id": None,
-            "patience": {"poll_interval": 1.0, "queue_timeout": None},
+            "poll_policy": {"poll_interval": 1.0, "queue_timeout": None},
             "cancel_on_kill": False,
         },
-        "DelayTrigger": {"moment": 2.5, "note": {"refusals": 1, "since": 1.0}},
+        "AdmissionTrigger": {
+            "version": 1,
+            "dashscope_conn_id": "c",
+            "model": "m",
+            "held_since": 1.5,
+            "limit": 60.0,
+            "expected_seconds": None,
+            "deadline": 2.5,
+        },
+        "RetryLaterTrigger": {"moment": 2.5, "note": {"refusals": 1, "since": 1.0}, "version": 1},
     }
     triggers = [trigger for module in listed("triggers") for trigger in public_classes(module, BaseTrigger)]
     assert {trigger.__name__ for trigger in triggers} == set(samples)
@@ -147,61 +194,3 @@ def test_every_trigger_survives_airflows_serialisation() -> None:
         assert arguments == samples[trigger.__name__]
         assert path == f"{trigger.__module__}.{trigger.__qualname__}"
         assert Trigger._decrypt_kwargs(Trigger.encrypt_kwargs(arguments)) == arguments
-
-
-# Each room may import from itself and from the rooms named here.
-ROOMS: dict[str, set[str]] = {
-    "dashscope": {"limits"},
-    "media": {"limits", "dashscope"},
-    "publishing": {"limits", "dashscope"},
-    "waiting": {"limits", "dashscope"},
-    "hooks": {"dashscope"},
-    "fs": {"dashscope"},
-    "triggers": {"dashscope", "hooks", "waiting", "audit", "task_state"},
-    "sensors": {"dashscope", "media", "hooks", "triggers", "waiting", "links"},
-    "operators": {
-        "limits",
-        "dashscope",
-        "media",
-        "publishing",
-        "fs",
-        "hooks",
-        "triggers",
-        "waiting",
-        "audit",
-        "task_state",
-        "variable_store",
-        "links",
-    },
-    "ui": {"limits", "dashscope", "media", "publishing", "fs", "hooks", "links"},
-    # A house of its own, that shares no more with the client than what the vendor's page says.
-    "emulator": {"limits"},
-    "emulator/engine": {"limits"},
-    "emulator/service": set(),
-    "emulator/work": {"limits", "emulator/engine", "emulator/service"},
-    "emulator/api": {"limits", "emulator/engine", "emulator/service", "emulator/work"},
-}
-SHARED = ("emulator.settings", "emulator.faults")
-WITHOUT_AIRFLOW = {"media", "publishing", "dashscope", "waiting", "emulator"}
-
-
-def imported_by(path: Path) -> set[str]:
-    found = set()
-    for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.Import):
-            found |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom):
-            found.add(node.module or "")
-    return found
-
-
-@pytest.mark.parametrize("room", ROOMS)
-def test_imports_run_one_way(room: str) -> None:
-    allowed = [f"{PACKAGE.name}.{name.replace('/', '.')}" for name in ROOMS[room] | {room}]
-    allowed += [f"{PACKAGE.name}.{name}" for name in SHARED if room.startswith("emulator")]
-    for path in (PACKAGE / room).rglob("*.py"):
-        for module in imported_by(path):
-            if module.startswith(f"{PACKAGE.name}."):
-                assert module.startswith(tuple(allowed)), f"{path.name} imports {module}"
-            if room.partition("/")[0] in WITHOUT_AIRFLOW:
-                assert module.split(".")[0] != "airflow", f"{path.name} imports {module}"

@@ -1,4 +1,4 @@
-"""The vendor page's own curl request against the emulator, with the real curl where there is one."""
+"""The curl request of the vendor's page against the emulator; with the real curl if it is installed."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import requests
 
+from airflow_provider_videoretalk.emulator.fake_engine import FakeEngine
 from airflow_provider_videoretalk.emulator.server import Emulator
 from airflow_provider_videoretalk.emulator.settings import EmulatorSettings
-from airflow_provider_videoretalk.emulator.work.stand_in import StandInEngine
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -42,7 +42,7 @@ class Answer:
 
 
 def call(url: str, *, data: str | None = None, headers: dict[str, str] | None = None, method: str = "POST") -> Answer:
-    """One request by curl, as the vendor page writes it; by requests where there is no curl."""
+    """Sends a request with curl, as the vendor's page does; with requests if curl is not installed."""
     headers = HEADERS if headers is None else headers
     if CURL is None:
         print("no curl on this machine: sending the request with requests instead")
@@ -80,7 +80,7 @@ def with_parameters(**changes: Any) -> str:
 def emulator() -> Iterator[Emulator]:
     """The protocol alone: no media work."""
     settings = EmulatorSettings(port=0, time_scale=1000, submits_per_second=1000)
-    with Emulator(settings, engine=StandInEngine()) as running:
+    with Emulator(settings, engine=FakeEngine()) as running:
         yield running
 
 
@@ -179,7 +179,7 @@ def test_body_over_16_mebibytes(emulator: Emulator) -> None:
 
 
 def test_second_submit_within_a_second() -> None:
-    with Emulator(EmulatorSettings(port=0), engine=StandInEngine(), clock=lambda: 1_795_176_000.0) as slow:
+    with Emulator(EmulatorSettings(port=0), engine=FakeEngine(), clock=lambda: 1_795_176_000.0) as slow:
         answers = [call(f"{slow.url}{SUBMIT}", data=sample()) for _ in range(2)]
         assert [answer.status for answer in answers] == [200, 429]
         assert answers[1].body["code"] == "Throttling.RateQuota"
@@ -196,7 +196,7 @@ def test_unknown_task_and_unknown_path(emulator: Emulator) -> None:
 
 
 def test_documented_request_ends_in_a_video() -> None:
-    """From the vendor's curl to an mp4, with the real engine in its worker process."""
+    """The vendor's curl request produces an mp4, with the real engine in a worker process."""
     for module in ("av", "numpy", "onnxruntime"):
         pytest.importorskip(module)
     with Emulator(EmulatorSettings(port=0, time_scale=20)) as real:
@@ -222,5 +222,5 @@ def test_documented_request_ends_in_a_video() -> None:
         assert set(shown["usage"]) == {"video_duration", "size", "video_ratio", "fps"}
         video = requests.get(shown["output"]["video_url"], timeout=30)
         assert video.content[4:8] == b"ftyp"
-        books = requests.get(f"{real.url}/emulator/tasks", timeout=10).json()
-        assert books["billed_seconds"] == shown["usage"]["video_duration"] >= 2
+        report = requests.get(f"{real.url}/emulator/tasks", timeout=10).json()
+        assert report["billed_seconds"] == shown["usage"]["video_duration"] >= 2

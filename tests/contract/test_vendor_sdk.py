@@ -1,4 +1,4 @@
-"""The vendor's own SDK, dashscope 2.0.2, as a client that was not made for the emulator."""
+"""The vendor's SDK, dashscope 2.0.2, as a client of the emulator."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import requests
 
+from airflow_provider_videoretalk.emulator.fake_engine import FakeEngine
 from airflow_provider_videoretalk.emulator.server import Emulator
 from airflow_provider_videoretalk.emulator.settings import EmulatorSettings
-from airflow_provider_videoretalk.emulator.work.stand_in import StandInEngine
 
 dashscope = pytest.importorskip("dashscope")
 
 from dashscope.audio import http_tts, qwen_tts  # noqa: E402
 from dashscope.utils.oss_utils import OssUtils  # noqa: E402
 
-# The SDK types its answers as "one or a stream of them"; here they are whatever comes.
+# The SDK types a reply as one reply or a stream of replies, which these tests do not distinguish.
 VideoSynthesis: Any = dashscope.VideoSynthesis
 HttpSpeechSynthesizer: Any = http_tts.HttpSpeechSynthesizer
 QwenSpeechSynthesizer: Any = qwen_tts.SpeechSynthesizer
@@ -31,13 +31,13 @@ if TYPE_CHECKING:
 @pytest.fixture(scope="module")
 def emulator() -> Iterator[Emulator]:
     settings = EmulatorSettings(port=0, time_scale=100, submits_per_second=1000)
-    with Emulator(settings, engine=StandInEngine()) as running:
+    with Emulator(settings, engine=FakeEngine()) as running:
         yield running
 
 
 @pytest.fixture
 def key(emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> str:
-    """An account of the test's own, and the SDK pointed at the emulator."""
+    """The key of a new account; the SDK uses it and the emulator."""
     monkeypatch.setattr(dashscope, "base_http_api_url", emulator.base_url)
     made = f"sk-{uuid.uuid4().hex}"
     monkeypatch.setattr(dashscope, "api_key", made)
@@ -90,8 +90,8 @@ def test_refusals_reach_the_caller(emulator: Emulator, key: str) -> None:
     wrong = submit(emulator, key, extra_input={"video_url": "http://x.example/v.mp4"})
     assert (wrong.status_code, wrong.code) == (400, "InvalidParameter")
     assert wrong.message == "Field required: input.audio_url"
-    stranger = submit(emulator, "nonsense")
-    assert (stranger.status_code, stranger.code) == (401, "InvalidApiKey")
+    unauthorised = submit(emulator, "nonsense")
+    assert (unauthorised.status_code, unauthorised.code) == (401, "InvalidApiKey")
     unknown = VideoSynthesis.fetch(str(uuid.uuid4()), api_key=key)
     assert (unknown.status_code, unknown.output.task_status) == (200, "UNKNOWN")
 

@@ -25,6 +25,10 @@ class Run:
     def state(self) -> str:
         return str(self._dag_run.state)
 
+    @property
+    def run_id(self) -> str:
+        return str(self._dag_run.run_id)
+
     def states(self, task_id: str) -> list[str]:
         """The states of the task's instances, in order of their map index."""
         found = [ti for ti in self._dag_run.get_task_instances() if ti.task_id == task_id]

@@ -66,13 +66,13 @@ def test_from_a_store_to_stores(
     assert metadata["inputs"]["audio_url"].startswith(f"{Path(clips['audio']).as_uri()}#sha256:")
     assert metadata["billed_seconds"] == pytest.approx(metadata["estimated_seconds"], abs=0.01)
     assert metadata["cost"] == pytest.approx(0.08 * metadata["billed_seconds"], abs=0.0001)
-    # The URL that the store signed is told to the service, and to nobody else.
+    # Only the service receives the URL that the store signed.
     said = capfd.readouterr()
     assert "X-Amz-Signature" not in said.out + said.err
     assert "Signature" not in json.dumps([published, run.xcom("retalk")["inputs"]])
 
 
-def test_a_dry_run_skips_all_that_follows(run_dag: RunDag, s3: Any, clips: dict[str, str]) -> None:
+def test_a_dry_run_skips_the_tasks_downstream(run_dag: RunDag, s3: Any, clips: dict[str, str]) -> None:
     run = run_dag(load(DAG.format(**clips).replace("run_id[:6]", "'x'"), name="stores"), rehearse=True)
     assert (run.states("retalk"), run.states("publish")) == (["skipped"], ["skipped"])
     rehearsed = run.xcom("retalk", key="dashscope_dry_run")

@@ -97,12 +97,19 @@ class Cluster:
     :param home: an empty folder, which the database's own user can enter
     :param services: name -> settings, of the emulators
     :param settings: of Airflow, as environment variables, beside those that let it notice a death soon
+    :param dags: files of DAGs, beside those of the system tests
     """
 
     def __init__(
-        self, *, home: Path, services: Mapping[str, Mapping[str, Any]], settings: Mapping[str, str] | None = None
+        self,
+        *,
+        home: Path,
+        services: Mapping[str, Mapping[str, Any]],
+        settings: Mapping[str, str] | None = None,
+        dags: Sequence[Path] = (),
     ) -> None:
         self.home = home
+        self._dags = dags
         self._settings = {**FAST, **(settings or {})}
         self.steps = home / "steps"
         self.clips = ClipServer()
@@ -126,6 +133,8 @@ class Cluster:
         # Of its own, so that all processes run the same code, whatever is edited meanwhile.
         for folder in (_PACKAGE, _DAGS):
             shutil.copytree(folder, self.home / "code" / folder.name, ignore=shutil.ignore_patterns("__pycache__"))
+        for path in self._dags:
+            shutil.copy(path, self.home / "code" / _DAGS.name)
         try:
             self._start()
         except BaseException:
@@ -244,6 +253,14 @@ class Cluster:
             raise RefusedError(f"{method} {path}: {response.status_code} {response.text}", status=response.status_code)
         return response.json() if response.content else None
 
+    def page(self, path: str, *, absolute: bool = False) -> str:
+        """The HTML of a page of this package.
+
+        :param absolute: whether the path is the server's, and not one below the package's own
+        """
+        prefix = "" if absolute else "/videoretalk"
+        return requests.get(f"{self.url}{prefix}{path}", headers=self._authorization(), timeout=60).text
+
     def ensure(self, path: str, body: Mapping[str, Any]) -> None:
         """Posts ``body``, again where the API server is away; what a lost reply left behind is taken for done."""
 
@@ -293,6 +310,21 @@ class Cluster:
     def mark(self, dag_id: str, run_id: str, task_id: str, state: str) -> None:
         self.call("PATCH", _task_path(dag_id, run_id, task_id), json={"new_state": state})
 
+    def set_pool_slots(self, pool: str, slots: int) -> None:
+        self.call(
+            "PATCH",
+            f"/pools/{pool}",
+            params={"update_mask": "slots"},
+            json={"pool": pool, "slots": slots, "include_deferred": True},
+        )
+
+    def set_task_state(self, dag_id: str, run_id: str, task_id: str, key: str, value: Any) -> None:
+        self.call("PUT", f"{_task_path(dag_id, run_id, task_id)}/state-store/{key}", json={"value": value})
+
+    def set_variable(self, key: str, value: Any) -> None:
+        """Adds a Variable; a value that is no text becomes JSON."""
+        self.call("POST", "/variables", json={"key": key, "value": json.dumps(value)})
+
     # What can be seen: read from the database, which a killed API server does not hide.
 
     def is_parsed(self, dag_id: str) -> bool:
@@ -301,6 +333,10 @@ class Cluster:
     def run_state(self, dag_id: str, run_id: str) -> str:
         query = "select state from dag_run where dag_id = %s and run_id = %s"
         return str(self._select(query, dag_id, run_id)[0][0])
+
+    def run_states(self, dag_id: str) -> dict[str, str]:
+        """The states of a DAG's runs, by run id."""
+        return dict(self._select("select run_id, state from dag_run where dag_id = %s", dag_id))
 
     def task(self, dag_id: str, run_id: str, task_id: str) -> TaskInstance:
         query = "select state, try_number, pid from task_instance where dag_id = %s and run_id = %s and task_id = %s"
@@ -315,6 +351,16 @@ class Cluster:
             return state if state in ("success", "failed") else None
 
         return until(ended, what=f"{dag_id} {run_id} ends", within=within)
+
+    def variables(self, prefix: str) -> dict[str, Any]:
+        """The Variables whose keys start so, from JSON."""
+        rows: dict[str, Any] = {}
+        while True:
+            query = {"variable_key_pattern": f"{prefix}%", "limit": 100, "offset": len(rows), "order_by": "key"}
+            found = self.call("GET", "/variables", params=query)
+            rows |= {row["key"]: json.loads(row["value"]) for row in found["variables"]}
+            if len(rows) >= found["total_entries"]:
+                return rows
 
     def task_log(self, dag_id: str, run_id: str, task_id: str) -> str:
         """The events that a task logged, over all tries and on the triggerer."""
@@ -389,9 +435,10 @@ class Cluster:
                 "AIRFLOW__API__PORT": str(self._port),
                 "AIRFLOW__API__BASE_URL": self.url,
                 "AIRFLOW__API__WORKERS": "1",
+                "AIRFLOW__VIDEORETALK__ALLOWED_DESTINATIONS": f"{(self.home / 'published').as_uri()}/",
                 "PYTHONPATH": str(self.home / "code"),
                 "NO_PROXY": "127.0.0.1,localhost",
-                "VIDEORETALK_STEPS": str(self.steps),
+                "VIDEORETALK_FAULT_POINTS": str(self.steps),
             }
             | self._settings
         )
@@ -407,7 +454,7 @@ class Cluster:
             return all((health.get(part) or {}).get("status") == "healthy" for part in parts)
 
         until(healthy, what=f"Airflow is healthy (its logs are in {self.home / 'logs'})", within=_STARTED_WITHIN)
-        for dag_id in ("clip_blocking", "many_clips"):
+        for dag_id in ("clip_blocking", "many_clips", "poisoned_replies"):
             until(partial(self.is_parsed, dag_id), what=f"{dag_id} is parsed", within=_STARTED_WITHIN)
         for name, service in self.services.items():
             until(service.is_up, what=f"emulator {name} is up", within=_STARTED_WITHIN)

@@ -12,6 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import psutil
+from child_processes import process_tree
 
 _ASKED = 10.0
 
@@ -58,10 +59,10 @@ class Supervised:
         """
         with self._lock:
             process = self._running[name]
-            family = self._family(process.pid)
+            members = process_tree(process.pid)
             # Those left behind are to be ended with the rest, even though their parent is gone.
-            self._strays.setdefault(name, set()).update(family)
-            for member in family if whole else family[:1]:
+            self._strays.setdefault(name, set()).update(members)
+            for member in members if whole else members[:1]:
                 with suppress(psutil.NoSuchProcess):
                     member.kill()
             process.wait()
@@ -80,7 +81,7 @@ class Supervised:
 
     def signal(self, name: str, number: signal.Signals) -> None:
         """Sends a signal to the process and all that it started."""
-        for member in self._family(self._running[name].pid):
+        for member in process_tree(self._running[name].pid):
             with suppress(psutil.NoSuchProcess):
                 member.send_signal(number)
 
@@ -91,7 +92,7 @@ class Supervised:
             self._keeper.join()
         members = {stray for strays in self._strays.values() for stray in strays}
         for process in self._running.values():
-            members.update(self._family(process.pid))
+            members.update(process_tree(process.pid))
             process.terminate()
         deadline = time.monotonic() + _ASKED
         for process in self._running.values():
@@ -127,15 +128,6 @@ class Supervised:
                 for name in self._commands:
                     if self._running[name].poll() is not None:
                         self._launch(name)
-
-    @staticmethod
-    def _family(pid: int) -> list[psutil.Process]:
-        """The process and its descendants; none where it is gone."""
-        try:
-            leader = psutil.Process(pid)
-            return [leader, *leader.children(recursive=True)]
-        except psutil.NoSuchProcess:
-            return []
 
 
 def lives(process: psutil.Process) -> bool:

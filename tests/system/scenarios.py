@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
@@ -21,8 +21,11 @@ from system.waiting import until
 WaitingOn = Literal["deferrable", "blocking"]
 
 PATHS: tuple[WaitingOn, ...] = ("deferrable", "blocking")
-HAPPENS_WITHIN = 60.0
-ENDS_WITHIN = 180.0
+HAPPENS_WITHIN = 300.0
+ENDS_WITHIN = 600.0
+
+REAL_TIME = {"time_scale": 1, "render_factor": 1}
+"""Settings of a service whose times are compared with Airflow's, as reconciling does."""
 
 _FINAL = frozenset({"SUCCEEDED", "FAILED", "CANCELED"})
 
@@ -146,6 +149,7 @@ class Scenario:
     :param faults: armed in an emulator of the clip's own
     :param settings: of that emulator
     :param queued: how many of somebody else's tasks render first
+    :param earlier: another clip of the same connection is made first, whose job the list must show
     :param one_key: the paths' clips have one connection to one emulator, and start together
     :param policy: which of the DAGs
     :param says: words that the task's log must hold, in whatever case
@@ -160,6 +164,7 @@ class Scenario:
     faults: Sequence[Mapping[str, Any]] = ()
     settings: Mapping[str, Any] = field(default_factory=dict)
     queued: int = 0
+    earlier: bool = False
     one_key: bool = False
     policy: str = ""
     paths: Sequence[WaitingOn] = PATHS
@@ -187,7 +192,7 @@ class Scenario:
         return self.slug("both" if self.one_key else path)
 
     def service_name(self, path: WaitingOn) -> str:
-        own = bool(self.faults or self.settings or self.queued or self.one_key)
+        own = bool(self.earlier or self.faults or self.settings or self.queued or self.one_key)
         return self.connection(path) if own else "main"
 
     def service_settings(self) -> dict[str, Any]:
@@ -272,6 +277,10 @@ def _play(cluster: Cluster, scenario: Scenario, path: WaitingOn, *, injury: Inju
     for _ in range(scenario.queued):
         urls = {"video_url": cluster.clips.url("stranger.mp4"), "audio_url": cluster.clips.url("stranger.wav")}
         clip.service.submit(key="sk-stranger", **urls)
+    if scenario.earlier:
+        earlier = replace(clip, name=f"{name}-earlier")
+        earlier.start(connection)
+        assert cluster.wait_run(earlier.dag_id, earlier.run_id, within=ENDS_WITHIN) == "success"
     if scenario.faults:
         clip.service.arm(*scenario.faults)
     for step in scenario.steps:

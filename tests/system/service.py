@@ -1,4 +1,4 @@
-"""The paid service of the system tests: emulators in a process of their own, and the clips they are given."""
+"""The paid service of the system tests: emulators in a process of their own, and a server for their inputs."""
 
 from __future__ import annotations
 
@@ -15,13 +15,14 @@ from pathlib import Path
 from typing import Any
 
 import requests
+from small_mp4 import mp4
 
-_LAUNCHER = Path(__file__).with_name("stand_in_emulators.py")
+_LAUNCHER = Path(__file__).with_name("emulator_launcher.py")
 _SUBMIT = "/api/v1/services/aigc/image2video/video-synthesis"
 
 
 def free_ports(count: int) -> list[int]:
-    """Ports that nobody listens on: all are held at once, since one that was let go may be given out again."""
+    """Free ports. All are bound at the same time, because a released port may be assigned again."""
     with ExitStack() as held:
         probes = [held.enter_context(socket.socket()) for _ in range(count)]
         for probe in probes:
@@ -35,7 +36,7 @@ def free_port() -> int:
 
 @dataclass(frozen=True, kw_only=True)
 class Service:
-    """One emulator, seen from its control room."""
+    """One emulator, used through its control API."""
 
     port: int
 
@@ -54,20 +55,26 @@ class Service:
             return False
 
     def tasks(self, *, video_url: str) -> list[dict[str, Any]]:
-        """The books' lines of one clip, oldest first."""
+        """The render jobs of one clip, oldest first."""
         return [task for task in self.all_tasks() if task["inputs"]["video_url"] == video_url]
 
     def all_tasks(self) -> list[dict[str, Any]]:
-        """The books' lines, oldest first."""
-        books: list[dict[str, Any]] = requests.get(f"{self.url}/emulator/tasks", timeout=30).json()["tasks"]
-        return books
+        """All render jobs, oldest first."""
+        jobs: list[dict[str, Any]] = requests.get(f"{self.url}/emulator/tasks", timeout=30).json()["tasks"]
+        return jobs
 
     def faults_hit(self) -> list[dict[str, Any]]:
-        """The requests that a fault rule hit, oldest first."""
+        """The requests that a fault rule affected, oldest first."""
         return [entry for entry in self.requests() if entry["fault"]]
 
+    def result_url(self, *, key: str, task_id: str) -> str:
+        """Where the result of a job is, as a query for it answers."""
+        headers = {"Authorization": f"Bearer {key}"}
+        reply = requests.get(f"{self.base_url}/tasks/{task_id}", headers=headers, timeout=30).json()
+        return str(reply["output"]["video_url"])
+
     def was_asked_for(self, task_id: str) -> bool:
-        """Whether anybody asked how this task stands."""
+        """Whether a client queried this render job."""
         return any(entry["operation"] == "query" and entry["path"].endswith(task_id) for entry in self.requests())
 
     def arm(self, *rules: Mapping[str, Any]) -> None:
@@ -79,7 +86,7 @@ class Service:
         return entries
 
     def submit(self, *, key: str, video_url: str, audio_url: str) -> None:
-        """Somebody else's task."""
+        """Submits a render job of another client."""
         body = {
             "model": "videoretalk",
             "input": {"video_url": video_url, "audio_url": audio_url},
@@ -115,8 +122,8 @@ class ClipServer:
 
 
 def content(name: str) -> bytes:
-    """What a :class:`ClipServer` serves under this name."""
-    return b"".join(hashlib.sha512(f"{name} {block}".encode()).digest() for block in range(1024))
+    """What a :class:`ClipServer` serves under this name: a video of three seconds, as the fake engine reports it."""
+    return mp4(b"".join(hashlib.sha512(f"{name} {block}".encode()).digest() for block in range(1024)))
 
 
 class _Handler(BaseHTTPRequestHandler):

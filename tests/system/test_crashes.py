@@ -12,6 +12,7 @@ from system.cluster import Cluster
 from system.reports import REPORTS
 from system.scenarios import (
     PATHS,
+    REAL_TIME,
     Row,
     Scenario,
     WaitingOn,
@@ -38,7 +39,6 @@ UNSENT = {"operation": "submit", "effect": "drop_before"}
 
 STEPS = (
     "before_intent",
-    "after_intent",
     "after_post",
     "after_id",
     "after_event",
@@ -50,11 +50,32 @@ STEPS = (
 SCENARIOS = (
     Scenario(name="nothing happens"),
     *(Scenario(name=f"killed {step}", steps=(step,), injury=dies_at(step)) for step in STEPS),
+    # That no job was created is proved by the list, if it shows another job that is known.
+    Scenario(
+        name="killed after_intent",
+        settings=REAL_TIME,
+        earlier=True,
+        steps=("after_intent",),
+        injury=dies_at("after_intent"),
+    ),
+    Scenario(
+        name="killed after_intent, no job is known",
+        settings=REAL_TIME,
+        steps=("after_intent",),
+        injury=dies_at("after_intent"),
+        run="failed",
+        submitted=0,
+        billed=0,
+        published="none",
+        says="nor any other that is known to exist",
+    ),
     Scenario(name="submit taken, reply lost", faults=(LOST,), injury=fault_hits),
-    Scenario(name="submit lost", faults=(UNSENT,), injury=fault_hits),
+    Scenario(name="submit lost", settings=REAL_TIME, earlier=True, faults=(UNSENT,), injury=fault_hits),
     # The first intent made nothing, and must not cast doubt on what the second one made.
     Scenario(
         name="killed after_intent, then reply lost",
+        settings=REAL_TIME,
+        earlier=True,
         steps=("after_intent",),
         faults=(LOST,),
         injury=fault_hits,
@@ -130,7 +151,7 @@ SCENARIOS = (
         policy="changing_fail",
         run="failed",
         published="none",
-        says="the inputs are not those of task",
+        says="the inputs changed since an earlier try submitted render job",
     ),
     # What nobody wants any longer costs nothing where it still queues, and is reported where it renders.
     Scenario(
@@ -149,7 +170,7 @@ SCENARIOS = (
         injury=marked_while("failed", "RUNNING"),
         run="failed",
         published="none",
-        says="can't be stopped",
+        says="cannot be cancelled",
     ),
     Scenario(
         name="marked success while queued",
@@ -167,7 +188,7 @@ SCENARIOS = (
         injury=marked_while("success", "RUNNING"),
         run="failed",
         published="none",
-        says="can't be stopped",
+        says="cannot be cancelled",
     ),
     # Without a list the truth can't be known: the stated policy decides.
     Scenario(
@@ -219,13 +240,14 @@ SCENARIOS = (
     # The list shows both clips' tasks, and tells neither from the other.
     Scenario(
         name="two clips of one key, replies lost",
+        settings=REAL_TIME,
         faults=(LOST,),
         one_key=True,
         injury=fault_hits,
         policy="patient",
         run="failed",
         published="none",
-        says="these tasks were created about when",
+        says="these 2 render jobs of the service's list may be its job",
     ),
     Scenario(
         name="killed in_trigger",
@@ -258,7 +280,7 @@ SCENARIOS = (
         paths=("deferrable",),
         ready=waits_for("PENDING"),
         loss=Cluster.stall_triggerer,
-        says="is left alone",
+        says="is not cancelled: the state of the task instance",
     ),
 )
 

@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import json
-import sys
 import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 from connections import API_KEY
-from recognition import heard_share
-
-sys.path.insert(0, str(Path(__file__).parents[2] / "scripts"))
-
 from local_airflow import LocalAirflow, emulator
+from recognition import heard_share
 
 DAG_ID = "videoretalk_quickstart"
 NEW_VIDEO = "videoretalk_on_new_video"
@@ -38,12 +34,14 @@ def finished(airflow: LocalAirflow, run_id: str) -> dict[str, Any]:
 def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The home of an Airflow in which one run succeeded and one failed, and that has stopped since."""
     home = tmp_path_factory.mktemp("system")
-    with emulator(home=home, time_scale=100) as base_url, LocalAirflow(home=home / "airflow").running() as airflow:
-        airflow.furnish(base_url=base_url, api_key=API_KEY)
+    local = LocalAirflow(home=home / "airflow", published=home)
+    with emulator(home=home, time_scale=100) as base_url, local.running() as airflow:
+        airflow.configure(base_url=base_url, api_key=API_KEY)
         test = {"connection_id": "dashscope_default", "conn_type": "dashscope", "host": base_url, "password": API_KEY}
         assert airflow.call("POST", "/connections/test", json=test)["status"] is True
-        good = airflow.trigger(DAG_ID, {"script": SCRIPT, "destination": f"{(home / 'videos').as_uri()}/"})
-        bad = airflow.trigger(DAG_ID, {"video": NOT_A_VIDEO, "destination": f"{(home / 'none').as_uri()}/"})
+        airflow.publish_in(home / "videos")
+        good = airflow.trigger(DAG_ID, {"script": SCRIPT})
+        bad = airflow.trigger(DAG_ID, {"video": NOT_A_VIDEO})
         assert finished(airflow, good) == dict.fromkeys(("run", "speech", "retalk", "publish"), "success")
         assert finished(airflow, bad) == {
             "run": "failed",
@@ -59,7 +57,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def told_of_new_videos(airflow: LocalAirflow, *, folder: Path) -> list[dict[str, Any]]:
     """What the DAG after next was told, once a script was announced as an asset's event."""
-    airflow.call("POST", "/variables", json={"key": "videoretalk_folder", "value": f"{folder.as_uri()}/"})
+    airflow.publish_in(folder)
     (asset,) = airflow.call("GET", "/assets", params={"name_pattern": "videoretalk_script"})["assets"]
     airflow.call("POST", "/assets/events", json={"asset_id": asset["id"], "extra": {"text": SCRIPT}})
     runs = f"/dags/{NEW_VIDEO}/dagRuns"
@@ -77,7 +75,6 @@ def told_of_new_videos(airflow: LocalAirflow, *, folder: Path) -> list[dict[str,
 def test_the_words_of_the_script_are_in_the_published_video(home: Path) -> None:
     (video,) = (home / "videos").glob("*.mp4")
     assert heard_share(video, SCRIPT) >= 0.6
-    assert not (home / "none").exists()
 
 
 def test_a_new_script_becomes_a_video_that_starts_another_dag(home: Path) -> None:

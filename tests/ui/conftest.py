@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -39,11 +40,12 @@ def server(database: None) -> Iterator[FastAPI]:
         "AIRFLOW__API_AUTH__JWT_SECRET": "a secret of these tests, of sixty-four characters, or a few more",
     }
     os.environ |= settings
-    conf.invalidate_cache()
+    # Airflow 3.1 caches nothing.
+    getattr(conf, "invalidate_cache", lambda: None)()
     app.purge_cached_app()
     yield app.create_app(apps="core")
     for name in settings:
-        del os.environ[name]
+        os.environ.pop(name, None)
     app.purge_cached_app()
 
 
@@ -57,7 +59,7 @@ def pages(server: FastAPI) -> FastAPI:
 
 @pytest.fixture
 def login(server: FastAPI) -> Login:
-    """A browser of somebody who may read these DAGs; of nobody without any."""
+    """A client that is logged in as a reader of these DAGs; without DAGs, one that is not logged in."""
 
     def log_in(*dags: str) -> TestClient:
         from airflow.api_fastapi.app import get_auth_manager
@@ -77,27 +79,49 @@ def dags(server: FastAPI) -> None:
 
 @pytest.fixture
 def runs(dags: None) -> Iterator[Runs]:
-    """Adds runs of a DAG, the later ones the newer; they are gone at the end."""
+    """Adds runs of a DAG, the newest last. Other runs are deleted before the test, and these after it."""
     from airflow.models.dagrun import DagRun
     from airflow.utils.session import create_session
+
+    def delete_all() -> None:
+        with create_session(scoped=False) as session:
+            session.execute(delete(DagRun))
 
     def add(dag_id: str, **runs: Any) -> None:
         with create_session(scoped=False) as session:
             add_runs(session, dag_id, runs, apart=timedelta(minutes=10))
 
+    # Other tests of this process have left theirs.
+    delete_all()
     yield add
-    with create_session(scoped=False) as session:
-        session.execute(delete(DagRun))
+    delete_all()
 
 
 @pytest.fixture
 def service(httpserver: HTTPServer, monkeypatch: pytest.MonkeyPatch) -> HTTPServer:
     """An HTTP server that ``dashscope_default`` points at."""
-    from airflow_provider_videoretalk.ui.service import host_of
+    from airflow_provider_videoretalk.ui.service_status import service_endpoint
 
     connect(monkeypatch, host=httpserver.url_for("/api/v1"))
-    host_of.cache.clear()
+    service_endpoint.cache.clear()
     return httpserver
+
+
+@pytest.fixture(autouse=True)
+def nothing_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test gets the answers of another one."""
+    from airflow_provider_videoretalk.ui import recent_failures, result_page, service_status, spend, submitted_job
+
+    shared = {
+        recent_failures: "_READING",
+        result_page: "_FAILURES",
+        service_status: "_QUESTIONS",
+        spend: "_SPENDS",
+        submitted_job: "_LOOKUPS",
+    }
+    for module, name in shared.items():
+        monkeypatch.setattr(module, name, replace(getattr(module, name)))
+    recent_failures._REASONS.clear()
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""The board: its pages, its filters, and what stands beside them."""
+"""The board: its pages, its filters, and its panels."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ from typing import Any
 from fastapi.testclient import TestClient
 from video_rows import NOW, Row, finished_run, result
 
-from airflow_provider_videoretalk.ui.board import PAGE, Cursor, Filters, latest
-from airflow_provider_videoretalk.ui.service import Account
+from airflow_provider_videoretalk.ui.board import Cursor
+from airflow_provider_videoretalk.ui.service_status import QueueCounts
 
+PAGE_SIZE = 24
 DAG, OTHER = "videoretalk_quickstart", "videoretalk_submit_and_sense"
 
 Runs = Callable[..., None]
@@ -36,31 +37,31 @@ def all_shown(client: TestClient, query: str = "") -> list[list[str]]:
 
 
 def clip(task_id: str, *, state: str = "success", **bill: Any) -> list[Row]:
-    told = {"return_value": result(task_id, **bill)} if state == "success" else {}
-    return [Row(task_id="retalk", state=state, told={"dashscope_task_id": task_id, "videoretalk_watch": "/", **told})]
+    xcoms = {"return_value": result(task_id, **bill)} if state == "success" else {}
+    return [Row(task_id="retalk", state=state, xcoms={"dashscope_task_id": task_id, "videoretalk_watch": "/", **xcoms})]
 
 
 def test_pages_hold_every_video_once_the_latest_first(runs: Runs, login: Login) -> None:
-    names = [f"run{number:03}" for number in range(2 * PAGE + 5)]
+    names = [f"run{number:03}" for number in range(2 * PAGE_SIZE + 5)]
     runs(DAG, **{name: clip(name) for name in names})
     pages = all_shown(login(DAG))
-    assert [len(page) for page in pages] == [PAGE, PAGE, 5]
+    assert [len(page) for page in pages] == [PAGE_SIZE, PAGE_SIZE, 5]
     assert [name for page in pages for name in page] == names[::-1]
 
 
 def test_clips_of_one_mapped_run_are_paged_too(runs: Runs, login: Login) -> None:
     rows = [
-        Row(task_id="localize.retalk", map_index=index, told={"dashscope_task_id": f"t{index}"})
-        for index in range(PAGE + 3)
+        Row(task_id="video.make", map_index=index, xcoms={"dashscope_task_id": f"t{index}"})
+        for index in range(PAGE_SIZE + 3)
     ]
-    runs("videoretalk_localize", one=rows)
-    assert [len(page) for page in all_shown(login("videoretalk_localize"))] == [PAGE, 3]
+    runs("videoretalk_batch", one=rows)
+    assert [len(page) for page in all_shown(login("videoretalk_batch"))] == [PAGE_SIZE, 3]
 
 
 def test_filters(runs: Runs, login: Login) -> None:
     runs(DAG, bad=clip("a", state="failed"), waits=clip("b", state="deferred"), good=clip("c"))
     runs(DAG, kept=[*clip("e"), Row(task_id="publish", state="failed")], dry=clip("f", state="skipped"))
-    runs(OTHER, other=[Row(task_id="submit", told={"dashscope_task_id": "d"})])
+    runs(OTHER, other=[Row(task_id="submit", xcoms={"dashscope_task_id": "d"})])
     everything = {"bad", "waits", "good", "kept", "dry", "other"}
     client = login(DAG, OTHER)
     day = NOW.date()
@@ -81,31 +82,31 @@ def test_filters(runs: Runs, login: Login) -> None:
 
 
 def test_a_cursor_survives_its_text() -> None:
-    cursor = Cursor(run=7, task_id="group.task", map_index=-1)
+    cursor = Cursor(run_number=7, task_id="group.task", map_index=-1)
     assert Cursor.parse(str(cursor)) == cursor
     assert Cursor.parse("nonsense") is None
     assert Cursor.parse(None) is None
 
 
-def test_the_queue_tells_what_waits_and_what_is_held_back(runs: Runs, login: Login) -> None:
+def test_the_queue_shows_waiting_and_held_back_videos(runs: Runs, login: Login) -> None:
     held = {"dashscope_expected_start": NOW.timestamp()}
     runs(
         DAG,
         waits=clip("a", state="deferred"),
-        held=[Row(task_id="retalk", state="deferred", told=held)],
+        held=[Row(task_id="retalk", state="deferred", xcoms=held)],
         good=clip("c"),
     )
     text = login(DAG).get("/videoretalk/queue").text
     assert "/runs/waits/" in text
-    assert f"held back, expected to begin {NOW:%Y-%m-%d} 12:00 UTC" in text
+    assert f"held back, expected to start {NOW:%Y-%m-%d} 12:00 UTC" in text
     assert "/runs/good/" not in text
-    assert "All should be through" in text
+    assert "All should be done" in text
     assert "/runs/" not in login(OTHER).get("/videoretalk/queue").text
 
 
-def test_the_queue_tells_what_sensors_wait_for_and_what_is_tried_again(runs: Runs, login: Login) -> None:
+def test_the_queue_shows_videos_of_sensors_and_of_retries(runs: Runs, login: Login) -> None:
     submission = {"task_id": "a", "request_id": "r", "status": "PENDING"}
-    submitted = Row(task_id="submit", told={"dashscope_task_id": "a", "return_value": submission})
+    submitted = Row(task_id="submit", xcoms={"dashscope_task_id": "a", "return_value": submission})
     for state in ("running", "deferred", "up_for_reschedule"):
         runs(OTHER, **{state: [submitted, Row(task_id="wait", state=state, fields={"dashscope_task_id": submission})]})
     runs(OTHER, over=[submitted, Row(task_id="wait", fields={"dashscope_task_id": submission})])
@@ -123,66 +124,21 @@ def test_a_long_queue_says_that_there_is_more(runs: Runs, login: Login) -> None:
     assert "and more" in text
 
 
-def test_what_renders_side_by_side_is_through_sooner() -> None:
-    assert Account(waiting=9, rendering=3).rounds == 4
-    assert Account(waiting=9, rendering=0).rounds == 9
-
-
-def test_sqlite_sorts_no_rows_for_the_board(runs: Runs, login: Login) -> None:
-    from airflow.utils.session import create_session
-    from sqlalchemy import text
-
-    with create_session(scoped=False) as session:
-        for filters in (Filters(), Filters(dag=DAG)):
-            found = latest(session, key="dashscope_task_id", dags={DAG, OTHER}, filters=filters, count=PAGE)
-            statement = found.element.compile(session.get_bind(), compile_kwargs={"literal_binds": True})
-            plan = [row[-1] for row in session.execute(text(f"EXPLAIN QUERY PLAN {statement}"))]
-            assert not [step for step in plan if "TEMP B-TREE" in step], plan
-
-
-def test_spend_by_day_and_dag(runs: Runs, login: Login) -> None:
-    runs(DAG, one=clip("a", cost=1.5, currency="CNY"), two=clip("b", cost=2.0, currency="CNY"))
-    text = login(DAG).get("/videoretalk/spend").text
-    assert "<strong>3.50 CNY</strong>" in text
-    assert text.count("<rect") == 1
-    assert "known cost" not in text
-    runs(DAG, three=clip("c"))
-    text = login(DAG).get("/videoretalk/spend").text
-    assert text.count("<rect") == 1
-    assert "1 video without a known cost is not in it." in text
-
-
-def test_a_video_that_a_sensor_waited_for_is_counted_once(runs: Runs, login: Login) -> None:
-    bill = {"cost": 2.0, "currency": "CNY"}
-    runs(
-        OTHER,
-        one=[
-            Row(
-                task_id="submit",
-                told={
-                    "dashscope_task_id": "a",
-                    "videoretalk_watch": "/",
-                    "return_value": {"task_id": "a", "status": "PENDING"},
-                },
-            ),
-            Row(task_id="wait", told={"videoretalk_watch": "/", "return_value": result("a", **bill)}),
-            Row(task_id="wait_too", told={"videoretalk_watch": "/", "return_value": result("a", **bill)}),
-        ],
-    )
-    assert "<strong>2.00 CNY</strong>" in login(DAG, OTHER).get("/videoretalk/spend").text
-    assert OTHER not in login(DAG).get("/videoretalk/spend").text
+def test_parallel_renders_are_done_sooner() -> None:
+    assert QueueCounts(queued=9, rendering=3).rounds == 4
+    assert QueueCounts(queued=9, rendering=0).rounds == 9
 
 
 def test_what_a_sensor_waits_for_is_not_done(runs: Runs, login: Login) -> None:
     submitted = Row(
         task_id="submit",
-        told={"dashscope_task_id": "a", "return_value": {"task_id": "a", "status": "PENDING"}},
+        xcoms={"dashscope_task_id": "a", "return_value": {"task_id": "a", "status": "PENDING"}},
     )
     runs(
         OTHER,
         waits=[submitted, Row(task_id="wait", state="deferred")],
         fails=[submitted, Row(task_id="wait", state="failed")],
-        ends=[submitted, Row(task_id="wait", told={"return_value": result("a")})],
+        ends=[submitted, Row(task_id="wait", xcoms={"return_value": result("a")})],
     )
     client = login(OTHER)
     for state, expected in {"waiting": "waits", "failed": "fails", "done": "ends"}.items():
@@ -190,7 +146,7 @@ def test_what_a_sensor_waits_for_is_not_done(runs: Runs, login: Login) -> None:
 
 
 def test_failures_are_listed_whether_or_not_anything_was_submitted(runs: Runs, login: Login) -> None:
-    early = [Row(task_id="speech", state="failed", told={"videoretalk_watch": "/"})]
+    early = [Row(task_id="speech", state="failed", xcoms={"videoretalk_watch": "/"})]
     runs(DAG, late=clip("a", state="failed"), early=early, good=clip("b"))
     text = login(DAG).get("/videoretalk/failures").text
     assert "/runs/late/" in text
@@ -201,5 +157,5 @@ def test_failures_are_listed_whether_or_not_anything_was_submitted(runs: Runs, l
 def test_a_video_shows_its_language_and_cost(runs: Runs, login: Login, published: Any) -> None:
     runs(DAG, one=finished_run("a", published=published("a", b"0")))
     page = login(DAG).get("/videoretalk/").text
-    assert '<span class="name">en</span>' in page
+    assert '<span class="name">videoretalk_quickstart · en · Good morning.</span>' in page
     assert "7.5 s billed" in page

@@ -1,4 +1,4 @@
-"""What the page of a video tells, and how its media play."""
+"""The result page of a video, and how its media play."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 from fastapi.testclient import TestClient
 from video_rows import NOW, Row, finished_run, result
 
-from airflow_provider_videoretalk.ui.failure import last_error, read_error
+from airflow_provider_videoretalk.ui.failure_reason import find_failure_reason, parse_error
 
 DAG = "videoretalk_quickstart"
 CONTENT = bytes(range(256)) * 4096
@@ -27,25 +27,34 @@ def here(task_id: str = "retalk", *, dag: str = DAG, run: str = "one", map_index
 
 @pytest.mark.parametrize("task_id", ["speech", "retalk", "publish"])
 def test_each_task_of_a_run_shows_the_same_video(task_id: str, runs: Runs, published: Publish, login: Login) -> None:
-    told = published("t-1", CONTENT)
-    runs(DAG, one=finished_run("t-1", published=told))
+    publication = published("t-1", CONTENT)
+    runs(DAG, one=finished_run("t-1", published=publication))
     page = login(DAG).get(here(task_id)).text
-    for fact in ("t-1", "request-t-1", "12 s", "1 min 2 s", "7.5 s of video", told["uri"], "Good morning.", "died 20"):
+    for fact in (
+        "t-1",
+        "request-t-1",
+        "12 s",
+        "1 min 2 s",
+        "7.5 s of video",
+        publication["uri"],
+        "Good morning.",
+        "expired 20",
+    ):
         assert fact in page, fact
     for part in ("source", "result"):
-        # Its URL has expired, and it was not published; the source has no date to die at.
+        # The result's URL has expired, but it was published. The source has no expiry.
         assert f'src="{here(task_id)}/media/{part}"' in page
 
 
 def test_costs_where_the_run_knows_them(runs: Runs, login: Login) -> None:
     bill = {"cost": 2.25, "estimated_cost": 2.4, "currency": "CNY", "estimated_seconds": 8.0}
-    runs(DAG, one=[Row(task_id="retalk", told={"dashscope_task_id": "t", "return_value": result("t", **bill)})])
+    runs(DAG, one=[Row(task_id="retalk", xcoms={"dashscope_task_id": "t", "return_value": result("t", **bill)})])
     page = login(DAG).get(here()).text
     assert "2.25 CNY" in page
     assert "8 s, 2.40 CNY" in page
 
 
-def test_what_a_script_holds_is_text(runs: Runs, login: Login) -> None:
+def test_a_script_is_escaped(runs: Runs, login: Login) -> None:
     runs(DAG, one=finished_run("t", script="<script>alert(1)</script>"))
     page = login(DAG).get(here()).text
     assert "<script>alert" not in page
@@ -58,11 +67,11 @@ def test_the_sensor_shows_what_another_task_submitted(runs: Runs, login: Login) 
     runs(
         dag,
         one=[
-            Row(task_id="submit", told={"dashscope_task_id": "t-2", "return_value": submission}),
-            Row(task_id="wait", told={"return_value": result("t-2")}),
+            Row(task_id="submit", xcoms={"dashscope_task_id": "t-2", "return_value": submission}),
+            Row(task_id="wait", xcoms={"return_value": result("t-2")}),
         ],
         two=[
-            Row(task_id="submit", told={"dashscope_task_id": "t-3", "return_value": submission}),
+            Row(task_id="submit", xcoms={"dashscope_task_id": "t-3", "return_value": submission}),
             Row(task_id="wait", state="deferred"),
         ],
     )
@@ -74,50 +83,50 @@ def test_the_sensor_shows_what_another_task_submitted(runs: Runs, login: Login) 
 
 
 def test_the_clips_of_a_mapped_task_are_not_mixed(runs: Runs, login: Login) -> None:
-    dag = "videoretalk_localize"
+    dag = "videoretalk_batch"
     rows = []
     for index, language in enumerate(("en", "zh")):
         task_id = f"t-{language}"
-        told = {"return_value": result(task_id) | {"uri": "s3://b/k.mp4", "sha256": "0", "language": language}}
+        value = {"return_value": result(task_id) | {"uri": "s3://b/k.mp4", "sha256": "0", "language": language}}
         rows += [
             Row(
-                task_id="localize.retalk",
+                task_id="video.make",
                 map_index=index,
-                told={"dashscope_task_id": task_id, "return_value": result(task_id)},
+                xcoms={"dashscope_task_id": task_id, "return_value": result(task_id)},
             ),
-            Row(task_id="localize.publish", map_index=index, told=told),
+            Row(task_id="video.publish", map_index=index, xcoms=value),
         ]
     runs(dag, one=rows)
     client = login(dag)
-    page = client.get(here("localize.retalk", dag=dag, map_index=1)).text
+    page = client.get(here("video.make", dag=dag, map_index=1)).text
     assert "t-zh" in page
     assert "t-en" not in page
-    assert "<h1>zh" in page
+    assert "<h1>videoretalk_batch · zh · video.make · [1]" in page
 
 
 def test_from_a_task_that_is_not_mapped_its_mapped_clips_are_seen(runs: Runs, login: Login) -> None:
-    dag = "videoretalk_localize"
-    for run, state, badge in (("one", "deferred", "Waiting"), ("two", "failed", "Failed")):
-        clips = [Row(task_id="localize.retalk", map_index=at, state=one) for at, one in enumerate(("success", state))]
-        runs(dag, **{run: [Row(task_id="localize.speech"), *clips]})
-        page = login(dag).get(here("localize.speech", dag=dag, run=run)).text
+    dag = "videoretalk_on_new_script"
+    for run, state, badge in (("one", "deferred", "Waiting"), ("two", "failed", "Failed in Airflow")):
+        clips = [Row(task_id="video.retalk", map_index=at, state=one) for at, one in enumerate(("success", state))]
+        runs(dag, **{run: [Row(task_id="video.speech"), *clips]})
+        page = login(dag).get(here("video.speech", dag=dag, run=run)).text
         assert f">{badge}</span>" in page
-        clip = here("localize.retalk", dag=dag, run=run, map_index=1)
-        assert f'<a href="{clip}">localize.retalk [1]</a>' in page
+        clip = here("video.retalk", dag=dag, run=run, map_index=1)
+        assert f'<a href="{clip}">video.retalk [1]</a>' in page
 
 
-def test_while_it_waits_the_page_tells_for_how_long_and_what_the_limits_are(runs: Runs, login: Login) -> None:
+def test_a_waiting_video_shows_its_times_and_limits(runs: Runs, login: Login) -> None:
     runs(
         DAG,
-        queued=[Row(task_id="retalk", state="deferred", told={"dashscope_task_id": "t-4"})],
-        held=[Row(task_id="retalk", state="deferred", told={"dashscope_expected_start": NOW.timestamp()})],
+        queued=[Row(task_id="retalk", state="deferred", xcoms={"dashscope_task_id": "t-4"})],
+        held=[Row(task_id="retalk", state="deferred", xcoms={"dashscope_expected_start": NOW.timestamp()})],
         done=finished_run("t-5"),
     )
     client = login(DAG)
     queued = client.get(f"{here(run='queued')}/status").text
     assert "<strong>Queued</strong>" in queued
     assert "3 h 0 min" in queued
-    assert f"expected to begin {NOW:%Y-%m-%d} 12:00 UTC" in client.get(f"{here(run='held')}/status").text
+    assert f"expected to start {NOW:%Y-%m-%d} 12:00 UTC" in client.get(f"{here(run='held')}/status").text
     assert "data-reload" in client.get(f"{here(run='done')}/status").text
 
 
@@ -126,23 +135,23 @@ def test_while_it_waits_the_page_tells_for_how_long_and_what_the_limits_are(runs
     [
         ("PENDING", "deferred", "<strong>Queued</strong>", True),
         ("RUNNING", "deferred", "<strong>Rendering</strong>", False),
-        ("SUCCEEDED", "deferred", "Airflow is about to fetch it", False),
-        ("FAILED", "up_for_retry", "Airflow tries again", False),
-        ("UNKNOWN", "up_for_retry", "Airflow tries again", False),
-        ("CANCELED", "deferred", "Airflow is about to learn of it", False),
+        ("SUCCEEDED", "deferred", "Airflow has not fetched the result yet", False),
+        ("FAILED", "up_for_retry", "Airflow will retry the task", False),
+        ("UNKNOWN", "up_for_retry", "Airflow will retry the task", False),
+        ("CANCELED", "deferred", "Airflow has not processed this yet", False),
     ],
 )
-def test_what_the_service_calls_it_is_what_the_page_says(
+def test_the_page_shows_the_status_at_the_service(
     status: str, state: str, text: str, cancellable: bool, runs: Runs, login: Login, service: Any
 ) -> None:
     output = {"task_id": f"t-{status}-{state}", "task_status": status}
     service.expect_request(f"/api/v1/tasks/{output['task_id']}").respond_with_json({"output": output})
-    runs(DAG, one=[Row(task_id="retalk", state=state, told={"dashscope_task_id": output["task_id"]})])
-    told = login(DAG).get(f"{here()}/status").text
-    assert text in told
-    assert f"The service calls it {status}." in told
-    assert ("about to fetch" in told) == (status == "SUCCEEDED")
-    assert ("it can be cancelled" in told) == cancellable
+    runs(DAG, one=[Row(task_id="retalk", state=state, xcoms={"dashscope_task_id": output["task_id"]})])
+    page = login(DAG).get(f"{here()}/status").text
+    assert text in page
+    assert f"The service reports the status {status}." in page
+    assert ("has not fetched" in page) == (status == "SUCCEEDED")
+    assert ("can be cancelled" in page) == cancellable
 
 
 def test_a_sensor_cancels_nothing(runs: Runs, login: Login) -> None:
@@ -151,7 +160,7 @@ def test_a_sensor_cancels_nothing(runs: Runs, login: Login) -> None:
     runs(
         dag,
         one=[
-            Row(task_id="submit", told={"dashscope_task_id": "t", "return_value": submission}),
+            Row(task_id="submit", xcoms={"dashscope_task_id": "t", "return_value": submission}),
             Row(task_id="wait", state="running", fields={"dashscope_task_id": submission}),
         ],
     )
@@ -170,36 +179,36 @@ def test_limits_are_those_that_the_trigger_was_given(runs: Runs, login: Login) -
     from airflow.utils.session import create_session
     from sqlalchemy import update
 
-    runs(DAG, one=[Row(task_id="retalk", state="deferred", told={"dashscope_task_id": "t"})])
-    arguments = {"patience": {"queue_timeout": 240.0, "render_timeout": 600}, "expected_seconds": 5.0}
+    runs(DAG, one=[Row(task_id="retalk", state="deferred", xcoms={"dashscope_task_id": "t"})])
+    arguments = {"poll_policy": {"queue_timeout": 240.0, "render_timeout": 600}, "expected_seconds": 5.0}
     with create_session(scoped=False) as session:
         trigger = Trigger(classpath="any.Trigger", kwargs=arguments)
         session.add(trigger)
         session.flush()
         session.execute(update(TaskInstance).values(trigger_id=trigger.id))
     status = login(DAG).get(f"{here()}/status").text
-    assert "It may queue for 4 min 0 s." in status
-    assert "Its render may take 10 min 0 s." in status
+    assert "The queue limit is 4 min 0 s." in status
+    assert "The render limit is 10 min 0 s." in status
     assert "about 45 s" in status
 
 
 @pytest.mark.parametrize("task_id", ["speech", "retalk", "publish"])
 @pytest.mark.parametrize(
-    ("state", "after", "heading"), [("deferred", None, "Waiting"), ("failed", "upstream_failed", "Failed")]
+    ("state", "after", "heading"), [("deferred", None, "Waiting"), ("failed", "upstream_failed", "Failed in Airflow")]
 )
-def test_each_task_of_a_run_tells_how_the_video_stands(
+def test_each_task_of_a_run_shows_the_state_of_the_video(
     task_id: str, state: str, after: str | None, heading: str, runs: Runs, login: Login
 ) -> None:
     rows = [
         Row(task_id="speech"),
-        Row(task_id="retalk", state=state, told={"dashscope_task_id": "t"}),
+        Row(task_id="retalk", state=state, xcoms={"dashscope_task_id": "t"}),
         Row(task_id="publish", state=after),
     ]
     runs(DAG, one=rows)
     client = login(DAG)
     assert f">{heading}</span>" in client.get(here(task_id)).text
     failure = client.get(f"{here(task_id)}/failure").text
-    assert ('/tasks/retalk">retalk</a> failed before it' in failure) == (heading == "Failed" and task_id != "retalk")
+    assert ('/tasks/retalk">retalk</a> failed.' in failure) == (heading != "Waiting" and task_id != "retalk")
 
 
 @pytest.mark.parametrize("task_id", ["speech", "retalk", "publish"])
@@ -207,7 +216,7 @@ def test_each_task_of_a_run_tells_how_the_video_stands(
     ("state", "badge", "text"),
     [
         ("failed", "Not published", "Why it is not published"),
-        ("skipped", "Done", "No: that task was skipped."),
+        ("skipped", "Done", "No, the publish task was skipped."),
         ("up_for_retry", "Done", "Not yet."),
     ],
 )
@@ -219,7 +228,7 @@ def test_a_video_whose_publishing_came_to_nothing(
     page = client.get(here(task_id)).text
     assert f">{badge}</span>" in page
     assert text in page
-    failed = '/tasks/publish">publish</a> failed after it' in client.get(f"{here(task_id)}/failure").text
+    failed = '/tasks/publish">publish</a> failed.' in client.get(f"{here(task_id)}/failure").text
     assert failed == (state == "failed" and task_id != "publish")
 
 
@@ -229,7 +238,7 @@ def test_what_was_skipped_has_not_failed(task_id: str, runs: Runs, login: Login)
     runs(DAG, one=rows)
     page = login(DAG).get(here(task_id)).text
     assert ">Skipped</span>" in page
-    assert "No video was made: a task was skipped" in page
+    assert "No video was made, because a task was skipped" in page
     assert "Why it failed" not in page
 
 
@@ -246,7 +255,7 @@ def test_what_was_skipped_has_not_failed(task_id: str, runs: Runs, login: Login)
         ("lines=1-2", 200, slice(None)),
     ],
 )
-def test_the_published_copy_plays_by_ranges_once_the_url_has_died(
+def test_the_published_copy_plays_by_ranges_after_the_url_has_expired(
     asked: str | None, status: int, part: slice, runs: Runs, published: Publish, login: Login
 ) -> None:
     runs(DAG, one=finished_run("t-6", published=published("t-6", CONTENT)))
@@ -266,20 +275,21 @@ def test_a_range_beyond_the_end_is_refused(runs: Runs, published: Publish, login
 
 
 def test_a_copy_that_was_replaced_is_not_played(runs: Runs, published: Publish, login: Login) -> None:
-    told = published("t-8", CONTENT)
-    runs(DAG, one=finished_run("t-8", published=told))
+    runs(DAG, one=finished_run("t-8", published=published("t-8", CONTENT)))
     published("t-8", b"another one")
     reply = login(DAG).get(f"{here()}/media/result")
     assert reply.status_code == 404
-    assert "another one" in reply.text.partition("<main")[2]
-    assert "published copy is not there" in reply.text
+    assert "was replaced by another file" in reply.text.partition("<main")[2]
+    assert "published copy is missing" in reply.text
 
 
 def test_a_file_without_the_json_that_publishing_leaves_is_not_opened(runs: Runs, login: Login, tmp_path: Any) -> None:
     (tmp_path / "airflow.mp4").write_text("sql_alchemy_conn = secret")
-    told = {"uri": (tmp_path / "airflow.mp4").as_uri(), "sha256": "0", "size": 25}
+    publication = {"uri": (tmp_path / "airflow.mp4").as_uri(), "sha256": "0", "size": 25}
     runs(
-        DAG, one=finished_run("t-9", published=told), two=finished_run("t-10", published=told | {"uri": "/etc/passwd"})
+        DAG,
+        one=finished_run("t-9", published=publication),
+        two=finished_run("t-10", published=publication | {"uri": "/etc/passwd"}),
     )
     for run in ("one", "two"):
         reply = login(DAG).get(f"{here(run=run)}/media/result")
@@ -288,12 +298,18 @@ def test_a_file_without_the_json_that_publishing_leaves_is_not_opened(runs: Runs
 
 
 def test_media_in_a_store_play_by_ranges(runs: Runs, login: Login, s3: Any) -> None:
-    told = {"uri": "s3://weed@bucket/v.mp4", "sha256": "0", "size": len(CONTENT), "task_id": "t", "request_id": "r"}
+    publication = {
+        "uri": "s3://weed@bucket/v.mp4",
+        "sha256": "0",
+        "size": len(CONTENT),
+        "task_id": "t",
+        "request_id": "r",
+    }
     s3.pipe_file("bucket/v.mp4", CONTENT)
-    s3.pipe_file("bucket/v.mp4.json", json.dumps(told).encode())
+    s3.pipe_file("bucket/v.mp4.json", json.dumps(publication).encode())
     s3.pipe_file("bucket/presenter.mp4", CONTENT[::-1])
     inputs = {"video_url": "s3://weed@bucket/presenter.mp4"}
-    runs(DAG, one=finished_run("t", published=told, inputs=inputs))
+    runs(DAG, one=finished_run("t", published=publication, inputs=inputs))
     client = login(DAG)
     for part, content in (("result", CONTENT), ("source", CONTENT[::-1])):
         assert client.get(f"{here()}/media/{part}").content == content
@@ -324,10 +340,10 @@ def test_no_more_of_an_object_is_fetched_than_is_asked_for(
 
 
 def test_a_store_that_can_not_be_opened_says_so(runs: Runs, login: Login, tmp_path: Any) -> None:
-    told = {"uri": f"s3://nobody@bucket/{tmp_path.name}.mp4", "sha256": "0", "size": 1, "task_id": "t"}
-    runs(DAG, one=finished_run("t", published=told))
+    publication = {"uri": f"s3://nobody@bucket/{tmp_path.name}.mp4", "sha256": "0", "size": 1, "task_id": "t"}
+    runs(DAG, one=finished_run("t", published=publication))
     text = login(DAG).get(f"{here()}/media/result").text
-    assert "its store can&#39;t be opened from here: " in text
+    assert "the object store cannot be opened from the API server: " in text
     assert "published" not in text.partition("<main")[2]
 
 
@@ -341,21 +357,21 @@ def test_an_input_that_is_no_video_in_a_store_is_not_opened(location: str, runs:
 def test_an_input_in_a_store_is_not_opened_before_it_was_submitted(runs: Runs, login: Login, s3: Any) -> None:
     s3.pipe_file("bucket/v.mp4", CONTENT)
     fields = {"video_url": "s3://weed@bucket/v.mp4"}
-    runs(DAG, one=[Row(task_id="retalk", state="failed", told={"videoretalk_watch": "/"}, fields=fields)])
+    runs(DAG, one=[Row(task_id="retalk", state="failed", xcoms={"videoretalk_watch": "/"}, fields=fields)])
     assert login(DAG).get(f"{here()}/media/source").status_code == 404
 
 
 def test_a_private_address_is_not_fetched(runs: Runs, login: Login, httpserver: Any) -> None:
     httpserver.expect_request("/v.mp4").respond_with_data(CONTENT, content_type="video/mp4")
     fields = {"video_url": httpserver.url_for("/v.mp4")}
-    runs(DAG, one=[Row(task_id="retalk", told={"dashscope_task_id": "t"}, fields=fields)])
+    runs(DAG, one=[Row(task_id="retalk", xcoms={"dashscope_task_id": "t"}, fields=fields)])
     reply = login(DAG).get(f"{here()}/media/source")
     assert reply.status_code == 404
     assert "allowed are public addresses" in reply.text
     assert not httpserver.log
 
 
-def test_the_services_own_copy_plays_by_ranges_while_it_lives(
+def test_the_services_own_copy_plays_by_ranges_until_it_expires(
     runs: Runs, login: Login, service: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def answer(request: Any) -> Any:
@@ -368,10 +384,10 @@ def test_the_services_own_copy_plays_by_ranges_while_it_lives(
 
     service.expect_request("/r.mp4").respond_with_handler(answer)
     service.expect_request("/page.mp4").respond_with_data("<html>internal</html>", content_type="text/html")
-    alive = NOW + timedelta(days=3650)
+    valid = NOW + timedelta(days=3650)
     for run, path in (("one", "/r.mp4"), ("two", "/page.mp4")):
-        video = result("t", expires_at=alive, video_url=service.url_for(path))
-        rows = [Row(task_id="retalk", told={"dashscope_task_id": "t", "return_value": video})]
+        video = result("t", expires_at=valid, video_url=service.url_for(path))
+        rows = [Row(task_id="retalk", xcoms={"dashscope_task_id": "t", "return_value": video})]
         runs(DAG, **{run: rows})
     client = login(DAG)
     assert client.get(f"{here()}/media/result").content == CONTENT
@@ -402,18 +418,18 @@ def test_the_services_own_copy_plays_by_ranges_while_it_lives(
         ("boom", "", "boom", None, ""),
     ],
 )
-def test_an_error_is_taken_apart(said: str, code: str, message: str, request_id: str | None, remedy: str) -> None:
-    failure = read_error("TaskFailedError", said)
+def test_an_error_is_parsed(said: str, code: str, message: str, request_id: str | None, remedy: str) -> None:
+    failure = parse_error("TaskFailedError", said)
     assert (failure.code, failure.message, failure.request_id, failure.remedy) == (code, message, request_id, remedy)
 
 
 def test_the_last_error_of_a_log_counts() -> None:
     chain = [{"exc_type": "TaskFailedError", "exc_value": "new"}, {"exc_type": "OSError", "exc_value": "its cause"}]
     lines = [{"event": "x"}, {"error_detail": [{"exc_type": "Old", "exc_value": "old"}]}, {"error_detail": chain}]
-    failure = last_error(lines)
+    failure = find_failure_reason(lines)
     assert failure is not None
     assert (failure.kind, failure.message) == ("TaskFailedError", "new")
-    assert last_error([{"event": "x"}]) is None
+    assert find_failure_reason([{"event": "x"}]) is None
 
 
 def test_a_callback_that_fails_hides_no_error() -> None:
@@ -421,12 +437,12 @@ def test_a_callback_that_fails_hides_no_error() -> None:
         {"event": "Task failed with exception", "error_detail": [{"exc_type": "TaskFailedError", "exc_value": "why"}]},
         {"event": "Failed to run task callback", "error_detail": [{"exc_type": "KeyError", "exc_value": "'x'"}]},
     ]
-    failure = last_error(lines)
+    failure = find_failure_reason(lines)
     assert failure is not None
     assert failure.message == "why"
 
 
-def test_what_others_raise_has_no_remedy() -> None:
-    failure = read_error("RuntimeError", "Error: It broke. Nobody knows why.")
+def test_an_error_of_another_library_has_no_remedy() -> None:
+    failure = parse_error("RuntimeError", "Error: It broke. Nobody knows why.")
     assert (failure.code, failure.message, failure.remedy) == ("", "Error: It broke. Nobody knows why.", "")
-    assert read_error("AirflowSensorTimeout", "too long. Wait longer.").remedy == "Wait longer."
+    assert parse_error("AirflowSensorTimeout", "too long. Wait longer.").remedy == "Wait longer."

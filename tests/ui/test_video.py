@@ -1,4 +1,4 @@
-"""Which video a task has to do with, by what its kin told."""
+"""Which video a task belongs to, by the XComs and fields of its related tasks."""
 
 from __future__ import annotations
 
@@ -15,10 +15,12 @@ from airflow_provider_videoretalk.operators.publish import PublishMediaOperator
 from airflow_provider_videoretalk.operators.speech import TextToSpeechOperator
 from airflow_provider_videoretalk.operators.videoretalk import VideoRetalkOperator
 from airflow_provider_videoretalk.sensors.dashscope import DashScopeTaskSensor
-from airflow_provider_videoretalk.ui.kin import Kin, _nearest, kin_of
-from airflow_provider_videoretalk.ui.place import Place
-from airflow_provider_videoretalk.ui.records import Told
-from airflow_provider_videoretalk.ui.video import Family, Video
+from airflow_provider_videoretalk.ui.airflow_db.task_row import StoredXCom, TaskRow
+from airflow_provider_videoretalk.ui.playable_media import StoredMedium, find_media
+from airflow_provider_videoretalk.ui.related_tasks import RelatedTasks, find_related_tasks, nearest_related_tasks
+from airflow_provider_videoretalk.ui.task_instance_ref import TaskInstanceRef
+from airflow_provider_videoretalk.ui.task_outputs import TaskOutputs
+from airflow_provider_videoretalk.ui.video import Video
 
 SPEECH = {"audio_url": "https://a.example.com/", "seconds": 3.0}
 
@@ -41,21 +43,21 @@ def two_in_sequence() -> DAG:
 def seen_from(
     task_id: str,
     *,
-    kin: Kin | None = None,
-    told: Mapping[tuple[str, str], Any],
+    related: RelatedTasks | None = None,
+    xcoms: Mapping[tuple[str, str], Any],
     fields: Mapping[str, Mapping[str, Any]],
     state: str = "success",
 ) -> Video:
-    kin = kin or _nearest(two_in_sequence(), task_id)
-    family = Family(
-        own=(task_id, -1),
-        kin=kin,
-        states={(name, -1): "success" for name in kin.names} | {(task_id, -1): state},
-        told={(task, -1, key): Told(value=value, at=NOW) for (task, key), value in told.items()},
-        fields={(task, -1): one for task, one in fields.items()},
+    related = related or nearest_related_tasks(two_in_sequence(), task_id)
+    ref = TaskInstanceRef(dag_id="two", run_id="r", task_id=task_id, map_index=-1)
+    outputs = TaskOutputs(
+        viewed=TaskRow(ref=ref, run_number=1, state=state),
+        related=related,
+        states={(name, -1): "success" for name in related.task_ids} | {(task_id, -1): state},
+        xcoms={(task, -1, key): StoredXCom(value=value, timestamp=NOW) for (task, key), value in xcoms.items()},
+        fields={(task, -1): task_fields for task, task_fields in fields.items()},
     )
-    place = Place(dag_id="two", run_id="r", task_id=task_id, map_index=-1)
-    return family.video(place, state=state, label=None, began_at=None)
+    return outputs.to_video()
 
 
 FIRST = {
@@ -77,22 +79,22 @@ TEXTS = {f"speech{number}": {"text": f"Script {number}"} for number in "12"}
 def test_two_videos_in_sequence_are_not_mixed() -> None:
     for number in "12":
         for task in ("speech", "retalk", "publish"):
-            video = seen_from(f"{task}{number}", told=FIRST | SECOND, fields=TEXTS)
-            found = (video.task_id, video.result["task_id"], video.publication["uri"], video.script)
+            video = seen_from(f"{task}{number}", xcoms=FIRST | SECOND, fields=TEXTS)
+            found = (video.job_id, video.result["task_id"], video.publication["uri"], video.script)
             assert found == (f"t{number}", f"t{number}", f"s3://b/{number}.mp4", f"Script {number}"), task
 
 
-def test_what_has_not_begun_shows_nothing_of_the_video_before_it() -> None:
+def test_a_task_that_has_not_started_shows_nothing_of_the_video_before_it() -> None:
     for task in ("speech2", "retalk2", "publish2"):
-        video = seen_from(task, told=FIRST, fields=TEXTS, state="running")
-        assert (video.task_id, video.result, video.publication) == (None, {}, {}), task
+        video = seen_from(task, xcoms=FIRST, fields=TEXTS, state="running")
+        assert (video.job_id, video.result, video.publication) == (None, {}, {}), task
 
 
 def test_scripts_come_from_before() -> None:
-    video = seen_from("retalk1", told=FIRST, fields={"speech2": TEXTS["speech2"]})
+    video = seen_from("retalk1", xcoms=FIRST, fields={"speech2": TEXTS["speech2"]})
     assert video.script is None
-    del (told := dict(FIRST | SECOND))["speech1", "return_value"]
-    assert seen_from("retalk1", told=told, fields={}).speech == {}
+    del (xcoms := dict(FIRST | SECOND))["speech1", "return_value"]
+    assert seen_from("retalk1", xcoms=xcoms, fields={}).speech == {}
 
 
 def test_a_job_of_any_model_is_a_job() -> None:
@@ -103,11 +105,15 @@ def test_a_job_of_any_model_is_a_job() -> None:
         "first": {"video_url": "u", "dashscope_conn_id": "one"},
         "second": {"model": "m", "path": "p", "input": {}, "dashscope_conn_id": "two"},
     }
-    told = {("first", "dashscope_task_id"): "t1", ("first", "return_value"): result("t1")}
-    video = seen_from("second", kin=_nearest(dag, "second"), told=told, fields=fields, state="running")
-    assert (video.task_id, video.result, video.conn_id) == (None, {}, "two")
-    alone = seen_from("second", kin=Kin(names=("second", "first")), told=told, fields=fields, state="running")
-    assert (alone.task_id, alone.conn_id) == (None, "two"), "also where the DAG is gone"
+    xcoms = {("first", "dashscope_task_id"): "t1", ("first", "return_value"): result("t1")}
+    video = seen_from(
+        "second", related=nearest_related_tasks(dag, "second"), xcoms=xcoms, fields=fields, state="running"
+    )
+    assert (video.job_id, video.result, video.conn_id) == (None, {}, "two")
+    alone = seen_from(
+        "second", related=RelatedTasks(task_ids=("second", "first")), xcoms=xcoms, fields=fields, state="running"
+    )
+    assert (alone.job_id, alone.conn_id) == (None, "two"), "also where the DAG is gone"
 
 
 def test_a_sensor_of_another_dags_task_knows_it_by_its_field() -> None:
@@ -115,13 +121,17 @@ def test_a_sensor_of_another_dags_task_knows_it_by_its_field() -> None:
         first = VideoRetalkOperator(task_id="first", video_url="u", audio_url="u")
         first >> DashScopeTaskSensor(task_id="wait", dashscope_task_id="t9")
     fields = {"video_url": "u", "dashscope_conn_id": "one"}
-    told = {("first", "dashscope_task_id"): "t1", ("first", "return_value"): result("t1")}
+    xcoms = {("first", "dashscope_task_id"): "t1", ("first", "return_value"): result("t1")}
     for given in ("t9", {"task_id": "t9", "request_id": "r"}):
         asked = {"dashscope_task_id": given, "dashscope_conn_id": "nine"}
         video = seen_from(
-            "wait", kin=_nearest(dag, "wait"), told=told, fields={"first": fields, "wait": asked}, state="deferred"
+            "wait",
+            related=nearest_related_tasks(dag, "wait"),
+            xcoms=xcoms,
+            fields={"first": fields, "wait": asked},
+            state="deferred",
         )
-        assert (video.task_id, video.conn_id, video.result, video.job) == ("t9", "nine", {}, {})
+        assert (video.job_id, video.conn_id, video.result, video.job_fields) == ("t9", "nine", {}, {})
 
 
 @pytest.mark.usefixtures("dags")
@@ -132,7 +142,31 @@ def test_versions_of_a_dag_with_the_same_tasks_share_their_queries() -> None:
 
     with create_session(scoped=False) as session:
         version = session.scalar(select(DagVersion.id).where(DagVersion.dag_id == "videoretalk_quickstart"))
-        found = kin_of(session, dag_version=version, task_id="retalk")
-        assert (found.names, found.after) == (("retalk", "speech", "publish"), {"publish"})
-        assert kin_of(session, dag_version=version, task_id="retalk") is found
+        found = find_related_tasks(session, dag_version=version, task_id="retalk")
+        assert (found.task_ids, found.downstream) == (("retalk", "speech", "publish"), {"publish"})
+        assert find_related_tasks(session, dag_version=version, task_id="retalk") is found
         assert {found: 1} == {replace(found): 1}, "a key"
+
+
+def test_a_speech_whose_rendered_url_is_masked_comes_from_its_xcom() -> None:
+    """Airflow stores no signature in rendered fields."""
+    signed = {"audio_url": "https://a.example.com/a.wav?Expires=1&Signature=x", "request_id": "r1", "seconds": 3.0}
+    masked = {"retalk1": {"audio_url": {**signed, "audio_url": "https://a.example.com/a.wav?***"}}}
+    xcoms = FIRST | {("speech1", "return_value"): signed}
+    assert seen_from("retalk1", xcoms=xcoms, fields=masked).speech == signed
+    del xcoms["speech1", "return_value"]
+    video = seen_from("retalk1", xcoms=xcoms, fields=masked)
+    assert video.speech["seconds"] == 3.0
+    assert find_media(video, "audio") == []
+
+
+def test_published_speech_plays_when_its_own_url_has_expired() -> None:
+    speech = {"audio_url": "https://a.example.com/a.wav", "expires_at": "2026-01-01T00:00:00+00:00", "request_id": "r1"}
+    kept = {"uri": "s3://c@b/r1.wav", "request_id": "r1", "sha256": "5" * 64}
+    xcoms = {("speech1", "return_value"): speech, ("publish1", "return_value"): kept}
+    video = seen_from("publish1", xcoms=xcoms, fields={"publish1": {"destination": "s3://c@b/"}})
+    (medium,) = find_media(video, "audio")
+    assert medium == StoredMedium(
+        uri="s3://c@b/r1.wav", content_type="audio/wav", identity={"request_id": "r1", "sha256": "5" * 64}
+    )
+    assert find_media(video, "result") == []

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import time
+from collections import defaultdict
+from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import Any
 
@@ -9,8 +12,9 @@ import pytest
 from connections import connect
 from pytest_httpserver import HTTPServer
 from state_store import TaskStateStore
+from unknown_jobs import know_no_job
 
-from airflow_provider_videoretalk import variable_store
+from airflow_provider_videoretalk.airflow_adapters import url_masking, variable_store
 
 
 class TaskInstance:
@@ -34,9 +38,14 @@ class OutletEvent:
         self.added.append((asset.uri, extra))
 
 
-class OutletEvents(dict[Any, OutletEvent]):
-    def __missing__(self, outlet: Any) -> OutletEvent:
-        return self.setdefault(outlet, OutletEvent())
+class OutletEvents:
+    """By name: on Airflow 3.1 an alias has no hash."""
+
+    def __init__(self) -> None:
+        self._events: dict[str, OutletEvent] = defaultdict(OutletEvent)
+
+    def __getitem__(self, outlet: Any) -> OutletEvent:
+        return self._events[outlet.name]
 
 
 @pytest.fixture(autouse=True)
@@ -59,6 +68,25 @@ def context() -> dict[str, Any]:
 
 @pytest.fixture
 def service(httpserver: HTTPServer, monkeypatch: pytest.MonkeyPatch) -> HTTPServer:
-    """An HTTP server that ``dashscope_default`` points at, under ``/api/v1``."""
+    """An HTTP server that ``dashscope_default`` points at, under ``/api/v1``. It knows no job whose id is a UUID."""
+    know_no_job(httpserver)
     connect(monkeypatch, host=httpserver.url_for("/api/v1"), queries_per_second=1000)
     return httpserver
+
+
+@pytest.fixture
+def in_shanghai(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The machine's time zone is not UTC."""
+    monkeypatch.setenv("TZ", "Asia/Shanghai")
+    time.tzset()
+    yield
+    monkeypatch.undo()
+    time.tzset()
+
+
+@pytest.fixture
+def masked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The secrets of URLs that Airflow was asked to mask."""
+    secrets: list[str] = []
+    monkeypatch.setattr(url_masking, "mask_secret", secrets.extend)
+    return secrets

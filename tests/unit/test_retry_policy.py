@@ -3,9 +3,13 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
-from airflow.sdk.definitions.retry_policy import RetryAction
 
 from airflow_provider_videoretalk.dashscope import errors
+
+pytest.importorskip("airflow.sdk.definitions.retry_policy", reason="Airflow has retry policies from 3.3 on")
+
+from airflow.sdk.definitions.retry_policy import RetryAction
+
 from airflow_provider_videoretalk.retry_policy import DashScopeRetryPolicy
 
 
@@ -31,3 +35,5 @@ def test_backs_off_and_waits_what_is_asked() -> None:
     assert delays == [timedelta(seconds=10), timedelta(seconds=20), timedelta(seconds=40), timedelta(minutes=10)]
     throttled = errors.ThrottledError("x", retry_after=90)
     assert policy.evaluate(throttled, 1, 9).retry_delay == timedelta(seconds=90)
+    for_good = errors.ServerError("x", retry_after=1e300)
+    assert policy.evaluate(for_good, 2000, 9999).retry_delay == timedelta(minutes=10)

@@ -1,1 +1,1 @@
-"""The service's HTTP routes: one module for each part of the protocol."""
+"""The HTTP API of the emulator: one module for each part of the service's protocol."""

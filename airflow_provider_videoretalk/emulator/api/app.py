@@ -11,25 +11,27 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
-from airflow_provider_videoretalk.emulator.api import control, results, speech, tasks, uploads
-from airflow_provider_videoretalk.emulator.api.fault_effects import FaultMiddleware
-from airflow_provider_videoretalk.emulator.api.middleware import EntranceMiddleware
-from airflow_provider_videoretalk.emulator.api.openapi import install
-from airflow_provider_videoretalk.emulator.api.replies import error_reply, oss_error_reply
-from airflow_provider_videoretalk.emulator.api.requests import VideoRetalkRequest
-from airflow_provider_videoretalk.emulator.api.services import Services, build_services
-from airflow_provider_videoretalk.emulator.api.speech_requests import CosyVoiceRequest, QwenRequest
+from airflow_provider_videoretalk.emulator.api import control, result_files, speech, tasks, uploads
+from airflow_provider_videoretalk.emulator.api.components import Components, build_components
+from airflow_provider_videoretalk.emulator.api.fault_middleware import FaultMiddleware
+from airflow_provider_videoretalk.emulator.api.gateways import gateway_error, gateway_router
+from airflow_provider_videoretalk.emulator.api.openapi import install_openapi
+from airflow_provider_videoretalk.emulator.api.request_log import RequestLogMiddleware
+from airflow_provider_videoretalk.emulator.api.request_models import VideoRetalkRequest
+from airflow_provider_videoretalk.emulator.api.responses import error_response, oss_error_response
+from airflow_provider_videoretalk.emulator.api.speech_request_models import CosyVoiceRequest, QwenRequest
 from airflow_provider_videoretalk.emulator.service.errors import OssError, ServiceError, invalid_parameter, not_found
 from airflow_provider_videoretalk.emulator.settings import EmulatorSettings
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from fastapi.responses import JSONResponse, Response
+    from fastapi.responses import Response
 
-    from airflow_provider_videoretalk.emulator.service.account import Clock
-    from airflow_provider_videoretalk.emulator.work.engine_port import MediaEngine
-    from airflow_provider_videoretalk.emulator.work.fetch import Fetcher
+    from airflow_provider_videoretalk.emulator.execution.input_fetcher import Fetcher
+    from airflow_provider_videoretalk.emulator.execution.media_engine import MediaEngine
+    from airflow_provider_videoretalk.emulator.service.clock import Clock
+    from airflow_provider_videoretalk.emulator.settings import Gateway
 
 
 def create_app(
@@ -39,13 +41,13 @@ def create_app(
     engine: MediaEngine | None = None,
     fetcher: Fetcher | None = None,
 ) -> FastAPI:
-    """The emulator as an app; its parts are in ``app.state.services``.
+    """The ASGI app of an emulator; its parts are in ``app.state.components``.
 
-    :param clock: seconds since the epoch; moves every documented duration
+    :param clock: seconds since the epoch; measures every documented duration
     :param engine: replaces the media work, for tests
     :param fetcher: replaces the downloads, for tests
     """
-    services = build_services(settings or EmulatorSettings(), clock=clock, engine=engine, fetcher=fetcher)
+    components = build_components(settings or EmulatorSettings(), clock=clock, engine=engine, fetcher=fetcher)
     app = FastAPI(
         title="DashScope emulator",
         version="1",
@@ -56,54 +58,59 @@ def create_app(
         redoc_url=None,
         openapi_url="/emulator/openapi.json",
     )
-    app.state.services = services
-    for part in (tasks, speech, uploads, results, control):
-        app.include_router(part.router)
-    app.add_middleware(FaultMiddleware, plan=services.faults)
-    # Added last, so it comes first: it names the operation the fault plan goes by.
-    app.add_middleware(EntranceMiddleware, state=services.state, token=services.download_token)
-    _handle_errors(app)
-    install(app, bodies=(VideoRetalkRequest, CosyVoiceRequest, QwenRequest))
+    app.state.components = components
+    gateway = components.settings.gateway
+    service = [tasks.router, speech.router, uploads.router] if gateway is None else [gateway_router(gateway)]
+    for router in (*service, result_files.router, control.router):
+        app.include_router(router)
+    app.add_middleware(FaultMiddleware, plan=components.faults)
+    # The middleware that is added last runs first: the fault plan needs the operation that this one sets.
+    app.add_middleware(RequestLogMiddleware, state=components.state, token=components.download_token)
+    _handle_errors(app, gateway)
+    install_openapi(app, bodies=(VideoRetalkRequest, CosyVoiceRequest, QwenRequest))
     return app
 
 
 @contextlib.asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
-    services: Services = app.state.services
-    house = asyncio.create_task(services.runner.keep_house(), name="keep house")
+    components: Components = app.state.components
+    maintenance = asyncio.create_task(components.runner.run_maintenance(), name="maintenance")
     try:
         yield
     finally:
-        house.cancel()
-        await asyncio.gather(house, return_exceptions=True)
-        await services.runner.stop()
-        await services.fetcher.close()
-        await services.engine.close()
-        await asyncio.to_thread(services.state.storage.close)
+        maintenance.cancel()
+        await asyncio.gather(maintenance, return_exceptions=True)
+        await components.runner.stop()
+        await components.fetcher.close()
+        await components.engine.close()
+        await asyncio.to_thread(components.state.storage.close)
 
 
-def _handle_errors(app: FastAPI) -> None:
-    """Give every refusal, the framework's own included, one of the service's two shapes."""
+def _handle_errors(app: FastAPI, gateway: Gateway | None) -> None:
+    """Give every error reply, including the framework's own, one of the service's two shapes, or the gateway's."""
 
-    async def service_error(request: Request, error: Exception) -> JSONResponse:
+    def reply(request: Request, error: ServiceError) -> Response:
+        return error_response(request, error) if gateway is None else gateway_error(request, gateway, error)
+
+    async def service_error(request: Request, error: Exception) -> Response:
         assert isinstance(error, ServiceError)
-        return error_reply(request, error)
+        return reply(request, error)
 
     async def oss_error(request: Request, error: Exception) -> Response:
         assert isinstance(error, OssError)
-        return oss_error_reply(request, error)
+        return oss_error_response(request, error)
 
-    async def http_error(request: Request, error: Exception) -> JSONResponse:
+    async def http_error(request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)
         if error.status_code == 404:
-            return error_reply(request, not_found())
+            return reply(request, not_found())
         code = "MethodNotAllowed" if error.status_code == 405 else "InvalidParameter"
-        return error_reply(request, ServiceError(error.status_code, code, str(error.detail), headers=error.headers))
+        return reply(request, ServiceError(error.status_code, code, str(error.detail), headers=error.headers))
 
-    async def validation_error(request: Request, error: Exception) -> JSONResponse:
+    async def validation_error(request: Request, error: Exception) -> Response:
         assert isinstance(error, RequestValidationError)
         first = error.errors()[0]
-        return error_reply(request, invalid_parameter(f"{'.'.join(map(str, first['loc']))}: {first['msg']}"))
+        return reply(request, invalid_parameter(f"{'.'.join(map(str, first['loc']))}: {first['msg']}"))
 
     app.add_exception_handler(ServiceError, service_error)
     app.add_exception_handler(OssError, oss_error)

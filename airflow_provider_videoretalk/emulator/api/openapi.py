@@ -1,4 +1,4 @@
-"""The OpenAPI document's parts that FastAPI cannot read off the routes, as these read their requests themselves."""
+"""The parts of the OpenAPI document that FastAPI cannot derive, because the routes read their requests themselves."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from fastapi.openapi.utils import get_openapi
 from pydantic.json_schema import models_json_schema
 
-from airflow_provider_videoretalk.emulator.api.wire import ErrorReply
+from airflow_provider_videoretalk.emulator.api.response_models import ErrorReply
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
@@ -26,7 +26,7 @@ REFUSALS = {
 
 
 def refusals(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """``responses`` of a route: the statuses it may refuse with, all of one shape."""
+    """``responses`` of a route: the statuses of its error replies, all of one shape."""
     return {status: {"model": ErrorReply, "description": REFUSALS[status]} for status in statuses}
 
 
@@ -56,8 +56,8 @@ def parameter(name: str, *, required: bool = False, **schema: Any) -> dict[str, 
     return {"name": name, "in": "query", "required": required, "schema": schema}
 
 
-def install(app: FastAPI, *, bodies: tuple[type[BaseModel], ...]) -> None:
-    """Make an app's document hold the request models and the key's scheme."""
+def install_openapi(app: FastAPI, *, bodies: tuple[type[BaseModel], ...]) -> None:
+    """Add the request models and the key's security scheme to an app's document."""
 
     def document() -> dict[str, Any]:
         if app.openapi_schema is None:
@@ -68,7 +68,7 @@ def install(app: FastAPI, *, bodies: tuple[type[BaseModel], ...]) -> None:
             components["securitySchemes"] = {"BearerAuth": {"type": "http", "scheme": "bearer"}}
             for path in schema["paths"].values():
                 for method in path.values():
-                    # FastAPI's own answer to a bad parameter; here it is a 400 of the service's shape.
+                    # FastAPI's own reply to a wrong parameter; here that is a 400 in the service's shape.
                     method["responses"].pop("422", None)
             app.openapi_schema = schema
         return app.openapi_schema

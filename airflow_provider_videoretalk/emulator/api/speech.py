@@ -9,19 +9,12 @@ from typing import TYPE_CHECKING
 
 from fastapi import APIRouter, Request
 
-from airflow_provider_videoretalk.emulator.api.middleware import COSYVOICE_PATH, QWEN_PATH
+from airflow_provider_videoretalk.emulator.api.components import Components, authorize
 from airflow_provider_videoretalk.emulator.api.openapi import operation, refusals
-from airflow_provider_videoretalk.emulator.api.replies import origin, reply, request_id
-from airflow_provider_videoretalk.emulator.api.requests import read_body, read_json, read_model
-from airflow_provider_videoretalk.emulator.api.services import Services, enter
-from airflow_provider_videoretalk.emulator.api.speech_requests import LANGUAGES, CosyVoiceRequest, QwenRequest
-from airflow_provider_videoretalk.emulator.api.speech_text import (
-    QWEN3_CHARACTERS,
-    SpeechFamily,
-    count_characters,
-    family_of,
-)
-from airflow_provider_videoretalk.emulator.api.wire import (
+from airflow_provider_videoretalk.emulator.api.paths import COSYVOICE_PATH, QWEN_PATH
+from airflow_provider_videoretalk.emulator.api.request_body import read_json_object
+from airflow_provider_videoretalk.emulator.api.request_models import read_body, read_model
+from airflow_provider_videoretalk.emulator.api.response_models import (
     CosyVoiceOutput,
     CosyVoiceReply,
     CosyVoiceUsage,
@@ -30,15 +23,23 @@ from airflow_provider_videoretalk.emulator.api.wire import (
     QwenUsage,
     SpeechAudio,
 )
-from airflow_provider_videoretalk.emulator.engine.refusal import MediaRefusedError, SpeechUnavailableError
+from airflow_provider_videoretalk.emulator.api.responses import json_response, origin, request_id
+from airflow_provider_videoretalk.emulator.api.speech_request_models import LANGUAGES, CosyVoiceRequest, QwenRequest
+from airflow_provider_videoretalk.emulator.api.speech_rules import (
+    QWEN3_CHARACTERS,
+    SpeechFamily,
+    count_characters,
+    family_of,
+)
+from airflow_provider_videoretalk.emulator.engine.errors import MediaRefusedError, SpeechUnavailableError
+from airflow_provider_videoretalk.emulator.execution.media_engine import AudioFormat, SpeechRequest
+from airflow_provider_videoretalk.emulator.service.clock import service_day
 from airflow_provider_videoretalk.emulator.service.errors import (
     ServiceError,
     invalid_parameter,
     model_not_found,
     url_error,
 )
-from airflow_provider_videoretalk.emulator.service.task import service_day
-from airflow_provider_videoretalk.emulator.work.engine_port import AudioFormat, SpeechJob
 
 if TYPE_CHECKING:
     from fastapi.responses import JSONResponse
@@ -55,7 +56,7 @@ SYNC_SECONDS = 300.0
 
 @dataclass(frozen=True, kw_only=True)
 class Utterance:
-    """What is to be said, in either family's terms. `rate` is a factor, `sample_rate` in Hz."""
+    """One text to synthesise, for either family. `rate` is a factor, `sample_rate` is in Hz."""
 
     model: str
     text: str
@@ -74,24 +75,24 @@ class Utterance:
 )
 async def synthesize_cosyvoice(request: Request) -> JSONResponse:
     """CosyVoice and Qwen-Audio models."""
-    services, body = await _open(request, family="cosyvoice")
-    wanted = read_body(CosyVoiceRequest, body, parts=("input",))
-    spoken = wanted.input
-    _require_voice(wanted.model, spoken.voice)
-    characters = _count(spoken.text, limit=services.settings.cosyvoice_characters, ssml=spoken.enable_ssml)
+    components, body = await _read_request(request, family="cosyvoice")
+    parsed = read_body(CosyVoiceRequest, body, parts=("input",))
+    speech = parsed.input
+    _require_voice(parsed.model, speech.voice)
+    characters = _count_characters(speech.text, limit=components.settings.cosyvoice_characters, ssml=speech.enable_ssml)
     utterance = Utterance(
-        model=wanted.model,
-        text=spoken.text,
-        voice=spoken.voice,
-        audio_format=spoken.format,
-        sample_rate=spoken.sample_rate,
-        rate=spoken.rate,
-        language=spoken.language_hints[0] if spoken.language_hints else None,
+        model=parsed.model,
+        text=speech.text,
+        voice=speech.voice,
+        audio_format=speech.format,
+        sample_rate=speech.sample_rate,
+        rate=speech.rate,
+        language=speech.language_hints[0] if speech.language_hints else None,
     )
-    audio = await _say(request, services, utterance)
+    audio = await _synthesise(request, components, utterance)
     output = CosyVoiceOutput(finish_reason="stop", audio=audio)
     usage = CosyVoiceUsage(characters=characters)
-    return reply(CosyVoiceReply(request_id=request_id(request), output=output, usage=usage))
+    return json_response(CosyVoiceReply(request_id=request_id(request), output=output, usage=usage))
 
 
 @router.post(
@@ -102,22 +103,22 @@ async def synthesize_cosyvoice(request: Request) -> JSONResponse:
 )
 async def synthesize_qwen(request: Request) -> JSONResponse:
     """Qwen-TTS and Qwen3-TTS models; always WAV at 24 kHz, as documented."""
-    services, body = await _open(request, family="qwen")
-    wanted = read_body(QwenRequest, body, parts=("input",))
-    spoken = wanted.input
-    # Qwen-TTS's own limit is in tokens, which this emulator cannot count.
-    limit = QWEN3_CHARACTERS if wanted.model.startswith("qwen3-") else None
-    characters = _count(spoken.text, limit=limit)
+    components, body = await _read_request(request, family="qwen")
+    parsed = read_body(QwenRequest, body, parts=("input",))
+    speech = parsed.input
+    # The limit of Qwen-TTS is in tokens, which this emulator cannot count.
+    limit = QWEN3_CHARACTERS if parsed.model.startswith("qwen3-") else None
+    characters = _count_characters(speech.text, limit=limit)
     utterance = Utterance(
-        model=wanted.model,
-        text=spoken.text,
-        voice=spoken.voice,
+        model=parsed.model,
+        text=speech.text,
+        voice=speech.voice,
         audio_format="wav",
         sample_rate=QWEN_SAMPLE_RATE,
         rate=1.0,
-        language=LANGUAGES.get(spoken.language_type),
+        language=LANGUAGES.get(speech.language_type),
     )
-    audio = await _say(request, services, utterance)
+    audio = await _synthesise(request, components, utterance)
     answer = QwenReply(
         status_code=200,
         request_id=request_id(request),
@@ -126,13 +127,13 @@ async def synthesize_qwen(request: Request) -> JSONResponse:
         output=QwenOutput(text=None, finish_reason="stop", choices=None, audio=audio),
         usage=QwenUsage(input_tokens=0, output_tokens=0, characters=characters),
     )
-    return reply(answer, keep_none=True)
+    return json_response(answer, keep_none=True)
 
 
-async def _open(request: Request, *, family: SpeechFamily) -> tuple[Services, dict[str, object]]:
+async def _read_request(request: Request, *, family: SpeechFamily) -> tuple[Components, dict[str, object]]:
     """Let a speech request in and check that its model is one of this endpoint's."""
-    services, _ = enter(request, "speech")
-    body = await read_json(request)
+    components, _ = authorize(request, "speech")
+    body = await read_json_object(request)
     found = family_of(read_model(body))
     if found is None:
         raise model_not_found()
@@ -140,11 +141,11 @@ async def _open(request: Request, *, family: SpeechFamily) -> tuple[Services, di
         raise url_error()
     if request.headers.get("x-dashscope-sse") == "enable":
         raise invalid_parameter("This emulator does not stream: leave X-DashScope-SSE out.")
-    return services, body
+    return components, body
 
 
-def _count(text: str, *, limit: int | None, ssml: bool = False) -> int:
-    """Count a text; 400 for one that is blank or too long. The service's messages for both are not known."""
+def _count_characters(text: str, *, limit: int | None, ssml: bool = False) -> int:
+    """The number of characters; 400 for a text that is blank or too long, with messages that are not the service's."""
     if not text.strip():
         raise invalid_parameter("input.text must not be empty")
     characters = count_characters(text, ssml=ssml)
@@ -154,16 +155,16 @@ def _count(text: str, *, limit: int | None, ssml: bool = False) -> int:
 
 
 def _require_voice(model: str, voice: str) -> None:
-    """CosyVoice 3.5 has no system voices: only one made with it will do. How 418 shows up is third-party knowledge."""
+    """CosyVoice 3.5 has no system voices and needs a voice made with it. Third parties report the 418 message."""
     if model.startswith("cosyvoice-v3.5-") and not voice.startswith(model):
         raise invalid_parameter("[cosyvoice:]Engine return error code: 418")
 
 
-async def _say(request: Request, services: Services, utterance: Utterance) -> SpeechAudio:
-    """Synthesise and publish; 500 when this machine cannot."""
-    storage = services.state.storage
+async def _synthesise(request: Request, components: Components, utterance: Utterance) -> SpeechAudio:
+    """Synthesise a text and store the result; 500 if no installed voice can speak it."""
+    storage = components.state.storage
     name = f"{uuid.uuid4().hex}.{utterance.audio_format}"
-    job = SpeechJob(
+    job = SpeechRequest(
         text=utterance.text,
         voice=utterance.voice,
         output=storage.folder("results") / name,
@@ -173,7 +174,7 @@ async def _say(request: Request, services: Services, utterance: Utterance) -> Sp
         language=utterance.language,
     )
     try:
-        outcome = await asyncio.wait_for(services.engine.speak(job), SYNC_SECONDS)
+        outcome = await asyncio.wait_for(components.engine.speak(job), SYNC_SECONDS)
     except MediaRefusedError as refusal:
         raise ServiceError(400, refusal.code or "InvalidParameter", refusal.message or "") from None
     except SpeechUnavailableError as impossible:
@@ -181,15 +182,15 @@ async def _say(request: Request, services: Services, utterance: Utterance) -> Sp
     except asyncio.TimeoutError:
         message = "Request timed out, please try again later."
         raise ServiceError(500, "RequestTimeOut", message) from None
-    result = storage.publish(
-        key=f"pre/{utterance.model}/{service_day(services.state.clock())}/{name}",
+    result = storage.add_result(
+        key=f"pre/{utterance.model}/{service_day(components.state.clock())}/{name}",
         path=job.output,
         media_type=MEDIA_TYPES[utterance.audio_format],
         checksums=outcome.checksums,
     )
-    return _audio(request, services, result)
+    return _audio_of(request, components, result)
 
 
-def _audio(request: Request, services: Services, result: StoredResult) -> SpeechAudio:
-    url = services.state.storage.url(result, origin=origin(request))
+def _audio_of(request: Request, components: Components, result: StoredResult) -> SpeechAudio:
+    url = components.state.storage.url(result, origin=origin(request))
     return SpeechAudio(data="", url=url, id=f"audio_{request_id(request)}", expires_at=result.expires)

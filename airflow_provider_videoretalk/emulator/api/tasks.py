@@ -1,4 +1,4 @@
-"""The task API: submit, query, list, cancel."""
+"""The routes of the service's task API: submit, query, list and cancel a render job."""
 
 from __future__ import annotations
 
@@ -6,19 +6,17 @@ from typing import TYPE_CHECKING, Any
 
 from fastapi import APIRouter, Request
 
-from airflow_provider_videoretalk.emulator.api.listing import LISTED, MAX_PAGE_SIZE, ListQuery, list_tasks
-from airflow_provider_videoretalk.emulator.api.middleware import API, SUBMIT_PATH
+from airflow_provider_videoretalk.emulator.api.components import authorize, components_of
 from airflow_provider_videoretalk.emulator.api.openapi import header, operation, parameter, refusals
-from airflow_provider_videoretalk.emulator.api.replies import origin, reply, request_id
-from airflow_provider_videoretalk.emulator.api.requests import (
+from airflow_provider_videoretalk.emulator.api.paths import API, SUBMIT_PATH
+from airflow_provider_videoretalk.emulator.api.request_body import read_json_object
+from airflow_provider_videoretalk.emulator.api.request_models import (
     VideoRetalkRequest,
     read_body,
-    read_json,
     read_model,
     require_media_url,
 )
-from airflow_provider_videoretalk.emulator.api.services import enter, services_of
-from airflow_provider_videoretalk.emulator.api.wire import (
+from airflow_provider_videoretalk.emulator.api.response_models import (
     CancelReply,
     SubmitReply,
     SubmittedTask,
@@ -27,25 +25,30 @@ from airflow_provider_videoretalk.emulator.api.wire import (
     TaskReply,
     Usage,
 )
+from airflow_provider_videoretalk.emulator.api.responses import json_response, origin, request_id
+from airflow_provider_videoretalk.emulator.api.task_list import LISTED_STATUSES, MAX_PAGE_SIZE, ListQuery, list_tasks
+from airflow_provider_videoretalk.emulator.service.clock import service_time
 from airflow_provider_videoretalk.emulator.service.errors import ServiceError, model_not_found
-from airflow_provider_videoretalk.emulator.service.task import MODEL, Task, TaskInputs, service_time
+from airflow_provider_videoretalk.emulator.service.render_job import JobInputs, RenderJob
+from airflow_provider_videoretalk.model_catalog.videoretalk import MODEL
 
 if TYPE_CHECKING:
     from fastapi.responses import JSONResponse
 
+    from airflow_provider_videoretalk.emulator.service.state import Caller
     from airflow_provider_videoretalk.emulator.service.storage import Storage
 
 router = APIRouter()
 
 ASYNC = header("X-DashScope-Async", required=True, enum=["enable"])
-# Any value but "enable" is as good as none.
+# Every value except "enable" is ignored.
 RESOLVE = header("X-DashScope-OssResourceResolve")
 LIST_QUERY = (
     parameter("task_id", type="string"),
     parameter("start_time", type="string", pattern="^[0-9]{14}$"),
     parameter("end_time", type="string", pattern="^[0-9]{14}$"),
     parameter("model_name", type="string"),
-    parameter("status", type="string", enum=sorted(LISTED)),
+    parameter("status", type="string", enum=sorted(LISTED_STATUSES)),
     parameter("api_key_id", type="string"),
     parameter("region", type="string"),
     parameter("page_no", type="integer", minimum=1, default=1),
@@ -60,25 +63,15 @@ LIST_QUERY = (
     openapi_extra=operation(body=VideoRetalkRequest, headers=(ASYNC, RESOLVE)),
 )
 async def submit(request: Request) -> JSONResponse:
-    """Submit a VideoRetalk task. The order of the checks is not known of the service."""
-    services, caller = enter(request, "submit")
-    if request.headers.get("x-dashscope-async") != "enable":
-        raise ServiceError(403, "AccessDenied", "current user api does not support synchronous calls.")
-    resolve = request.headers.get("x-dashscope-ossresourceresolve") == "enable"
-    inputs = read_inputs(await read_json(request), resolve_oss=resolve)
-    task = services.state.submit(
-        caller=caller,
-        inputs=inputs,
-        origin=origin(request),
-        resolve_oss=resolve,
-        request_id=request_id(request),
-        planned_failure=request.scope["state"].get("planned_failure"),
-    )
+    """Submit a render job. In which order the service checks a request is not known."""
+    components, caller = authorize(request, "submit")
+    require_async_header(request)
+    job = create_job(request, caller, await read_json_object(request))
     answer = SubmitReply(
-        output=SubmittedTask(task_id=task.task_id, task_status=task.status), request_id=request_id(request)
+        output=SubmittedTask(task_id=job.task_id, task_status=job.status), request_id=request_id(request)
     )
-    services.runner.start(caller.account)
-    return reply(answer)
+    components.runner.start(caller.account)
+    return json_response(answer)
 
 
 @router.get(
@@ -88,12 +81,12 @@ async def submit(request: Request) -> JSONResponse:
     openapi_extra=operation(query=LIST_QUERY),
 )
 async def list_(request: Request) -> JSONResponse:
-    """List the account's tasks."""
-    services_of(request).state.require_part("list")
-    services, caller = enter(request, "list")
-    query = ListQuery.read(request.query_params, now=services.state.clock())
-    page = list_tasks(services.state, account=caller.account, query=query, request_id=request_id(request))
-    return reply(page)
+    """List the render jobs of the account."""
+    components_of(request).state.require_part("list")
+    components, caller = authorize(request, "list")
+    query = ListQuery.parse(request.query_params, now=components.state.clock())
+    page = list_tasks(components.state, account=caller.account, query=query, request_id=request_id(request))
+    return json_response(page)
 
 
 @router.get(
@@ -103,15 +96,15 @@ async def list_(request: Request) -> JSONResponse:
     openapi_extra=operation(),
 )
 async def query(request: Request, task_id: str) -> JSONResponse:
-    """Query a task: HTTP 200 also for one that is unknown, another account's or expired."""
-    services, caller = enter(request, "query")
-    task = services.state.find(account=caller.account, task_id=task_id)
-    if task is None:
+    """Query a render job. The status is 200 also if it is unknown, expired or of another account."""
+    components, caller = authorize(request, "query")
+    job = components.state.find_job(account=caller.account, task_id=task_id)
+    if job is None:
         output, usage = TaskOutput(task_id=task_id, task_status="UNKNOWN"), None
     else:
-        output = show(task, storage=services.state.storage, base=origin(request))
-        usage = None if task.usage is None else Usage.model_validate(vars(task.usage))
-    return reply(TaskReply(request_id=request_id(request), output=output, usage=usage))
+        output = task_output(job, storage=components.state.storage, base=origin(request))
+        usage = None if job.usage is None else Usage.model_validate(vars(job.usage))
+    return json_response(TaskReply(request_id=request_id(request), output=output, usage=usage))
 
 
 @router.post(
@@ -121,54 +114,72 @@ async def query(request: Request, task_id: str) -> JSONResponse:
     openapi_extra=operation(),
 )
 async def cancel(request: Request, task_id: str) -> JSONResponse:
-    """Cancel a task that is still queued."""
-    services_of(request).state.require_part("cancel")
-    services, caller = enter(request, "cancel")
-    services.state.cancel(account=caller.account, task_id=task_id)
-    return reply(CancelReply(request_id=request_id(request)))
+    """Cancel a render job that is queued."""
+    components_of(request).state.require_part("cancel")
+    components, caller = authorize(request, "cancel")
+    components.state.cancel(account=caller.account, task_id=task_id)
+    return json_response(CancelReply(request_id=request_id(request)))
 
 
-def read_inputs(body: dict[str, Any], *, resolve_oss: bool) -> TaskInputs:
-    """Check a submit's body; 404 for another model, else 400 for the first thing wrong with it.
+def require_async_header(request: Request) -> None:
+    """403 for a submit that does not ask for an asynchronous job."""
+    if request.headers.get("x-dashscope-async") != "enable":
+        raise ServiceError(403, "AccessDenied", "current user api does not support synchronous calls.")
 
-    One of the vendor's two pages marks ``parameters`` as optional, the error page has a code for its absence; here its
-    absence is refused.
-    """
-    if read_model(body) != MODEL:
-        raise model_not_found()
-    wanted = read_body(VideoRetalkRequest, body, parts=("input", "parameters"))
-    urls = [wanted.input.video_url, wanted.input.audio_url]
-    # The vendor's sample request sends an empty text for "no reference image".
-    if wanted.input.ref_image_url:
-        urls.append(wanted.input.ref_image_url)
-    for url in urls:
-        require_media_url(url)
-        if url.startswith("oss://") and not resolve_oss:
-            # The message is documented; its code, and whether it comes at submit, are not certain.
-            message = f"No connection adapters were found for '{url}'"
-            raise ServiceError(400, "InvalidParameter.DataInspection", message)
-    return TaskInputs(
-        video_url=urls[0],
-        audio_url=urls[1],
-        ref_image_url=wanted.input.ref_image_url or None,
-        video_extension=wanted.parameters.video_extension,
-        query_face_threshold=wanted.parameters.query_face_threshold,
+
+def create_job(request: Request, caller: Caller, body: dict[str, Any]) -> RenderJob:
+    """Check the body of a submit, and queue its render job."""
+    resolve = request.headers.get("x-dashscope-ossresourceresolve") == "enable"
+    return components_of(request).state.submit(
+        caller=caller,
+        inputs=read_inputs(body, resolve_oss=resolve),
+        origin=origin(request),
+        resolve_oss=resolve,
+        request_id=request_id(request),
+        planned_failure=request.scope["state"].get("planned_failure"),
     )
 
 
-def show(task: Task, *, storage: Storage, base: str) -> TaskOutput:
-    """A task as a query shows it; `base` is where its result URL points to."""
-    if task.status == "CANCELED":
-        # Which further fields a cancelled task has is not known.
-        return TaskOutput(task_id=task.task_id, task_status=task.status)
-    result = storage.results.get(task.result_key or "")
+def read_inputs(body: dict[str, Any], *, resolve_oss: bool) -> JobInputs:
+    """Check the body of a submit; 404 for another model, 400 for the first wrong field.
+
+    ``parameters`` is required here. One vendor page calls it optional, but the error page has a code for its absence.
+    """
+    if read_model(body) != MODEL:
+        raise model_not_found()
+    parsed = read_body(VideoRetalkRequest, body, parts=("input", "parameters"))
+    urls = [parsed.input.video_url, parsed.input.audio_url]
+    # The vendor's sample request sends an empty string for "no reference image".
+    if parsed.input.ref_image_url:
+        urls.append(parsed.input.ref_image_url)
+    for url in urls:
+        require_media_url(url)
+        if url.startswith("oss://") and not resolve_oss:
+            # The message is documented. Its code, and whether the submit returns it, are not certain.
+            message = f"No connection adapters were found for '{url}'"
+            raise ServiceError(400, "InvalidParameter.DataInspection", message)
+    return JobInputs(
+        video_url=urls[0],
+        audio_url=urls[1],
+        ref_image_url=parsed.input.ref_image_url or None,
+        video_extension=parsed.parameters.video_extension,
+        query_face_threshold=parsed.parameters.query_face_threshold,
+    )
+
+
+def task_output(job: RenderJob, *, storage: Storage, base: str) -> TaskOutput:
+    """A render job in the reply to a query; `base` is the scheme and host of its result URL."""
+    if job.status == "CANCELED":
+        # Which other fields a cancelled render job has is not known.
+        return TaskOutput(task_id=job.task_id, task_status=job.status)
+    result = storage.results.get(job.result_key or "")
     return TaskOutput(
-        task_id=task.task_id,
-        task_status=task.status,
-        submit_time=service_time(task.submitted),
-        scheduled_time=None if task.scheduled is None else service_time(task.scheduled),
-        end_time=None if task.ended is None else service_time(task.ended),
+        task_id=job.task_id,
+        task_status=job.status,
+        submit_time=service_time(job.submitted),
+        scheduled_time=None if job.scheduled is None else service_time(job.scheduled),
+        end_time=None if job.ended is None else service_time(job.ended),
         video_url=None if result is None else storage.url(result, origin=base),
-        code=task.code,
-        message=task.message,
+        code=job.code,
+        message=job.message,
     )

@@ -1,4 +1,4 @@
-"""Temporary uploads: the policy DashScope gives out, and the object store's form upload."""
+"""Temporary uploads: the upload policy of DashScope, and the form upload of the object store."""
 
 from __future__ import annotations
 
@@ -14,23 +14,24 @@ from fastapi.responses import JSONResponse, Response
 from starlette.datastructures import FormData, UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 
-from airflow_provider_videoretalk.emulator.api.middleware import API
+from airflow_provider_videoretalk.emulator.api.components import Components, authorize, components_of
 from airflow_provider_videoretalk.emulator.api.openapi import operation, parameter, refusals
-from airflow_provider_videoretalk.emulator.api.replies import origin, reply, request_id
-from airflow_provider_videoretalk.emulator.api.services import Services, enter, services_of
-from airflow_provider_videoretalk.emulator.api.wire import PolicyReply, UploadPolicy
+from airflow_provider_videoretalk.emulator.api.paths import API
+from airflow_provider_videoretalk.emulator.api.request_body import BodyTooLargeError, LimitedBody
+from airflow_provider_videoretalk.emulator.api.response_models import PolicyReply, UploadPolicy
+from airflow_provider_videoretalk.emulator.api.responses import json_response, origin, request_id
+from airflow_provider_videoretalk.emulator.service.clock import service_day
 from airflow_provider_videoretalk.emulator.service.errors import OssError, invalid_parameter
-from airflow_provider_videoretalk.emulator.service.signature import policy_end
+from airflow_provider_videoretalk.emulator.service.oss_signature import policy_expiration
 from airflow_provider_videoretalk.emulator.service.storage import UploadGrant
-from airflow_provider_videoretalk.emulator.service.task import service_day
-from airflow_provider_videoretalk.limits import MEGABYTE
+from airflow_provider_videoretalk.model_catalog.limit import MEGABYTE
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Iterable
 
 router = APIRouter()
 
-# Room for the form's other fields beside the file.
+# Bytes that the other fields of the form may need. They come first.
 FORM_OVERHEAD = 64 * 1024
 CAPACITY_MB = 999_999_999
 QUERY = (
@@ -46,15 +47,16 @@ QUERY = (
     openapi_extra=operation(query=QUERY),
 )
 async def get_policy(request: Request) -> JSONResponse:
-    """Give out a policy for uploads of one model. Models other than videoretalk get the same limits."""
-    services_of(request).state.require_part("uploads")
-    services, caller = enter(request, "policy")
-    services.state.require_action(request.query_params.get("action"))
+    """Return a policy for uploads of one model. Models other than videoretalk get the same limits."""
+    components_of(request).state.require_part("uploads")
+    components, caller = authorize(request, "policy")
+    if request.query_params.get("action") != "getPolicy":
+        raise invalid_parameter("action must be getPolicy")
     model = request.query_params.get("model")
     if not model:
         raise invalid_parameter("Field required: model")
-    settings, storage = services.settings, services.state.storage
-    now = services.state.clock()
+    settings, storage = components.settings, components.state.storage
+    now = components.state.clock()
     prefix = f"dashscope-instant/{uuid.uuid4().hex}/{service_day(now)}/{uuid.uuid4().hex}"
     storage.grants[prefix] = UploadGrant(prefix=prefix, account=caller.account.name, model=model)
     policy = storage.signer.policy(
@@ -72,76 +74,90 @@ async def get_policy(request: Request) -> JSONResponse:
         x_oss_object_acl="private",
         x_oss_forbid_overwrite="true",
     )
-    return reply(PolicyReply(request_id=request_id(request), data=data))
+    return json_response(PolicyReply(request_id=request_id(request), data=data))
 
 
 @router.post("/oss", include_in_schema=False)
 async def put_object(request: Request) -> Response:
-    """The object store's form upload. Refusals are the store's XML."""
-    services = services_of(request)
-    form = await _read_form(request, max_bytes=services.settings.upload_megabytes * MEGABYTE)
+    """The form upload of the object store. Its error replies are XML."""
+    components = components_of(request)
+    body = LimitedBody(request, max_bytes=components.settings.upload_megabytes * MEGABYTE + FORM_OVERHEAD)
     try:
-        return await _store(services, form)
+        try:
+            form = await _read_form(components, request, body)
+        except OssError:
+            await body.drop_rest()
+            raise
+    except BodyTooLargeError:
+        raise _too_large() from None
+    try:
+        return await _store(components, form)
     finally:
         await form.close()
 
 
-async def _read_form(request: Request, *, max_bytes: int) -> FormData:
-    """Stream a form to disk; 400 when it is no form or grows over the limit."""
+async def _read_form(components: Components, request: Request, body: LimitedBody) -> FormData:
+    """Streams a form to disk, but only one that its policy allows.
 
-    async def limited() -> AsyncIterator[bytes]:
-        size = 0
-        async for chunk in request.stream():
-            size += len(chunk)
-            # As with JSON bodies the rest is read and dropped, or the client would not see the answer.
-            if size <= max_bytes + FORM_OVERHEAD:
-                yield chunk
-        if size > max_bytes + FORM_OVERHEAD:
-            raise MultiPartException("too large")
+    :raises OssError: it is no form, or its policy does not allow it
+    :raises BodyTooLargeError: it exceeds the largest upload
+    """
+
+    async def allowed() -> AsyncIterator[bytes]:
+        parsed, checked = 0, False
+        async for chunk in body:
+            # The parser begins a file on disk later than that, and the fields are complete.
+            if parsed > FORM_OVERHEAD and not checked:
+                _check_policy(components, _text_fields(parser.items))
+                checked = True
+            yield chunk
+            parsed += len(chunk)
 
     if not request.headers.get("content-type", "").startswith("multipart/form-data"):
-        raise OssError(400, "MalformedPOSTRequest", "The body of your POST request is not well-formed multipart data.")
-    parser = MultiPartParser(request.headers, limited(), max_files=1, max_fields=50)  # type: ignore[arg-type]
+        raise _malformed("The body of your POST request is not well-formed multipart data.")
+    parser = MultiPartParser(request.headers, allowed(), max_files=1, max_fields=50)  # type: ignore[arg-type]
     try:
         return await parser.parse()
-    except MultiPartException as error:
-        if error.message == "too large":
-            raise _too_large() from None
-        message = "The body of your POST request is not well-formed multipart data."
-        raise OssError(400, "MalformedPOSTRequest", message) from None
+    # Older releases of starlette let the errors of its parser through.
+    except (MultiPartException, ValueError):
+        raise _malformed("The body of your POST request is not well-formed multipart data.") from None
     except KeyError:
-        raise OssError(400, "MalformedPOSTRequest", "The multipart boundary is missing.") from None
+        raise _malformed("The multipart boundary is missing.") from None
 
 
-async def _store(services: Services, form: FormData) -> Response:
-    """Check a form against its policy and keep its file."""
-    fields = {name.lower(): value for name, value in form.multi_items() if isinstance(value, str)}
+async def _store(components: Components, form: FormData) -> Response:
+    """Check a form against its policy and store its file."""
+    fields = _text_fields(form.multi_items())
     last = form.multi_items()[-1] if form.multi_items() else ("", "")
     if last[0] != "file" or not isinstance(last[1], UploadFile):
-        raise OssError(400, "MalformedPOSTRequest", "The last field of the form must be the file.")
-    storage = services.state.storage
-    grant, document = _check_policy(services, fields)
+        raise _malformed("The last field of the form must be the file.")
+    storage = components.state.storage
+    grant, document = _check_policy(components, fields)
     if (last[1].size or 0) > _max_bytes(document):
         raise _too_large()
     path = storage.folder("uploads") / f"{uuid.uuid4().hex}{_suffix(fields['key'])}"
     await asyncio.to_thread(_copy, last[1].file, path)
-    if not storage.claim(key=fields["key"], path=path, grant=grant):
+    if not storage.add_upload(key=fields["key"], path=path, grant=grant):
         await asyncio.to_thread(path.unlink)
         message = "The object you specified already exists and can not be overwritten."
         raise OssError(409, "FileAlreadyExists", message)
     return Response(status_code=200 if fields.get("success_action_status") == "200" else 204)
 
 
-def _check_policy(services: Services, fields: dict[str, str]) -> tuple[UploadGrant, dict[str, Any]]:
-    """The grant a form's policy stands for; 403 when the policy does not allow the form."""
+def _text_fields(items: Iterable[tuple[str, str | UploadFile]]) -> dict[str, str]:
+    return {name.lower(): value for name, value in items if isinstance(value, str)}
+
+
+def _check_policy(components: Components, fields: dict[str, str]) -> tuple[UploadGrant, dict[str, Any]]:
+    """The grant of a form's policy; 403 if the policy does not allow the form."""
     for name in ("key", "policy", "signature", "ossaccesskeyid"):
         if not fields.get(name):
             raise OssError(400, "InvalidArgument", f"Bucket POST must contain a field named '{name}'.")
-    signer = services.state.storage.signer
+    signer = components.state.storage.signer
     if fields["ossaccesskeyid"] != signer.access_key_id:
         raise OssError(403, "InvalidAccessKeyId", "The OSS Access Key Id you provided does not exist in our records.")
     document = signer.read_policy(policy=fields["policy"], signature=fields["signature"])
-    if services.state.clock() >= policy_end(document):
+    if components.state.clock() >= policy_expiration(document):
         raise OssError(403, "AccessDenied", "Invalid according to Policy: Policy expired.")
     prefix = ""
     for condition in document["conditions"]:
@@ -153,7 +169,7 @@ def _check_policy(services: Services, fields: dict[str, str]) -> tuple[UploadGra
             prefix = str(condition[2])
     if not fields["key"].startswith(prefix) or fields["key"] == prefix:
         raise _condition_failed(f'["starts-with", "$key", "{prefix}"]')
-    return services.state.storage.grants[prefix.rstrip("/")], document
+    return components.state.storage.grants[prefix.rstrip("/")], document
 
 
 def _max_bytes(document: dict[str, Any]) -> int:
@@ -165,7 +181,13 @@ def _condition_failed(condition: str) -> OssError:
 
 
 def _too_large() -> OssError:
-    return OssError(400, "EntityTooLarge", "Your proposed upload exceeds the maximum allowed size.")
+    message = "Your proposed upload exceeds the maximum allowed size."
+    # The client may still send.
+    return OssError(400, "EntityTooLarge", message, headers={"Connection": "close"})
+
+
+def _malformed(message: str) -> OssError:
+    return OssError(400, "MalformedPOSTRequest", message)
 
 
 def _suffix(key: str) -> str:

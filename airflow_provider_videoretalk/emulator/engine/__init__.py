@@ -1,23 +1,21 @@
-"""The media engine of the emulator: what the service does to pictures and sound, done on this machine.
+"""The media engine: the service's work on video, audio and images, done on this machine.
 
-Rooms, from the door inwards:
-
-* ``refusal``: the one exception by which the engine turns media down, in the service's vocabulary
-* ``container``: which kind of file this is, and opening it without following anything it points to
-* ``facts``: what a video, a sound or an image measures, checked against the documented limits
-* ``face``: where the faces are, with eyes, nose and mouth corners
-* ``loudness``: how loud the speech is at any moment, and so how far the mouth opens
-* ``mouth``: the warp that opens it
-* ``track``: one face followed through a video
-* ``frames``: pictures out of a video, forwards and, for its extension, backwards
-* ``mp4``: pictures and sound into a file that plays everywhere
-* ``sound``: samples out of and into sound files
-* ``language``: which language a text is in
-* ``speech``: a text spoken into a file
-* ``espeak``: the GPL voice, only ever run as a process of its own
-* ``video``: the lip replacement as a whole
-* ``presenter``: a drawn person for demonstrations and tests
-* ``drawing``: the shapes the presenter is made of
+* ``errors``: the exception for media that the service refuses, with the service's codes
+* ``container``: detects the kind of a file, and opens it without following references to other files
+* ``inspection``: measures a video, an audio file or an image, and checks the documented limits
+* ``face_detection``: finds faces, with eyes, nose and corners of the mouth
+* ``face_tracking``: follows one face through a video
+* ``loudness``: measures the loudness of speech, which decides how far the mouth opens
+* ``mouth_warp``: opens the mouth in a frame
+* ``video_frames``: reads the frames of a video, forwards and backwards
+* ``mp4_writer``: writes frames and audio into a file that every player can play
+* ``audio``: reads and writes audio files
+* ``lip_sync``: the lip replacement as a whole
+* ``language_detection``: detects the language of a text
+* ``speech_synthesis``: synthesises a text into a file
+* ``espeak``: the GPL voice, which always runs in a process of its own
+* ``sample_presenter``: draws a person for demonstrations and tests
+* ``drawing``: draws the shapes of the presenter
 
 Importing this package imports none of them: they need the ``emulator`` extra.
 """

@@ -1,8 +1,11 @@
-"""Opening media files of unknown origin.
+"""Opens media files of unknown origin.
 
-FFmpeg would guess the kind of a file by itself, and some kinds (HLS and DASH playlists, concatenation scripts) are
-lists of further addresses that it then opens. So the kind is read from the first bytes here, only kinds on a list are
-opened, the demuxer is forced, and any attempt of a demuxer to open something else is refused.
+FFmpeg would detect the kind of a file itself. Some kinds (HLS and DASH playlists, concatenation scripts) are lists of
+addresses that it then opens. To prevent that:
+
+- the kind is detected here, by the first bytes
+- only the allowed kinds are opened, with a fixed demuxer
+- a demuxer that opens another file causes a refusal
 """
 
 from __future__ import annotations
@@ -15,7 +18,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import av
 from av.stream import Disposition
 
-from airflow_provider_videoretalk.emulator.engine.refusal import MediaRefusedError
+from airflow_provider_videoretalk.emulator.engine.errors import MediaRefusedError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -50,10 +53,10 @@ _OTHER_BRANDS = {b"M4A ": "m4a", b"M4B ": "m4a", b"heic": "heif", b"heix": "heif
 
 
 def sniff(path: Path) -> str | None:
-    """Name the kind of file by its content, never by its name.
+    """The kind of a file by its content; its name is ignored.
 
     :return: ``mp4``, ``mov``, ``avi``, ``wav``, ``mp3``, ``aac``, ``jpeg``, ``png``, ``bmp``, ``webp``, the name of a
-        known kind the service does not take, or ``None`` for bytes of no known kind
+        known kind that the service refuses, or ``None`` for an unknown kind
     """
     with path.open("rb") as file:
         head = file.read(64)
@@ -87,7 +90,7 @@ def _brand(brand: bytes) -> str:
 
 
 def _after_id3(head: bytes) -> int:
-    """Where the sound begins behind an ID3v2 tag, whose length is written in four bytes of seven bits."""
+    """The offset of the audio behind an ID3v2 tag, whose length has four bytes of seven bits."""
     size = 0
     for byte in head[6:10]:
         size = size << 7 | byte & 0x7F
@@ -95,7 +98,7 @@ def _after_id3(head: bytes) -> int:
 
 
 def _mpeg_audio(head: bytes) -> str | None:
-    """Tell MP3 from AAC (ADTS) by the layer bits behind the eleven or twelve bits of sync."""
+    """Distinguish MP3 and AAC (ADTS) by the layer bits behind the 11 or 12 sync bits."""
     start = head.lstrip(b"\x00")[:2]
     if len(start) < 2 or start[0] != 0xFF or start[1] & 0xE0 != 0xE0:
         return None
@@ -106,9 +109,10 @@ def _mpeg_audio(head: bytes) -> str | None:
 
 
 def require_kind(path: Path, *, allowed: Sequence[str]) -> str:
-    """Sniff a file and refuse every kind that is not on the list.
+    """The kind of a file, if it is allowed.
 
-    :raises MediaRefusedError: ``InvalidFile.Format`` for a kind outside the list, ``InvalidFile.Openerror`` for none
+    :raises MediaRefusedError: ``InvalidFile.Format`` for a kind that is not allowed, ``InvalidFile.Openerror`` for an
+        unknown one
     """
     kind = sniff(path)
     if kind is None:
@@ -121,11 +125,11 @@ def require_kind(path: Path, *, allowed: Sequence[str]) -> str:
 
 
 @contextmanager
-def damage_refused() -> Iterator[None]:
-    """Turn whatever decoding raises into a refusal.
+def refuse_damaged_media() -> Iterator[None]:
+    """Convert every exception of decoding to a refusal.
 
-    Broken files do not only make PyAV raise its own errors: IndexError, MemoryError, UnicodeDecodeError and EOFError
-    were all seen, so nothing narrower than Exception is safe here. Keep the block free of anything but reading.
+    A damaged file makes PyAV raise not only its own errors, but also IndexError, MemoryError, UnicodeDecodeError and
+    EOFError. So this catches Exception, and the block must contain nothing except reading.
     """
     try:
         yield
@@ -135,28 +139,28 @@ def damage_refused() -> Iterator[None]:
         raise MediaRefusedError("InvalidFile.Openerror", f"The file cannot be opened or decoded ({error}).") from error
 
 
-def _no_further_files(*_: Any) -> NoReturn:
+def _refuse_referenced_file(*_: Any) -> NoReturn:
     raise MediaRefusedError("InvalidFile.Openerror", "The file refers to other files, which is not supported.")
 
 
 @contextmanager
-def opened(path: Path, *, allowed: Sequence[str]) -> Iterator[InputContainer]:
-    """Open a local media file whose kind is on the list.
+def open_media(path: Path, *, allowed: Sequence[str]) -> Iterator[InputContainer]:
+    """Open a local media file of an allowed kind.
 
-    :raises MediaRefusedError: the kind is not on the list, or the file is damaged beyond opening
+    :raises MediaRefusedError: the kind is not allowed, or the file is too damaged to open
     """
     demuxer = _DEMUXERS[require_kind(path, allowed=allowed)]
     with path.open("rb") as file:
-        with damage_refused():
-            container = av.open(file, mode="r", format=demuxer, io_open=_no_further_files)
+        with refuse_damaged_media():
+            container = av.open(file, mode="r", format=demuxer, io_open=_refuse_referenced_file)
         with container:
             yield container
 
 
-def picture_stream(container: InputContainer) -> VideoStream:
-    """The first video stream that is not a cover picture and of a codec that is known at all.
+def video_stream(container: InputContainer) -> VideoStream:
+    """The first video stream with a known codec that is not a cover picture.
 
-    :raises MediaRefusedError: there is none
+    :raises MediaRefusedError: there is no such stream
     """
     for stream in container.streams.video:
         known = getattr(stream, "codec_context", None) is not None
@@ -167,11 +171,11 @@ def picture_stream(container: InputContainer) -> VideoStream:
 
 @dataclass(frozen=True, kw_only=True)
 class Timeline:
-    """The pictures of a video as its packets have them, whatever its header says.
+    """Number, duration and rate of the frames of a video, by its packets and not by its header.
 
-    :param frames: number of pictures
-    :param seconds: from the start of the first picture to the end of the last
-    :param rate: pictures per second
+    :param frames: number of frames
+    :param seconds: from the start of the first frame to the end of the last
+    :param rate: frames per second
     """
 
     frames: int
@@ -179,14 +183,14 @@ class Timeline:
     rate: Fraction
 
 
-def timeline(container: InputContainer, stream: VideoStream) -> Timeline:
-    """Measure a video by walking its packets; the container has to be opened again for decoding.
+def measure_timeline(container: InputContainer, stream: VideoStream) -> Timeline:
+    """Measure a video by reading its packets; decoding needs a container that is opened anew.
 
-    :raises MediaRefusedError: the packets cannot be read or there is none
+    :raises MediaRefusedError: the packets cannot be read, or there are none
     """
     first = last = longest_end = None
     frames = 0
-    with damage_refused():
+    with refuse_damaged_media():
         for packet in container.demux(stream):
             moment = packet.pts if packet.pts is not None else packet.dts
             if not packet.size or moment is None or packet.is_discard:
@@ -205,7 +209,7 @@ def timeline(container: InputContainer, stream: VideoStream) -> Timeline:
 
 
 def _rate(frames: int, seconds: Fraction, declared: Fraction | None) -> Fraction:
-    """The declared rate where the pictures bear it out, since it is the rounder number; else what was counted."""
+    """The declared rate, which is the rounder number, if it is within 1 % of the counted rate; else the counted one."""
     if seconds <= 0:
         return declared or Fraction(25)
     counted = frames / seconds

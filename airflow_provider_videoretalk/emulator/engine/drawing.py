@@ -1,4 +1,4 @@
-"""Drawing flat shapes with smooth edges, on sheets that can be moved over a backdrop."""
+"""Draws flat shapes with smooth edges on transparent sheets, which can be moved over a backdrop."""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ Colour = tuple[int, int, int]
 Point = tuple[float, float]
 
 GRID = 720
-"""All coordinates below are on a grid of this many units, whatever the size of the picture."""
+"""All coordinates are on a grid of this many units, independent of the size of the image."""
 _SUPERSAMPLING = 3
 _MARGIN = 24
 _GRADIENT_EDGE = 180
-"""Value of Pillow's radial gradient in the middle of a side; it reaches 255 only in the corners."""
+"""Value of Pillow's radial gradient in the middle of a side; it is 255 only in the corners."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Sheet:
-    """Something drawn, with transparency, and where its upper left corner belongs in the picture."""
+    """A drawing with transparency, and the position of its upper left corner in the image."""
 
     image: Image.Image
-    place: tuple[int, int]
+    position: tuple[int, int]
 
 
 class Layer:
-    """A transparent sheet drawn larger than needed and shrunk at the end, so that edges are smooth."""
+    """A transparent sheet that is drawn larger and reduced at the end, for smooth edges."""
 
     def __init__(self, size: int) -> None:
         self._size = size
@@ -54,7 +54,7 @@ class Layer:
             self.ellipse(x, y, width / 2, width / 2, colour)
 
     def glow(self, x: float, y: float, radius: float, colour: Colour, strength: int) -> None:
-        """A soft patch on what is already there; ``strength`` is its opacity in the middle, 0 to 255."""
+        """A soft spot on the existing drawing; ``strength`` is its opacity in the middle, 0 to 255."""
         left, top, right, bottom = (
             round(edge * self._scale) for edge in (x - radius, y - radius, x + radius, y + radius)
         )
@@ -64,19 +64,19 @@ class Layer:
         self._image.paste((*colour, 255), (left, top), ImageChops.multiply(spot, drawn))
 
     def finished(self) -> Sheet:
-        """The sheet in its final size, cut down to what is drawn and a margin to be moved in."""
+        """The sheet in its final size, cropped to the drawing and a margin for its movement."""
         image = self._image.resize((self._size, self._size), Image.Resampling.BOX)
         left, top, right, bottom = image.getbbox() or (0, 0, self._size, self._size)
         margin = round(_MARGIN * self._size / GRID)
-        place = (left - margin, top - margin)
-        return Sheet(image=image.crop((*place, right + margin, bottom + margin)), place=place)
+        position = (left - margin, top - margin)
+        return Sheet(image=image.crop((*position, right + margin, bottom + margin)), position=position)
 
     def _scaled(self, points: Sequence[Point]) -> list[Point]:
         return [(x * self._scale, y * self._scale) for x, y in points]
 
 
 def curve(*points: Point, steps: int = 24) -> list[Point]:
-    """A smooth line through its first and last point, pulled towards those between (a Bézier curve)."""
+    """A Bézier curve from the first to the last point; the others are its control points."""
     rows = np.array(points, float)
     parts = np.linspace(0, 1, steps)[:, None, None]
     level = np.broadcast_to(rows, (steps, *rows.shape))
@@ -86,5 +86,5 @@ def curve(*points: Point, steps: int = 24) -> list[Point]:
 
 
 def _smooth(part: float) -> float:
-    """0 to 1 with a soft start and a soft end."""
+    """Smoothstep: 0 to 1 with a slow start and a slow end."""
     return part * part * (3 - 2 * part)

@@ -1,8 +1,7 @@
-"""The espeak-ng voice, as a program: ``python -m airflow_provider_videoretalk.emulator.engine.espeak``.
+"""The espeak-ng voice as a program: ``python -m airflow_provider_videoretalk.emulator.engine.espeak``.
 
 It reads a text from its standard input and writes a WAV file. espeak-ng is under the GPL and keeps its state in global
-variables, so it is never loaded into another program: nothing imports this module, and it imports nothing of the
-package.
+variables, so no other program loads it: no module imports this one, and it imports no module of the package.
 """
 
 from __future__ import annotations
@@ -27,7 +26,7 @@ _UTF8 = 1
 _RATE_PARAMETER, _VOLUME_PARAMETER, _PITCH_PARAMETER = 1, 2, 3
 _FULL_VOLUME = 100
 
-# espeak-ng copies the path of its data into a fixed buffer of 160 bytes and appends names of its own to it.
+# espeak-ng copies the path of its data into a buffer of 160 bytes and appends file names to it.
 _LONGEST_DATA_PATH = 120
 
 _SoundCallback = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.POINTER(ctypes.c_short), ctypes.c_int, ctypes.c_void_p)
@@ -35,7 +34,7 @@ _SoundCallback = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.POINTER(ctypes.c_short), 
 
 @contextmanager
 def _data_path() -> Iterator[bytes]:
-    """The path of espeak-ng's data, through a link in a temporary folder where its own is too long."""
+    """The path of espeak-ng's data; through a link in a temporary folder if it is too long."""
     path = espeakng_loader.get_data_path()
     if len(path.encode()) <= _LONGEST_DATA_PATH:
         yield path.encode()
@@ -47,12 +46,12 @@ def _data_path() -> Iterator[bytes]:
 
 
 def synthesise(text: str, *, voices: list[str], words_per_minute: int, pitch: int) -> tuple[int, bytes]:
-    """Speak a text.
+    """Synthesise a text.
 
-    :param voices: names of espeak-ng voices, such as ``cmn``; the first that exists speaks
-    :param pitch: 0 to 99, 50 is the voice's own
+    :param voices: names of espeak-ng voices, such as ``cmn``; the first one that exists is used
+    :param pitch: 0 to 99; 50 is the voice's default
     :return: samples per second, and 16-bit samples of one channel
-    :raises RuntimeError: the library cannot start, or has none of the voices
+    :raises RuntimeError: the library cannot start, or it has none of the voices
     """
     library = ctypes.CDLL(espeakng_loader.get_library_path())
     spoken = bytearray()
@@ -81,7 +80,7 @@ def synthesise(text: str, *, voices: list[str], words_per_minute: int, pitch: in
 
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="espeak", description="Speak the text of standard input into a WAV file.")
-    parser.add_argument("--voice", action="append", required=True, help="may be repeated, the first that exists speaks")
+    parser.add_argument("--voice", action="append", required=True, help="repeatable; the first that exists is used")
     parser.add_argument("--words-per-minute", type=int, default=165)
     parser.add_argument("--pitch", type=int, default=50)
     parser.add_argument("--output", type=Path, required=True)

@@ -1,4 +1,4 @@
-"""How far speech opens the mouth, moment by moment."""
+"""Measures the loudness of speech over time, and derives how far the mouth opens."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from airflow_provider_videoretalk.emulator.engine.sound import Samples, samples_of
+from airflow_provider_videoretalk.emulator.engine.audio import Samples, read_samples
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -25,20 +25,20 @@ _EMPHASIS = 0.7
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Loudness:
-    """The loudness of a whole sound.
+    """The loudness of an audio file.
 
-    :param slices: root mean square of every hundredth of a second, shape (n,), 0 to 1
-    :param seconds: length of the sound
+    :param slices: root mean square of every 10 ms, shape (n,), 0 to 1
+    :param seconds: length of the audio
     """
 
     slices: Samples
     seconds: Fraction
 
     def openings(self, *, rate: Fraction, count: int) -> Samples:
-        """How far the mouth is open in each of ``count`` pictures shown at ``rate`` per second, 0 to 1.
+        """How far the mouth is open in each of ``count`` frames at ``rate`` frames per second, 0 to 1.
 
-        The scale is the sound's own loud passages, so quiet recordings open the mouth too; but below a floor it stays
-        shut, so hiss does not. A mouth opens at once and closes a little slower.
+        The scale is relative to the loud passages, so that quiet recordings open the mouth too. Below a minimum it
+        stays closed, so that noise does not open it. The mouth opens at once and closes more slowly.
         """
         loud = float(np.percentile(self.slices, 95)) if len(self.slices) else 0.0
         scale = max(loud, _QUIETEST_SPEECH)
@@ -56,14 +56,14 @@ class Loudness:
 
 
 def measure_loudness(path: Path) -> Loudness:
-    """Read a sound file once, keeping a hundred numbers per second of it.
+    """Read an audio file once, and keep 100 values per second.
 
-    :raises MediaRefusedError: the file is no sound the service takes, or cannot be decoded
+    :raises MediaRefusedError: the service does not accept the audio file, or it cannot be decoded
     """
     levels: list[Samples] = []
     rest = np.zeros(0, np.float32)
     total = 0
-    for piece in samples_of(path, sample_rate=_SAMPLE_RATE):
+    for piece in read_samples(path, sample_rate=_SAMPLE_RATE):
         total += len(piece)
         joined = np.concatenate([rest, piece])
         whole = len(joined) // _SLICE * _SLICE

@@ -1,1 +1,4 @@
-"""What the service knows, with the clock passed in: accounts, tasks, stored files and their signatures."""
+"""The state of the emulated service: accounts, render jobs, stored files and their signatures.
+
+Nothing here reads the wall clock: every class gets its clock as an argument.
+"""

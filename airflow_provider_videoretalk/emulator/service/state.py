@@ -1,4 +1,4 @@
-"""The service's memory: accounts, tasks, their queues, and the books a test reads."""
+"""The state of one emulator: accounts, render jobs, their queues, stored files and the request log."""
 
 from __future__ import annotations
 
@@ -7,22 +7,23 @@ import uuid
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_videoretalk.emulator.service.account import Account, Clock, key_id
-from airflow_provider_videoretalk.emulator.service.errors import ServiceError, invalid_parameter, throttled
+from airflow_provider_videoretalk.emulator.service.account import Account, key_id
+from airflow_provider_videoretalk.emulator.service.errors import ServiceError, throttled
+from airflow_provider_videoretalk.emulator.service.render_job import JobInputs, JobUsage, PlannedFailure, RenderJob
 from airflow_provider_videoretalk.emulator.service.storage import Storage
-from airflow_provider_videoretalk.emulator.service.task import PlannedFailure, Task, TaskInputs, TaskUsage
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from airflow_provider_videoretalk.emulator.faults import Operation
+    from airflow_provider_videoretalk.emulator.service.clock import Clock
     from airflow_provider_videoretalk.emulator.settings import EmulatorSettings
 
-LOG_LINES = 100_000
+MAX_LOGGED_REQUESTS = 100_000
 
 
 class Caller:
-    """Who sent a request: an account and the id of the key used."""
+    """The sender of a request: its account, and the id of the API key it used."""
 
     def __init__(self, *, account: Account, api_key_id: str) -> None:
         self.account = account
@@ -30,9 +31,9 @@ class Caller:
 
 
 class EmulatorState:
-    """Accounts, tasks and books of one emulator. To be changed on the event loop only; reading is free.
+    """The state of one emulator. Change it on the event loop only; any thread may read it.
 
-    :param clock: seconds since the epoch; every documented duration is measured by it
+    :param clock: seconds since the epoch; measures every documented duration
     """
 
     def __init__(self, *, settings: EmulatorSettings, clock: Clock) -> None:
@@ -40,11 +41,12 @@ class EmulatorState:
         self.clock = clock
         self.storage = Storage(settings=settings, clock=clock)
         self.accounts: dict[str, Account] = {}
-        self.tasks: dict[str, Task] = {}
-        # All tasks may take equally long: the oldest is due first.
-        self._open: deque[Task] = deque()
-        self.requests: deque[dict[str, Any]] = deque(maxlen=LOG_LINES)
-        self.on_timeout: Callable[[Task], None] = lambda task: None
+        self.jobs: dict[str, RenderJob] = {}
+        self._queues: dict[str, deque[RenderJob]] = {}
+        # The time limit is the same for all render jobs, so the oldest one reaches it first.
+        self._unfinished: deque[RenderJob] = deque()
+        self.requests: deque[dict[str, Any]] = deque(maxlen=MAX_LOGGED_REQUESTS)
+        self.on_timeout: Callable[[RenderJob], None] = lambda job: None
 
     def authenticate(self, authorization: str | None) -> Caller:
         """The caller of an ``Authorization: Bearer`` header; 401 ``InvalidApiKey`` without an accepted key."""
@@ -59,6 +61,7 @@ class EmulatorState:
         return Caller(account=self.account(name), api_key_id=key_id(key))
 
     def account(self, name: str) -> Account:
+        """The account of this name; creates it on first use."""
         if name not in self.accounts:
             queries = self.settings.queries_per_second
             limits: dict[str, float | None] = {
@@ -72,23 +75,30 @@ class EmulatorState:
             self.accounts[name] = Account(name=name, limits=limits, clock=self.clock)
         return self.accounts[name]
 
-    def throttle(self, caller: Caller, operation: Operation) -> None:
-        """Count a call; 429 ``Throttling.RateQuota`` when it is over the account's rate."""
+    def count_call(self, caller: Caller, operation: Operation) -> None:
+        """Count a call; 429 ``Throttling.RateQuota`` above the account's rate."""
         if not caller.account.allow(operation):
             raise throttled()
+
+    def queue_of(self, account: Account) -> deque[RenderJob]:
+        """The account's queued render jobs, oldest first."""
+        return self._queues.setdefault(account.name, deque())
+
+    def clear_queues(self) -> None:
+        self._queues.clear()
 
     def submit(
         self,
         *,
         caller: Caller,
-        inputs: TaskInputs,
+        inputs: JobInputs,
         origin: str,
         resolve_oss: bool = False,
         request_id: str | None = None,
         planned_failure: PlannedFailure | None = None,
-    ) -> Task:
-        """Take a task into its account's queue."""
-        task = Task(
+    ) -> RenderJob:
+        """Create a render job and append it to its account's queue."""
+        job = RenderJob(
             account=caller.account,
             api_key_id=caller.api_key_id,
             request_id=request_id or str(uuid.uuid4()),
@@ -98,95 +108,92 @@ class EmulatorState:
             submitted=self.clock(),
             planned_failure=planned_failure,
         )
-        self.tasks[task.task_id] = task
-        self._open.append(task)
-        caller.account.task_ids.append(task.task_id)
-        caller.account.queue.append(task)
-        return task
+        self.jobs[job.task_id] = job
+        self._unfinished.append(job)
+        caller.account.task_ids.append(job.task_id)
+        self.queue_of(caller.account).append(job)
+        return job
 
-    def next_task(self, account: Account) -> Task | None:
-        """Start the oldest queued task of an account if a slot is free; the caller ends with :meth:`release`."""
-        self.sweep()
-        if account.running >= self.settings.running or not account.queue:
+    def start_next_job(self, account: Account) -> RenderJob | None:
+        """Start the account's oldest queued render job if a slot is free. The caller ends with :meth:`release_slot`."""
+        self.end_overdue_jobs()
+        queue = self.queue_of(account)
+        if account.running_jobs >= self.settings.running or not queue:
             return None
-        task = account.queue.popleft()
-        account.running += 1
-        task.scheduled = self.clock()
-        task.status = "PRE-PROCESSING"
-        return task
+        job = queue.popleft()
+        account.running_jobs += 1
+        job.scheduled = self.clock()
+        job.status = "PRE-PROCESSING"
+        return job
 
-    def release(self, task: Task) -> None:
-        task.account.running -= 1
+    def release_slot(self, account: Account) -> None:
+        account.running_jobs -= 1
 
-    def find(self, *, account: Account, task_id: str) -> Task | None:
-        """An account's own task whose record still lives, else ``None``: the service answers UNKNOWN."""
-        self.sweep()
-        task = self.tasks.get(task_id)
-        return task if task is not None and task.account is account and self.lives(task) else None
+    def find_job(self, *, account: Account, task_id: str) -> RenderJob | None:
+        """The account's render job while its record is kept, else ``None``: the service answers UNKNOWN."""
+        self.end_overdue_jobs()
+        job = self.jobs.get(task_id)
+        return job if job is not None and job.account is account and self.is_record_kept(job) else None
 
-    def tasks_of(self, account: Account) -> Iterator[Task]:
-        """An account's own tasks, newest first."""
-        return (self.tasks[task_id] for task_id in reversed(account.task_ids) if task_id in self.tasks)
+    def jobs_of(self, account: Account) -> Iterator[RenderJob]:
+        """The account's render jobs, newest first."""
+        return (self.jobs[task_id] for task_id in reversed(account.task_ids) if task_id in self.jobs)
 
-    def lives(self, task: Task) -> bool:
-        """Whether a task's record can still be queried: 24 h after its end."""
-        return task.ended is None or self.clock() < task.ended + self.settings.result_seconds
+    def is_record_kept(self, job: RenderJob) -> bool:
+        """Whether a render job can be queried: until 24 h after its end."""
+        return job.ended is None or self.clock() < job.ended + self.settings.result_seconds
 
     def cancel(self, *, account: Account, task_id: str) -> None:
-        """Cancel a queued task; 400 ``UnsupportedOperation`` for any other, unknown ones included."""
-        task = self.find(account=account, task_id=task_id)
-        if task is None or task.status != "PENDING":
+        """Cancel a queued render job; 400 ``UnsupportedOperation`` for any other, unknown ones included."""
+        job = self.find_job(account=account, task_id=task_id)
+        if job is None or job.status != "PENDING":
             message = "Failed to cancel the task, please confirm if the task is in PENDING status."
             raise ServiceError(400, "UnsupportedOperation", message)
-        account.queue.remove(task)
-        task.finish("CANCELED", at=self.clock())
+        self.queue_of(account).remove(job)
+        job.finish("CANCELED", at=self.clock())
 
-    def succeed(self, task: Task, *, usage: TaskUsage, result_key: str, seconds: float, face_found: bool) -> None:
-        """End a task with a result and bill the seconds that were generated."""
-        if task.final:
+    def succeed(self, job: RenderJob, *, usage: JobUsage, result_key: str, seconds: float, face_found: bool) -> None:
+        """End a render job with a result, and bill the seconds of the output."""
+        if job.final:
             return
-        task.usage = usage
-        task.result_key = result_key
-        task.billed_seconds = seconds
-        task.face_found = face_found
-        task.finish("SUCCEEDED", at=self.clock())
+        job.usage = usage
+        job.result_key = result_key
+        job.billed_seconds = seconds
+        job.face_found = face_found
+        job.finish("SUCCEEDED", at=self.clock())
 
-    def fail(self, task: Task, code: str | None, message: str | None) -> None:
-        if not task.final:
-            task.fail(code, message, at=self.clock())
+    def fail(self, job: RenderJob, code: str | None, message: str | None) -> None:
+        if not job.final:
+            job.fail(code, message, at=self.clock())
 
-    def sweep(self) -> None:
-        """End every task that has gone 3 h without a result."""
+    def end_overdue_jobs(self) -> None:
+        """End every render job that has no result 3 h after its submission."""
         now = self.clock()
-        while self._open:
-            task = self._open[0]
-            due = task.submitted + self.settings.task_timeout_seconds
-            if not task.final:
+        while self._unfinished:
+            job = self._unfinished[0]
+            due = job.submitted + self.settings.task_timeout_seconds
+            if not job.final:
                 if now < due:
                     return
-                self._time_out(task, at=due)
-            self._open.popleft()
+                self._time_out(job, at=due)
+            self._unfinished.popleft()
 
-    def books(self) -> list[dict[str, Any]]:
-        """Every task ever submitted, oldest first, those whose record has expired included."""
-        self.sweep()
-        return [task.book() for task in self.tasks.values()]
+    def job_reports(self) -> list[dict[str, Any]]:
+        """Every render job ever submitted, oldest first, including those whose record has expired."""
+        self.end_overdue_jobs()
+        return [job.report() for job in self.jobs.values()]
 
     def require_part(self, part: str) -> None:
-        """404 for what a gateway lacks, by the settings."""
+        """404 for a part of the API that the settings declare missing."""
         if part in self.settings.missing:
             raise ServiceError(404, "NotFound", "The requested resource does not exist.")
 
-    def _time_out(self, task: Task, *, at: float) -> None:
-        if task.status == "PENDING":
-            task.account.queue.remove(task)
+    def _time_out(self, job: RenderJob, *, at: float) -> None:
+        if job.status == "PENDING":
+            self.queue_of(job.account).remove(job)
         message = (
             "An internal timeout error has occurred during execution, "
             "please try again later or contact service support."
         )
-        task.fail("InternalError.Timeout", message, at=at)
-        self.on_timeout(task)
-
-    def require_action(self, action: str | None) -> None:
-        if action != "getPolicy":
-            raise invalid_parameter("action must be getPolicy")
+        job.fail("InternalError.Timeout", message, at=at)
+        self.on_timeout(job)

@@ -1,4 +1,4 @@
-"""The emulator's object store: results it made, files clients uploaded, and the folder they live in."""
+"""The emulator's object store: results, uploaded files, and the folder that holds them."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from airflow_provider_videoretalk.emulator.service.signature import Signer
+from airflow_provider_videoretalk.emulator.service.oss_signature import Signer
 
 if TYPE_CHECKING:
-    from airflow_provider_videoretalk.emulator.service.account import Clock
-    from airflow_provider_videoretalk.emulator.service.checksum import Checksums
+    from airflow_provider_videoretalk.emulator.service.checksums import Checksums
+    from airflow_provider_videoretalk.emulator.service.clock import Clock
     from airflow_provider_videoretalk.emulator.settings import EmulatorSettings
 
 
@@ -32,7 +32,7 @@ class StoredResult:
 
 @dataclass(frozen=True, kw_only=True)
 class StoredUpload:
-    """An uploaded file, bound to one account and one model; `expires` is in seconds since the epoch."""
+    """An uploaded file of one account for one model; `expires` is in seconds since the epoch."""
 
     key: str
     path: Path
@@ -43,7 +43,7 @@ class StoredUpload:
 
 @dataclass(frozen=True, kw_only=True)
 class UploadGrant:
-    """What a policy was given for: the folder `prefix` belongs to one account and one model."""
+    """The permission that an upload policy gives: one account may upload to `prefix` for one model."""
 
     prefix: str
     account: str
@@ -51,7 +51,10 @@ class UploadGrant:
 
 
 class Storage:
-    """Files under one folder, with their owners and their ends. Changed on the event loop only, save its folders."""
+    """Files below one folder, with their owners and expiry times.
+
+    Change it on the event loop only. :meth:`folder`, :meth:`delete_expired` and :meth:`close` may run in any thread.
+    """
 
     def __init__(self, *, settings: EmulatorSettings, clock: Clock) -> None:
         self.signer = Signer()
@@ -59,13 +62,13 @@ class Storage:
         self._clock = clock
         self._lock = threading.Lock()
         self._root: Path | None = None
-        self._ends: list[tuple[float, str]] = []
+        self._deletions: list[tuple[float, str]] = []
         self.results: dict[str, StoredResult] = {}
         self.uploads: dict[str, StoredUpload] = {}
         self.grants: dict[str, UploadGrant] = {}
 
     def folder(self, name: str) -> Path:
-        """A folder of the store, made on first use."""
+        """A folder of the store; creates it on first use."""
         with self._lock:
             if self._root is None:
                 given = self._settings.data_dir
@@ -74,8 +77,8 @@ class Storage:
             path.mkdir(parents=True, exist_ok=True)
             return path
 
-    def publish(self, *, key: str, path: Path, media_type: str, checksums: Checksums) -> StoredResult:
-        """Make a finished file a result, for as long as the service keeps results."""
+    def add_result(self, *, key: str, path: Path, media_type: str, checksums: Checksums) -> StoredResult:
+        """Store a finished file as a result, for as long as the service keeps results."""
         result = StoredResult(
             key=key,
             path=path,
@@ -83,15 +86,15 @@ class Storage:
             checksums=checksums,
             expires=math.ceil(self._clock() + self._settings.result_seconds),
         )
-        self._end(path, at=result.expires)
+        self._delete_at(path, at=result.expires)
         self.results[key] = result
         return result
 
     def url(self, result: StoredResult, *, origin: str) -> str:
         return self.signer.url(origin=origin, key=result.key, expires=result.expires)
 
-    def claim(self, *, key: str, path: Path, grant: UploadGrant) -> bool:
-        """Give an uploaded file its key; ``False`` when the key is taken, which is left as it is."""
+    def add_upload(self, *, key: str, path: Path, grant: UploadGrant) -> bool:
+        """Store an uploaded file under its key; ``False`` if the key exists, which is then left unchanged."""
         if key in self.uploads:
             return False
         self.uploads[key] = StoredUpload(
@@ -101,32 +104,32 @@ class Storage:
             model=grant.model,
             expires=self._clock() + self._settings.upload_seconds,
         )
-        self._end(path, at=self.uploads[key].expires)
+        self._delete_at(path, at=self.uploads[key].expires)
         return True
 
-    def upload(self, *, key: str, account: str, model: str) -> StoredUpload | None:
-        """An upload as its account and model see it; ``None`` for everybody else and after its end."""
+    def find_upload(self, *, key: str, account: str, model: str) -> StoredUpload | None:
+        """An upload of this account for this model; ``None`` for any other, and after it has expired."""
         found = self.uploads.get(key)
         if found is None or found.account != account or found.model != model or self._clock() >= found.expires:
             return None
         return found
 
-    def drop_expired(self) -> None:
-        """Delete files past their end; blocking. What was known of them stays, so that their URLs answer as expired."""
+    def delete_expired(self) -> None:
+        """Delete the expired files; blocking. Their entries are kept, so that their URLs answer as expired."""
         now = self._clock()
         with self._lock:
-            ended = []
-            while self._ends and self._ends[0][0] <= now:
-                ended.append(heapq.heappop(self._ends)[1])
-        for path in ended:
+            expired = []
+            while self._deletions and self._deletions[0][0] <= now:
+                expired.append(heapq.heappop(self._deletions)[1])
+        for path in expired:
             Path(path).unlink(missing_ok=True)
 
-    def _end(self, path: Path, *, at: float) -> None:
+    def _delete_at(self, path: Path, *, at: float) -> None:
         with self._lock:
-            heapq.heappush(self._ends, (at, str(path)))
+            heapq.heappush(self._deletions, (at, str(path)))
 
     def close(self) -> None:
-        """Remove the folder if it is a temporary one; blocking."""
+        """Remove the folder if it is temporary; blocking."""
         if self._root is not None and self._settings.data_dir is None:
             shutil.rmtree(self._root, ignore_errors=True)
             self._root = None

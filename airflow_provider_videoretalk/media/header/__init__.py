@@ -1,1 +1,1 @@
-"""What media files say of themselves, read from a few of their bytes, in Python alone."""
+"""Readers of media file headers. Each reads a few kilobytes, in Python alone."""

@@ -1,19 +1,19 @@
-"""BMP."""
+"""Reads BMP."""
 
 from __future__ import annotations
 
 import struct
 
-from airflow_provider_videoretalk.media.header.facts import Facts
-from airflow_provider_videoretalk.media.ranged import Ranged
+from airflow_provider_videoretalk.media.header.media_facts import MediaFacts
+from airflow_provider_videoretalk.media.ranged_reader import RangedReader
 
-# The header of OS/2, whose sides have 16 bits.
-_CORE = 12
+# Length of the OS/2 header, which stores width and height in 16 bits each.
+_OS2_HEADER_BYTES = 12
 
 
-def read_bmp(ranged: Ranged, container: str) -> Facts:
-    head = ranged.at(14, 12)
-    (length,) = struct.unpack_from("<I", head)
-    width, height = struct.unpack_from("<HH" if length == _CORE else "<ii", head, 4)
-    # A picture that is stored from the top has a negative height.
-    return Facts(kind="image", container=container, codec="bmp", width=width, height=abs(height))
+def read_bmp(ranged: RangedReader, container: str) -> MediaFacts:
+    header = ranged.read_at(14, 12)
+    (length,) = struct.unpack_from("<I", header)
+    width, height = struct.unpack_from("<HH" if length == _OS2_HEADER_BYTES else "<ii", header, 4)
+    # An image that is stored from top to bottom has a negative height.
+    return MediaFacts(kind="image", container=container, codec="bmp", width=width, height=abs(height))

@@ -1,80 +1,90 @@
-"""From the bytes of a file to what its header tells."""
+"""Reads the header of a media file of any supported format."""
 
 from __future__ import annotations
 
+import importlib
 import struct
 from collections.abc import Callable
 
 from airflow_provider_videoretalk.dashscope.errors import InputError
-from airflow_provider_videoretalk.limits import AUDIO_CONTAINERS, IMAGE_FORMATS, VIDEO_CONTAINERS
-from airflow_provider_videoretalk.media.header.aac import read_aac
-from airflow_provider_videoretalk.media.header.avi import read_avi
-from airflow_provider_videoretalk.media.header.bmp import read_bmp
-from airflow_provider_videoretalk.media.header.damage import DamageError
-from airflow_provider_videoretalk.media.header.facts import Facts, Kind, unknown
-from airflow_provider_videoretalk.media.header.jpeg import read_jpeg
-from airflow_provider_videoretalk.media.header.kind import sniff
-from airflow_provider_videoretalk.media.header.mp3 import read_mp3
-from airflow_provider_videoretalk.media.header.mp4 import read_mp4
-from airflow_provider_videoretalk.media.header.png import read_png
-from airflow_provider_videoretalk.media.header.wav import read_wav
-from airflow_provider_videoretalk.media.header.webp import read_webp
-from airflow_provider_videoretalk.media.ranged import OutOfReachError, Ranged
+from airflow_provider_videoretalk.media.header.document_type import DOCUMENTS, store_error_code
+from airflow_provider_videoretalk.media.header.errors import DamagedFileError
+from airflow_provider_videoretalk.media.header.file_type import HEAD_BYTES, detect_file_type
+from airflow_provider_videoretalk.media.header.media_facts import MediaFacts, MediaKind, unknown_facts
+from airflow_provider_videoretalk.media.ranged_reader import RangedReader
+from airflow_provider_videoretalk.model_catalog.videoretalk import AUDIO_CONTAINERS, IMAGE_FORMATS, VIDEO_CONTAINERS
+from airflow_provider_videoretalk.outbound.read_budget import OutOfReachError
 
-_READERS: dict[str, tuple[Kind, Callable[[Ranged, str], Facts]]] = {
-    "mp4": ("video", read_mp4),
-    "mov": ("video", read_mp4),
-    "m4a": ("audio", read_mp4),
-    "avi": ("video", read_avi),
-    "wav": ("audio", read_wav),
-    "mp3": ("audio", read_mp3),
-    "aac": ("audio", read_aac),
-    "jpeg": ("image", read_jpeg),
-    "png": ("image", read_png),
-    "bmp": ("image", read_bmp),
-    "webp": ("image", read_webp),
+_KINDS: dict[str, MediaKind] = {
+    "mp4": "video",
+    "mov": "video",
+    "m4a": "audio",
+    "avi": "video",
+    "wav": "audio",
+    "mp3": "audio",
+    "aac": "audio",
+    "jpeg": "image",
+    "png": "image",
+    "bmp": "image",
+    "webp": "image",
 }
 
+_DOCUMENT_REMEDY = (
+    "Check that the file was saved completely, and that the URL leads to the file itself, not to an error or a login."
+)
+_FORMAT_REMEDY = "Give a media file in one of these formats. The name of the file does not matter."
 
-def read_facts(ranged: Ranged, *, field: str) -> Facts:
-    """What the file's header tells, by its content alone.
 
-    :param field: what it is, for messages
-    :raises InputError: the file is damaged, or of no kind that is read here, playlists among them
-    :raises OutOfReachError: not even its kind could be read within the budget
-    :raises TransportError: it can't be fetched
+def read_media_facts(ranged: RangedReader, *, field: str) -> MediaFacts:
+    """Reads the header of a file. The format is detected by the content alone.
+
+    :param field: name of the input, for messages
+    :raises InputError: the file is damaged, or of a format that is not supported, such as a playlist
+    :raises OutOfReachError: not even the format could be read within the budget
+    :raises TransportError: the file cannot be fetched
     """
-    container = sniff(ranged)
-    if container not in _READERS:
-        raise _foreign(container, field)
-    kind, read = _READERS[container]
+    container = detect_file_type(ranged)
+    kind = _KINDS.get(container or "")
+    if container is None or kind is None:
+        raise _unsupported_format(container, field, head=ranged.read_at(0, HEAD_BYTES))
     try:
-        facts = read(ranged, container)
+        facts = _reader_of(container)(ranged, container)
         _check_plausible(facts)
     except OutOfReachError as error:
-        return unknown(kind, container, why=error.message)
-    except (DamageError, struct.error) as error:
-        why = str(error) if isinstance(error, DamageError) else "its header ends early"
+        return unknown_facts(kind, container, reason=error.message)
+    except (DamagedFileError, struct.error) as error:
+        reason = str(error) if isinstance(error, DamagedFileError) else "its header ends early"
         raise InputError(
-            f"{field} is a damaged {container} file: {why}",
+            f"{field} is a damaged {container} file: {reason}",
             code="InvalidFile.Openerror",
-            remedy="Export or upload the file anew; does it play?",
+            remedy="Check that the file plays, then export or upload it again.",
         ) from None
     return facts
 
 
-def _check_plausible(facts: Facts) -> None:
+def _reader_of(container: str) -> Callable[[RangedReader, str], MediaFacts]:
+    """The reader of a format, whose module is loaded with the first file of the format."""
+    name = "mp4" if container in ("mov", "m4a") else container
+    module = importlib.import_module(f"airflow_provider_videoretalk.media.header.{name}")
+    read: Callable[[RangedReader, str], MediaFacts] = getattr(module, f"read_{name}")
+    return read
+
+
+def _check_plausible(facts: MediaFacts) -> None:
     if 0 in (facts.width, facts.height):
-        raise DamageError("its picture has a side of 0 px")
+        raise DamagedFileError("its picture has a width or height of 0 px")
     if facts.width is not None and facts.width < 0:
-        raise DamageError("its picture has a negative width")
+        raise DamagedFileError("its picture has a negative width")
 
 
-def _foreign(kind: str | None, field: str) -> InputError:
+def _unsupported_format(name: str | None, field: str, *, head: bytes) -> InputError:
     allowed = "; ".join(", ".join(names) for names in (VIDEO_CONTAINERS, AUDIO_CONTAINERS, IMAGE_FORMATS))
+    what = f"a {name} file" if name else "of no known media format"
+    error_code = store_error_code(head) if name == "xml" else None
+    reported = f" with the error code {error_code}" if error_code else ""
     return InputError(
-        f"{field} is {f'a {kind} file' if kind else 'of no known media format'}, allowed are {allowed}",
-        # A kind that the service knows and does not take; bytes of no kind at all it can't open.
-        code="InvalidFile.Format" if kind else "InvalidFile.Openerror",
-        remedy="Give the medium itself in one of these formats; its name does not matter.",
+        f"{field} is {DOCUMENTS.get(name or '', what)}{reported}, allowed are {allowed}",
+        # The service recognises some formats that it does not accept; it cannot open bytes of an unknown format.
+        code="InvalidFile.Format" if name and name not in DOCUMENTS else "InvalidFile.Openerror",
+        remedy=_DOCUMENT_REMEDY if name in DOCUMENTS else _FORMAT_REMEDY,
     )

@@ -1,20 +1,24 @@
-"""RIFF, the frame of WAV, AVI and WebP: a name, a size, and that many bytes, one after the other."""
+"""Reads RIFF, the container of WAV, AVI and WebP: a sequence of chunks, each with a name, a size and content."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from airflow_provider_videoretalk.media.ranged import Ranged
+from airflow_provider_videoretalk.media.ranged_reader import RangedReader
 
-HEAD_BYTES = 8
+CHUNK_HEADER_BYTES = 8
+FIRST_CHUNK = 12
+"""Position of the first chunk in a file: after ``RIFF``, the file's size and its type."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Chunk:
-    """One chunk: where its content begins in the file, and how many bytes it claims.
+    """One chunk.
 
-    :param name: of a list, with its type, as in ``LISTmovi``
+    :param name: four characters; of a list followed by the list's type, as in ``LISTmovi``
+    :param start: position of the content in the file
+    :param size: bytes of content that the header states
     """
 
     name: bytes
@@ -26,12 +30,15 @@ class Chunk:
         return self.start + self.size
 
 
-def chunks(ranged: Ranged, start: int, *, end: int | None = None, most: int = 4096) -> Iterator[Chunk]:
-    """The chunks from ``start`` on until ``end``, or the file's end, and no more than ``most``."""
-    for _ in range(most):
-        head = ranged.at(start, HEAD_BYTES + 4) if end is None or start + HEAD_BYTES <= end else b""
-        if len(head) < HEAD_BYTES:
+def read_chunks(ranged: RangedReader, start: int, *, end: int | None = None, max_chunks: int = 4096) -> Iterator[Chunk]:
+    """The chunks from ``start`` to ``end`` or to the end of the file, at most ``max_chunks``."""
+    for _ in range(max_chunks):
+        header = (
+            ranged.read_at(start, CHUNK_HEADER_BYTES + 4) if end is None or start + CHUNK_HEADER_BYTES <= end else b""
+        )
+        if len(header) < CHUNK_HEADER_BYTES:
             return
-        name, size = head[:4], int.from_bytes(head[4:8], "little")
-        yield Chunk(name=name + head[8:12] if name in (b"LIST", b"RIFF") else name, start=start + HEAD_BYTES, size=size)
-        start += HEAD_BYTES + size + size % 2
+        name, size = header[:4], int.from_bytes(header[4:8], "little")
+        content = start + CHUNK_HEADER_BYTES
+        yield Chunk(name=name + header[8:12] if name in (b"LIST", b"RIFF") else name, start=content, size=size)
+        start = content + size + size % 2

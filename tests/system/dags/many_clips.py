@@ -32,6 +32,6 @@ with DAG(
             for number, result in enumerate(results)
         ]
 
-    # The stand-in clips are no media.
+    # The pictures of the stand-in clips are no pictures.
     retalk = VideoRetalkOperator.partial(task_id="retalk", preflight="off", deferrable=True).expand_kwargs(clips())
     PublishMediaOperator.partial(task_id="publish").expand_kwargs(places(retalk.output))

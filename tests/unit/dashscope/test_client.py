@@ -5,48 +5,35 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import re
 import socket
 import ssl
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from http import HTTPStatus
 from pathlib import Path
-from typing import Any
 
+import aiohttp
 import pytest
+import requests
 import trustme
+from clients import Send, send_sync
 from pytest_httpserver import HTTPServer
 from werkzeug import Request as Received
 from werkzeug import Response
 
 from airflow_provider_videoretalk.dashscope import errors
-from airflow_provider_videoretalk.dashscope.client import AsyncClient, Client
+from airflow_provider_videoretalk.dashscope.async_client import AsyncClient
+from airflow_provider_videoretalk.dashscope.client import Client
 from airflow_provider_videoretalk.dashscope.endpoint import Endpoint
-from airflow_provider_videoretalk.dashscope.pace import Pace
-from airflow_provider_videoretalk.dashscope.request import Request
-from airflow_provider_videoretalk.dashscope.task import cancel_task, get_task, list_tasks, submit_task
-from airflow_provider_videoretalk.dashscope.upload import UploadPolicy, store_file
+from airflow_provider_videoretalk.dashscope.rate_limiter import RateLimiter
+from airflow_provider_videoretalk.dashscope.request import MAYBE_CREATED, NOTHING_CREATED
+from airflow_provider_videoretalk.dashscope.task import cancel_task, get_task, submit_task
+from airflow_provider_videoretalk.dashscope.task_list import list_tasks
+from airflow_provider_videoretalk.dashscope.temporary_storage import UploadPolicy, store_file
 
 KEY = "sk-secret"
-Send = Callable[[Endpoint, Request[Any]], Any]
-
-
-def send_sync(endpoint: Endpoint, request: Request[Any]) -> Any:
-    with Client(endpoint) as client:
-        return client.send(request)
-
-
-def send_async(endpoint: Endpoint, request: Request[Any]) -> Any:
-    async def run() -> Any:
-        async with AsyncClient(endpoint) as client:
-            return await client.send(request)
-
-    return asyncio.run(run())
-
-
-@pytest.fixture(params=[send_sync, send_async], ids=["sync", "async"])
-def send(request: pytest.FixtureRequest) -> Send:
-    return request.param
 
 
 @pytest.fixture
@@ -147,8 +134,14 @@ def test_queries_are_percent_encoded(httpserver: HTTPServer, endpoint: Endpoint,
         (200, "[]", errors.TransportError, True),
         (200, '{"output": {}, "request_id": "x"}', errors.TransportError, True),
         (200, '{"code": "InternalError", "message": "m", "request_id": "x"}', errors.ServerError, True),
-        (200, '{"code": "InvalidParameter", "message": "m"}', errors.RequestError, False),
-        (302, "", errors.TransportError, True),
+        (200, '{"code": "InvalidParameter", "message": "m"}', errors.RequestError, True),
+        (200, '{"code": "Throttling", "message": "m"}', errors.ThrottledError, True),
+        (400, '{"code": "InvalidParameter", "output": {"task_id": "t1"}}', errors.RequestError, True),
+        (409, '{"code": "Conflict", "message": "m"}', errors.RequestError, True),
+        (409, "<html>gateway</html>", errors.TransportError, True),
+        (425, '{"message": "m"}', errors.RequestError, True),
+        (460, '{"message": "not in any table"}', errors.RequestError, True),
+        (302, "", errors.RequestError, False),
         (400, '{"code": "InvalidParameter", "message": "m"}', errors.RequestError, False),
         (403, "<html>firewall</html>", errors.AccessError, False),
         (404, "not found", errors.RequestError, False),
@@ -186,6 +179,14 @@ def test_replies_that_are_no_success(
     assert submitted.value.retryable is (not lost and read.value.retryable)
 
 
+def test_each_status_of_a_client_error_is_decided() -> None:
+    """With a reason; what nobody has defined proves nothing."""
+    defined = {status.value for status in HTTPStatus if 400 <= status < 500} | {499}
+    assert NOTHING_CREATED.keys() | MAYBE_CREATED.keys() == defined
+    assert MAYBE_CREATED.keys() == {406, 408, 409, 412, 418, 423, 424, 425, 499}
+    assert all(reason for table in (NOTHING_CREATED, MAYBE_CREATED) for reason in table.values())
+
+
 def test_a_dropped_connection_leaves_a_submit_unknown(
     silent_server: Callable[[bytes], str], received: list[bytes], send: Send
 ) -> None:
@@ -213,13 +214,32 @@ def test_a_host_without_address_sent_nothing(send: Send) -> None:
         send(Endpoint(api_key=KEY, base_url="http://no-such-host.invalid"), SUBMIT)
 
 
+def test_a_bug_of_a_library_is_no_usable_reply(send: Send, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It must not end the waits of all jobs on a triggerer."""
+    for session in (requests.Session, aiohttp.ClientSession):
+        monkeypatch.setattr(session, "request", lambda *_, **__: (_ for _ in ()).throw(RuntimeError("closed")))
+    with pytest.raises(errors.TransportError, match="got no reply: RuntimeError") as raised:
+        send(Endpoint(api_key=KEY, base_url="http://127.0.0.1:1"), get_task("t1"))
+    assert raised.value.retryable
+
+
 def test_redirects_are_not_followed(httpserver: HTTPServer, endpoint: Endpoint, send: Send) -> None:
     httpserver.expect_request("/qwen/api/v1/tasks/t1").respond_with_data(
         "", status=302, headers={"Location": httpserver.url_for("/elsewhere")}
     )
-    with pytest.raises(errors.TransportError):
+    with pytest.raises(errors.RequestError, match="the endpoint redirects to another URL"):
         send(endpoint, get_task("t1"))
     assert [request.path for request, _ in httpserver.log] == ["/qwen/api/v1/tasks/t1"]
+
+
+@pytest.mark.parametrize("status", [301, 303, 307, 308])
+def test_a_redirected_submit_created_nothing(
+    httpserver: HTTPServer, endpoint: Endpoint, send: Send, status: int
+) -> None:
+    httpserver.expect_request(re.compile(".*")).respond_with_data("", status=status, headers={"Location": "/elsewhere"})
+    with pytest.raises(errors.RequestError, match="the endpoint redirects to another URL"):
+        send(endpoint, SUBMIT)
+    assert len(httpserver.log) == 1
 
 
 def test_a_netrc_entry_does_not_replace_the_key(
@@ -299,18 +319,31 @@ def test_a_reply_that_tls_can_not_read_leaves_a_submit_unknown(send: Send, tls: 
     assert received[0].startswith(b"POST")
 
 
-def test_the_pace_is_kept(httpserver: HTTPServer, send: Send, monkeypatch: pytest.MonkeyPatch) -> None:
-    turns = iter([0.0, 0.01])
-    monkeypatch.setattr(Pace, "reserve", lambda _: next(turns))
+class CountingLimiter(RateLimiter):
+    turns = 0
+
+    def reserve(self) -> float:
+        self.turns += 1
+        return 0.01
+
+
+def test_each_request_takes_a_turn(httpserver: HTTPServer) -> None:
     httpserver.expect_request("/api/v1/tasks").respond_with_json({"data": []})
-    endpoint = Endpoint(api_key=KEY, base_url=httpserver.url_for("/"))
-    send(endpoint, list_tasks())
-    send(endpoint, list_tasks())
-    assert next(turns, None) is None
+    endpoint, limiter = Endpoint(api_key=KEY, base_url=httpserver.url_for("/")), CountingLimiter(20)
+    with Client(endpoint, rate_limiter=limiter) as client:
+        client.send(list_tasks())
+        client.send(list_tasks())
+
+    async def send() -> None:
+        async with AsyncClient(endpoint, rate_limiter=limiter) as client:
+            await client.send(list_tasks())
+
+    asyncio.run(send())
+    assert limiter.turns == 3
 
 
 def test_an_upload_streams_to_another_host_without_the_key(
-    httpserver: HTTPServer, endpoint: Endpoint, send: Send, tmp_path: Path
+    httpserver: HTTPServer, endpoint: Endpoint, tmp_path: Path
 ) -> None:
     received: list[Received] = []
 
@@ -329,7 +362,7 @@ def test_an_upload_streams_to_another_host_without_the_key(
         fields={"policy": "p", "Signature": "s"},
         max_file_bytes=None,
     )
-    url = send(endpoint, store_file(policy, path))
+    url = send_sync(endpoint, store_file(policy, path))
     request = received[0]
     assert url == f"oss://{request.form['key']}"
     assert request.form["key"].startswith("dir/")
@@ -340,7 +373,7 @@ def test_an_upload_streams_to_another_host_without_the_key(
     assert int(request.headers["Content-Length"]) > len(content)
 
 
-def test_an_upload_that_is_refused(httpserver: HTTPServer, endpoint: Endpoint, send: Send, tmp_path: Path) -> None:
+def test_an_upload_that_is_refused(httpserver: HTTPServer, endpoint: Endpoint, tmp_path: Path) -> None:
     path = tmp_path / "a.wav"
     path.write_bytes(b"x" * 10)
     httpserver.expect_request("/bucket").respond_with_data(
@@ -348,10 +381,10 @@ def test_an_upload_that_is_refused(httpserver: HTTPServer, endpoint: Endpoint, s
     )
     policy = UploadPolicy(host=httpserver.url_for("/bucket"), directory="dir", fields={}, max_file_bytes=10)
     with pytest.raises(errors.RequestError) as caught:
-        send(endpoint, store_file(policy, path))
+        send_sync(endpoint, store_file(policy, path))
     assert caught.value.retryable
     path.write_bytes(b"x" * 11)
-    with pytest.raises(errors.InputError, match=r"a\.wav has 11 bytes, the temporary storage takes 10"):
+    with pytest.raises(errors.InputError, match=r"a\.wav has 11 bytes, the temporary storage allows at most 10"):
         store_file(policy, path)
     with pytest.raises(errors.InputError, match="is not a file"):
         store_file(policy, tmp_path / "none.wav")

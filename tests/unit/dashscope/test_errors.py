@@ -3,7 +3,13 @@ from __future__ import annotations
 import pytest
 
 from airflow_provider_videoretalk.dashscope import errors
-from airflow_provider_videoretalk.dashscope.codes import meaning_of, retry_after, service_error
+from airflow_provider_videoretalk.dashscope.error_codes import (
+    MEANINGS,
+    is_known,
+    meaning_of,
+    retry_after,
+    service_error,
+)
 
 
 def test_text_names_code_request_and_remedy() -> None:
@@ -45,7 +51,9 @@ def test_json_of_a_later_version() -> None:
         ("ModelUnavailable", 503, errors.ServerError, True),
         ("Brand.New", 429, errors.ThrottledError, True),
         ("Brand.New", 403, errors.AccessError, False),
+        ("Brand.New", 400, errors.RequestError, False),
         ("Brand.New", 418, errors.RequestError, False),
+        ("Brand.New", 200, errors.ServerError, True),
         ("Brand.New", 502, errors.ServerError, True),
         ("", 408, errors.ServerError, True),
     ],
@@ -56,6 +64,99 @@ def test_codes(code: str, status: int, kind: type[errors.ServiceError], retryabl
     assert error.retryable is retryable
     assert (error.code, error.message, error.request_id, error.status) == (code, "m", "r", status)
     assert error.remedy
+
+
+TABLE = [
+    ("InvalidParameter", errors.RequestError, None, "Correct the field"),
+    ("InvalidParameter.DataInspection", errors.RequestError, None, "downloadable from mainland China"),
+    ("BadRequest", errors.RequestError, None, "Correct the request"),
+    ("InvalidURL", errors.RequestError, None, "downloadable from mainland China"),
+    ("InvalidURL.ConnectionRefused", errors.RequestError, True, "downloadable from mainland China"),
+    ("InvalidURL.Timeout", errors.RequestError, True, "downloadable from mainland China"),
+    ("InvalidFile", errors.RequestError, None, "one within the documented limits"),
+    ("InvalidFile.Size", errors.RequestError, None, "video 300 MB, audio 30 MB, image 10 MB"),
+    ("InvalidFile.Format", errors.RequestError, None, "Transcode the file"),
+    ("InvalidFile.Openerror", errors.RequestError, None, "Transcode the file"),
+    ("InvalidFile.Resolution", errors.RequestError, None, "640 to 2048 pixels"),
+    ("InvalidFile.FPS", errors.RequestError, None, "15 to 60 frames a second"),
+    ("InvalidFile.Duration", errors.RequestError, None, "2 to 120 seconds each"),
+    ("InvalidFile.ImageSize", errors.RequestError, None, "up to 4096 pixels"),
+    ("InvalidFile.Content", errors.RequestError, None, "shows one person from the front"),
+    ("InvalidFile.FaceNotMatch", errors.RequestError, None, "lower query_face_threshold"),
+    ("InvalidImage", errors.RequestError, None, "shows one person from the front"),
+    ("InvalidPerson", errors.RequestError, None, "media that show one person"),
+    ("DataInspectionFailed", errors.RequestError, None, "Moderation blocked the content"),
+    ("UnsupportedOperation", errors.RequestError, None, "Only a PENDING render job can be cancelled"),
+    ("ModelNotFound", errors.RequestError, None, "Check the model's name"),
+    ("NotFound", errors.RequestError, None, "does not have this path"),
+    ("InvalidApiKey", errors.AccessError, None, "Set a valid key"),
+    ("AccessDenied", errors.AccessError, None, "Check the key's permissions"),
+    ("Model.AccessDenied", errors.AccessError, None, "Allow the workspace to use this model"),
+    ("Workspace.AccessDenied", errors.AccessError, None, "Check the connection's workspace"),
+    ("WorkSpaceNotFound", errors.AccessError, None, "Check the connection's workspace"),
+    ("AllocationQuota.FreeTierOnly", errors.AccessError, None, "enable paid use"),
+    ("Arrearage", errors.AccessError, None, "Settle the account's bill"),
+    ("CommodityNotPurchased", errors.AccessError, None, "Settle the account's bill"),
+    ("PrepaidBillOverdue", errors.AccessError, None, "Settle the account's bill"),
+    ("PostpaidBillOverdue", errors.AccessError, None, "Settle the account's bill"),
+    ("Throttling", errors.ThrottledError, None, "Lower the connection's queries per second"),
+    ("Throttling.AllocationQuota", errors.ThrottledError, None, "ask the vendor for a higher quota"),
+    ("LimitRequests", errors.ThrottledError, None, "Lower the connection's queries per second"),
+    ("InternalError", errors.ServerError, None, "give the request_id"),
+    ("InternalError.Timeout", errors.ServerError, None, "after three hours"),
+    ("SystemError", errors.ServerError, None, "give the request_id"),
+    ("ModelServiceFailed", errors.ServerError, None, "give the request_id"),
+    ("RequestTimeOut", errors.ServerError, None, "Shorten the text"),
+    ("ServiceUnavailable", errors.ServerError, None, "give the request_id"),
+    ("ModelUnavailable", errors.ServerError, None, "give the request_id"),
+]
+
+
+@pytest.mark.parametrize(("code", "kind", "retryable", "remedy"), TABLE)
+@pytest.mark.parametrize("suffix", ["", ".Unlisted"])
+def test_each_code_and_its_family(
+    code: str, kind: type[errors.ServiceError], retryable: bool | None, remedy: str, suffix: str
+) -> None:
+    meaning = meaning_of(code + suffix)
+    assert (meaning.error, meaning.retryable) == (kind, retryable)
+    assert remedy in meaning.remedy
+    assert is_known(code + suffix)
+
+
+def test_no_code_is_missing_here() -> None:
+    assert MEANINGS.keys() == {code for code, *_ in TABLE}
+
+
+@pytest.mark.parametrize("code", ["Throttling.AllocationQuota", "insufficient_quota", "Throttling", "Brand.New", ""])
+@pytest.mark.parametrize(
+    ("message", "kind"),
+    [
+        ("Free allocated quota exceeded.", errors.AccessError),
+        ("FREE QUOTA EXCEEDED", errors.AccessError),
+        ('The free tier of the model has been exhausted. Disable the "use free tier only" mode.', errors.AccessError),
+        ("您的免费额度已用完", errors.AccessError),
+        ("Allocated quota exceeded, please increase your quota limit.", errors.ThrottledError),
+        ("You exceeded your current quota, please check your plan and billing details.", errors.ThrottledError),
+        ("Requests rate limit exceeded, please try again later.", errors.ThrottledError),
+        ("The free tier allows 60 requests per minute.", errors.ThrottledError),
+        ("Feel free to retry. Quota exceeded.", errors.ThrottledError),
+        ("", errors.ThrottledError),
+    ],
+)
+def test_a_quota_that_never_comes_back_is_an_error_of_the_account(
+    code: str, message: str, kind: type[errors.ServiceError]
+) -> None:
+    error = service_error({"code": code, "message": message}, status=429, headers={"retry-after": "60"})
+    assert type(error) is kind
+    assert error.retryable is (kind is errors.ThrottledError)
+    assert ("paid use" in error.remedy) is (kind is errors.AccessError)
+
+
+def test_a_full_storage_for_voices_is_an_error_of_the_account() -> None:
+    payload = {"code": "Throttling.AllocationQuota", "message": "Maximum voice storage limit exceeded"}
+    error = service_error(payload, status=400, headers={})
+    assert (type(error), error.retryable) == (errors.AccessError, False)
+    assert "voices" in error.remedy
 
 
 def test_openai_style_body_and_header_id() -> None:
@@ -75,6 +176,10 @@ def test_a_failed_task_without_code_means_nothing_in_particular() -> None:
         ({"retry-after": "7"}, 7.0),
         ({"retry-after": "1.5"}, 1.5),
         ({"retry-after-ms": "250"}, 0.25),
+        ({"retry-after": "1000000000"}, 600.0),
+        ({"retry-after": "9" * 400}, 600.0),
+        ({"retry-after-ms": "inf"}, 600.0),
+        ({"retry-after-ms": "nan"}, 0.0),
         ({"retry-after-ms": "soon"}, None),
         ({"retry-after": "tomorrow"}, None),
         ({"retry-after": "Sun, 22 Nov 2026 10:00:30 GMT", "date": "Sun, 22 Nov 2026 10:00:00 GMT"}, 30.0),

@@ -6,9 +6,11 @@ from typing import Any
 
 import pytest
 
+from airflow_provider_videoretalk.dashscope.error_codes import service_error
 from airflow_provider_videoretalk.dashscope.errors import TaskFailedError, TaskUnknownError
 from airflow_provider_videoretalk.dashscope.request import Reply
-from airflow_provider_videoretalk.dashscope.task import Task, get_task, list_tasks, status_of
+from airflow_provider_videoretalk.dashscope.task import Task, get_task, status_of
+from airflow_provider_videoretalk.dashscope.task_list import list_tasks
 
 UTC8 = timezone(timedelta(hours=8))
 SUCCEEDED = {
@@ -86,9 +88,8 @@ def test_where_models_put_their_result(output: dict[str, Any]) -> None:
 
 
 def test_what_the_service_leaves_out_is_none() -> None:
-    result = task(submit_time="soon").result()
+    result = task(submit_time="soon", video_url="https://h/v.mp4").result()
     assert {name for name, value in result.items() if value is None} == {
-        "video_url",
         "expires_at",
         "billed_seconds",
         "submitted_at",
@@ -114,10 +115,20 @@ def test_a_url_without_its_own_end_lives_a_day() -> None:
     assert found.expires_at == datetime(2026, 11, 21, 20, tzinfo=UTC8)
 
 
+def test_durations_are_rounded_to_milliseconds() -> None:
+    found = task(
+        submit_time="2026-11-20 20:00:00.000001",
+        scheduled_time="2026-11-20 20:00:01.000601",
+        end_time="2026-11-20 20:00:03.000001",
+        video_url="http://r/1.mp4",
+    ).result()
+    assert (found["queue_seconds"], found["render_seconds"]) == (1.001, 1.999)
+
+
 def test_failures_keep_code_message_and_request_id() -> None:
     failed = task(task_status="FAILED", code="InvalidFile.Resolution", message="Invalid video resolution.")
     with pytest.raises(
-        TaskFailedError, match=r"InvalidFile\.Resolution: task t1 ended FAILED: Invalid video"
+        TaskFailedError, match=r"InvalidFile\.Resolution: render job t1 ended FAILED: Invalid video"
     ) as caught:
         failed.raise_for_status()
     assert (caught.value.code, caught.value.request_id, caught.value.retryable) == (
@@ -128,7 +139,7 @@ def test_failures_keep_code_message_and_request_id() -> None:
 
 
 def test_a_bare_failure_still_says_what_is_known() -> None:
-    with pytest.raises(TaskFailedError, match="task t1 ended FAILED: the service gives no reason") as caught:
+    with pytest.raises(TaskFailedError, match="render job t1 ended FAILED: the service gave no reason") as caught:
         task(task_status="FAILED").raise_for_status()
     assert (caught.value.code, caught.value.request_id, caught.value.retryable) == ("", "r", False)
 
@@ -143,6 +154,23 @@ def test_which_failures_a_new_task_can_mend() -> None:
         with pytest.raises(TaskFailedError) as caught:
             task(task_status="FAILED", code=code).raise_for_status()
         assert caught.value.retryable is retryable
+
+
+@pytest.mark.parametrize(
+    ("message", "retryable"),
+    [
+        ("Free allocated quota exceeded.", False),
+        ("您的免费额度已用完", False),
+        ("The free tier allows 60 requests per minute.", True),
+        ("Allocated quota exceeded, please increase your quota limit.", True),
+    ],
+)
+@pytest.mark.parametrize("code", ["Throttling.AllocationQuota", "Throttling"])
+def test_a_task_failed_for_a_used_up_free_quota_needs_paid_use(code: str, message: str, retryable: bool) -> None:
+    with pytest.raises(TaskFailedError) as caught:
+        task(task_status="FAILED", code=code, message=message).raise_for_status()
+    assert caught.value.retryable is retryable
+    assert ("paid use" in caught.value.remedy) is not retryable
 
 
 def test_other_ends() -> None:
@@ -187,3 +215,22 @@ def test_list_query_and_page() -> None:
 
 def test_a_task_id_cannot_leave_its_path() -> None:
     assert get_task("../../x?y").path == "tasks/..%2F..%2Fx%3Fy"
+
+
+def test_a_message_of_the_service_shows_no_signature() -> None:
+    """The service names the URL that it could not fetch."""
+    message = "Download https://h/202611300900/a.mp4?q-ak=AK&q-signature=hush timeout."
+    payload = {"output": {"task_id": "t", "task_status": "FAILED", "code": "InvalidURL.Timeout", "message": message}}
+    with pytest.raises(TaskFailedError) as failed:
+        Task.parse(payload).raise_for_status()
+    refused = service_error({"code": "InvalidURL", "message": message}, status=400, headers={})
+    for error in (failed.value, refused):
+        assert "https://h/202611300900/a.mp4 timeout." in str(error)
+        assert "hush" not in str(error)
+
+
+def test_a_result_behind_a_cdn_does_not_expire_when_it_is_signed() -> None:
+    """The CDN adds a period to the time in its URL."""
+    output = {"task_id": "t", "task_status": "SUCCEEDED", "end_time": "2026-11-22 12:00:00.000"}
+    output |= {"video_url": "https://cdn.example.com/out.mp4?auth_key=1795320000-0-0-" + "0" * 32}
+    assert Task.parse({"output": output}).expires_at == datetime(2026, 11, 23, 4, tzinfo=timezone.utc)

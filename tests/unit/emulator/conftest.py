@@ -1,4 +1,4 @@
-"""An emulator without media work, under a clock the test moves."""
+"""An emulator without media work, with a clock that the test moves."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import requests
 
+from airflow_provider_videoretalk.emulator.fake_engine import FakeEngine
 from airflow_provider_videoretalk.emulator.server import Emulator
 from airflow_provider_videoretalk.emulator.settings import EmulatorSettings
-from airflow_provider_videoretalk.emulator.work.stand_in import StandInEngine
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -20,7 +20,7 @@ DEADLINE = 10.0
 
 
 class ManualClock:
-    """Seconds since the epoch that pass only when told to."""
+    """Seconds since the epoch that pass only by :meth:`advance`."""
 
     def __init__(self, now: float = 1_795_176_000.0) -> None:
         self.now = now
@@ -91,8 +91,8 @@ def clock() -> ManualClock:
 
 
 @pytest.fixture
-def engine() -> StandInEngine:
-    return StandInEngine()
+def engine() -> FakeEngine:
+    return FakeEngine()
 
 
 @pytest.fixture
@@ -101,8 +101,8 @@ def until() -> Callable[[Callable[[], bool]], None]:
 
 
 @pytest.fixture
-def start(clock: ManualClock, engine: StandInEngine) -> Iterator[Callable[..., Emulator]]:
-    """Start an emulator with settings of the test's choice; the rates are out of the way unless given."""
+def start(clock: ManualClock, engine: FakeEngine) -> Iterator[Callable[..., Emulator]]:
+    """Start an emulator with the given settings; by default the rates are high."""
     with contextlib.ExitStack() as stack:
 
         def starter(**settings: Any) -> Emulator:

@@ -1,4 +1,4 @@
-"""The command, as a process of its own."""
+"""The command, in a process of its own."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 import pytest
 import requests
 
-from airflow_provider_videoretalk.emulator.__main__ import is_loopback, parse
+from airflow_provider_videoretalk.emulator.__main__ import parse
+from airflow_provider_videoretalk.emulator.loopback import is_loopback
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -21,7 +22,7 @@ COMMAND = [sys.executable, "-m", "airflow_provider_videoretalk.emulator"]
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_command_runs_until_it_is_told_to_stop(number: signal.Signals, tmp_path: Path) -> None:
+def test_command_runs_until_a_signal(number: signal.Signals, tmp_path: Path) -> None:
     environment = {**os.environ, "TMPDIR": str(tmp_path)}
     pipe = subprocess.PIPE
     with subprocess.Popen([*COMMAND, "--port", "0"], stdout=pipe, stderr=pipe, text=True, env=environment) as process:
@@ -32,7 +33,7 @@ def test_command_runs_until_it_is_told_to_stop(number: signal.Signals, tmp_path:
             url = re.search(r"http://127\.0\.0\.1:\d+", first)
             assert url, first
             assert requests.get(f"{url.group()}/emulator/health", timeout=10).json() == {"status": "ok"}
-            # A sample is made in a worker process, which has to go as well.
+            # A worker process creates the sample; it must end too.
             assert requests.get(f"{url.group()}/samples/portrait.png", timeout=60).status_code == 200
             process.send_signal(number)
             out, err = process.stdout.read(), process.stderr.read()
@@ -69,11 +70,22 @@ def test_arguments_become_settings() -> None:
     assert settings.api_keys == ("k",)
 
 
-def test_loopback_hosts() -> None:
-    assert [is_loopback(host) for host in ("127.0.0.1", "::1", "localhost", "0.0.0.0", "emulator")] == [
-        True,
-        True,
-        True,
-        False,
-        False,
-    ]
+@pytest.mark.parametrize(
+    ("host", "expected"),
+    [
+        ("127.0.0.1", True),
+        ("127.8.9.10", True),
+        ("::1", True),
+        ("::ffff:127.0.0.1", True),
+        ("localhost", True),
+        ("LocalHost.", True),
+        ("0.0.0.0", False),
+        ("::ffff:192.0.2.1", False),
+        ("emulator", False),
+        ("localhost.evil.example", False),
+        ("127.0.0.1.nip.io", False),
+        ("", False),
+    ],
+)
+def test_loopback_hosts(host: str, expected: bool) -> None:
+    assert is_loopback(host) is expected

@@ -6,7 +6,7 @@ from pydantic import ValidationError
 from airflow_provider_videoretalk.emulator.faults import FaultPlan, FaultRule
 
 
-def test_rule_hits_its_operation_its_times() -> None:
+def test_rule_affects_its_operation_as_often_as_it_says() -> None:
     plan = FaultPlan()
     rule = FaultRule(operation="query", effect="throttle", times=2)
     plan.arm(rule)
@@ -22,7 +22,7 @@ def test_rule_skips_the_first() -> None:
     assert [plan.take("query") for _ in range(4)] == [None, None, rule, None]
 
 
-def test_rules_go_in_order_and_a_skipping_one_lets_through() -> None:
+def test_rules_apply_in_order_and_one_that_skips_passes_the_request_on() -> None:
     plan = FaultPlan()
     late = FaultRule(operation="submit", effect="drop_after", after=1)
     first = FaultRule(operation="submit", effect="throttle")
@@ -30,7 +30,7 @@ def test_rules_go_in_order_and_a_skipping_one_lets_through() -> None:
     assert [plan.take("submit") for _ in range(3)] == [first, late, None]
 
 
-def test_pending_tells_what_is_left_and_clear_drops_it() -> None:
+def test_pending_returns_the_remaining_rules_and_clear_removes_them() -> None:
     plan = FaultPlan()
     plan.arm(FaultRule(operation="query", effect="html", times=3, after=1))
     plan.take("query")
@@ -46,8 +46,13 @@ def test_pending_tells_what_is_left_and_clear_drops_it() -> None:
         {"operation": "query", "effect": "explode"},
         {"operation": "everything", "effect": "html"},
         {"operation": "query", "effect": "fail_task"},
+        {"operation": "query", "effect": "ignore"},
+        {"operation": "query", "effect": "empty_list"},
+        {"operation": "query", "effect": "date"},
         {"operation": "query", "effect": "truncate", "at_byte": 3},
         {"operation": "result", "effect": "truncate"},
+        {"operation": "result", "effect": "result_cut"},
+        {"operation": "submit", "effect": "result_html"},
         {"operation": "query", "effect": "html", "times": 0},
         {"operation": "query", "effect": "html", "typo": 1},
     ],

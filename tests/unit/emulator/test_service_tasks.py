@@ -1,4 +1,4 @@
-"""Tasks over real HTTP, with a clock the test moves."""
+"""Render jobs over real HTTP, with a clock that the test moves."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import requests
 
-from airflow_provider_videoretalk.emulator.engine.refusal import MediaRefusedError
+from airflow_provider_videoretalk.emulator.engine.errors import MediaRefusedError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -30,8 +30,8 @@ def test_queue_moves_on_as_time_passes(start: Any, connect: Any, clock: Any, unt
     until(lambda: client.status(second) == "SUCCEEDED")
     done = client.query(first)
     assert done["usage"] == {"video_duration": 3.0, "size": "720*1280", "video_ratio": "standard", "fps": 25}
-    books = requests.get(f"{client.emulator.url}/emulator/tasks", timeout=10).json()
-    assert books["billed_seconds"] == 6.0
+    report = requests.get(f"{client.emulator.url}/emulator/tasks", timeout=10).json()
+    assert report["billed_seconds"] == 6.0
 
 
 def test_cancel_while_queued(start: Any, connect: Any, until: Any) -> None:
@@ -132,7 +132,7 @@ def test_rates(start: Any, connect: Any, clock: Any) -> None:
 
 
 class Origin(BaseHTTPRequestHandler):
-    """Answers by path: a status, or a body that is too large for what it is."""
+    """Answers by path: a status, no reply, or a body with a wrong or too large length."""
 
     hold = threading.Event()
 
@@ -176,7 +176,9 @@ def origin() -> Any:
         ("/declared", "InvalidFile.Size"),
     ],
 )
-def test_inputs_that_do_not_come(start: Any, connect: Any, until: Any, origin: str, path: str, code: str) -> None:
+def test_inputs_that_cannot_be_downloaded(
+    start: Any, connect: Any, until: Any, origin: str, path: str, code: str
+) -> None:
     client = connect(start(download_timeout=0.3))
     video = f"{client.emulator.url}/samples/presenter.mp4"
     reply = client.submit(input={"video_url": video, "audio_url": f"{origin}{path}"})

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
+import socket
+import tempfile
 from typing import Any
 
 import pytest
 import requests
+
+from airflow_provider_videoretalk.emulator.api.request_body import MAX_JSON_BYTES
+from airflow_provider_videoretalk.model_catalog.limit import MEGABYTE
 
 
 @pytest.fixture
@@ -66,16 +72,16 @@ def test_oss_url_without_the_header(client: Any) -> None:
 
 
 def test_upload_belongs_to_one_account_and_one_model(client: Any, connect: Any, until: Any) -> None:
-    stranger = connect(client.emulator, key="sk-stranger")
+    other = connect(client.emulator, key="sk-two")
     granted, foreign = policy(client), policy(client, model="wan2.2-s2v")
-    for given, asking in ((granted, stranger), (foreign, client)):
+    for given, asking in ((granted, other), (foreign, client)):
         assert put(given, form(given)).status_code == 200
         task = submit(asking, f"oss://{form(given)['key']}", **RESOLVE).json()["output"]["task_id"]
         until(lambda asking=asking, task=task: asking.status(task) == "FAILED")
         assert asking.query(task)["output"]["code"] == "InvalidURL"
 
 
-def test_upload_lives_two_days(client: Any, clock: Any, until: Any) -> None:
+def test_upload_is_kept_for_two_days(client: Any, clock: Any, until: Any) -> None:
     granted = policy(client)
     put(granted, form(granted))
     clock.advance(48 * 3600)
@@ -139,3 +145,104 @@ def test_file_must_come_last(client: Any) -> None:
 def test_policy_needs_action_and_model(client: Any) -> None:
     for query in ({}, {"action": "getPolicy"}, {"action": "put", "model": "videoretalk"}):
         assert client.get("/uploads", **query).status_code == 400
+
+
+@pytest.fixture
+def on_disk(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """How much of a form was in memory, each time that its file began to be written to disk."""
+    found: list[int] = []
+    rollover = tempfile.SpooledTemporaryFile.rollover
+
+    def recording(file: Any) -> None:
+        found.append(file.tell())
+        rollover(file)
+
+    monkeypatch.setattr(tempfile.SpooledTemporaryFile, "rollover", recording)
+    return found
+
+
+@pytest.mark.parametrize(
+    "changes", [{"Signature": "AAAA"}, {"policy": None}, {"key": "elsewhere/clip.mp4"}, {"OSSAccessKeyId": "LTAIother"}]
+)
+def test_nothing_is_written_without_permission(
+    start: Any, connect: Any, on_disk: list[int], changes: dict[str, Any]
+) -> None:
+    client = connect(start(upload_megabytes=5))
+    granted = policy(client)
+    assert put(granted, form(granted, **changes), bytes(3 * MEGABYTE)).status_code in (400, 403)
+    assert on_disk == []
+    assert put(granted, form(granted), bytes(3 * MEGABYTE)).status_code == 200
+    assert len(on_disk) == 1
+
+
+def test_nothing_is_written_after_the_policy_has_expired(
+    start: Any, connect: Any, clock: Any, on_disk: list[int]
+) -> None:
+    client = connect(start(upload_megabytes=5))
+    granted = policy(client)
+    clock.advance(300)
+    assert put(granted, form(granted), bytes(3 * MEGABYTE)).status_code == 403
+    assert on_disk == []
+
+
+def sent_before_the_end(emulator: Any, head: str, *, declared: bool, most: int) -> int:
+    """How many bytes of an endless body the emulator takes before it closes the connection; at most `most`."""
+    length = f"Content-Length: {most}" if declared else "Transfer-Encoding: chunked"
+    chunk, sent = bytes(MEGABYTE // 4), 0
+    frame = chunk if declared else f"{len(chunk):x}\r\n".encode() + chunk + b"\r\n"
+    with socket.create_connection(("127.0.0.1", emulator.port), timeout=10) as connection:
+        connection.sendall(f"{head}\r\nHost: localhost\r\n{length}\r\n\r\n".encode())
+        while sent < most:
+            try:
+                connection.sendall(frame)
+            except ConnectionError:
+                break
+            sent += len(chunk)
+    return sent
+
+
+@pytest.mark.parametrize("declared", [True, False], ids=["declared", "chunked"])
+@pytest.mark.parametrize(
+    ("head", "limit"),
+    [
+        ("POST /oss HTTP/1.1\r\nContent-Type: multipart/form-data; boundary=b", MEGABYTE),
+        ("POST /oss HTTP/1.1\r\nContent-Type: text/plain", MEGABYTE),
+        (
+            "POST /api/v1/services/aigc/image2video/video-synthesis HTTP/1.1\r\n"
+            "X-DashScope-Async: enable\r\nAuthorization: Bearer sk-one\r\nContent-Type: application/json",
+            MAX_JSON_BYTES,
+        ),
+        ("POST /emulator/faults HTTP/1.1\r\nContent-Type: application/json", MAX_JSON_BYTES),
+    ],
+    ids=["form", "no form", "submit", "faults"],
+)
+def test_a_body_that_does_not_end(client: Any, head: str, limit: int, declared: bool) -> None:
+    # The kernel's buffers on both sides take some megabytes more.
+    most = 2 * limit + 32 * MEGABYTE
+    assert sent_before_the_end(client.emulator, head, declared=declared, most=most) < most
+
+
+def test_an_endless_upload_that_is_allowed(client: Any) -> None:
+    granted = policy(client)
+    fields = "".join(
+        f'--b\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{value}\r\n'
+        for name, value in form(granted).items()
+    )
+    file = '--b\r\nContent-Disposition: form-data; name="file"; filename="clip.mp4"\r\n\r\n'
+
+    taken = []
+
+    def content() -> Any:
+        yield (fields + file).encode()
+        for number in range(200):
+            taken.append(number)
+            yield bytes(MEGABYTE // 4)
+
+    # Whether the refusal is seen depends on what the client still sends.
+    with contextlib.suppress(requests.ConnectionError):
+        headers = {"Content-Type": "multipart/form-data; boundary=b"}
+        reply = requests.post(granted["upload_host"], data=content(), headers=headers, timeout=10)
+        assert "<Code>EntityTooLarge</Code>" in reply.text
+    assert len(taken) < 200
+    assert list(client.emulator.state.storage.folder("uploads").iterdir()) == []
+    assert put(granted, form(granted)).status_code == 200

@@ -24,6 +24,7 @@ from airflow_provider_videoretalk.emulator.settings import EmulatorSettings
         ("workers", 0),
         ("api_keys", ("",)),
         ("missing", frozenset({"submit"})),
+        ("gateway", "dashscope"),
         ("download_timeout", 0),
         ("upload_megabytes", 0),
     ],

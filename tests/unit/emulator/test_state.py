@@ -4,9 +4,10 @@ from typing import Any
 
 import pytest
 
+from airflow_provider_videoretalk.emulator.service.clock import service_time
 from airflow_provider_videoretalk.emulator.service.errors import ServiceError
+from airflow_provider_videoretalk.emulator.service.render_job import JobInputs, JobUsage, RenderJob
 from airflow_provider_videoretalk.emulator.service.state import Caller, EmulatorState
-from airflow_provider_videoretalk.emulator.service.task import Task, TaskInputs, TaskUsage, service_time
 from airflow_provider_videoretalk.emulator.settings import EmulatorSettings
 
 HOUR = 3600
@@ -17,8 +18,8 @@ def state(clock: Any) -> EmulatorState:
     return EmulatorState(settings=EmulatorSettings(running=2), clock=clock)
 
 
-def submit(state: EmulatorState, *, key: str = "sk-one") -> Task:
-    inputs = TaskInputs(video_url="http://x.example/v.mp4", audio_url="http://x.example/a.wav")
+def submit(state: EmulatorState, *, key: str = "sk-one") -> RenderJob:
+    inputs = JobInputs(video_url="http://x.example/v.mp4", audio_url="http://x.example/a.wav")
     return state.submit(caller=caller(state, key), inputs=inputs, origin="http://127.0.0.1")
 
 
@@ -26,26 +27,26 @@ def caller(state: EmulatorState, key: str) -> Caller:
     return state.authenticate(f"Bearer {key}")
 
 
-def succeed(state: EmulatorState, task: Task) -> None:
-    usage = TaskUsage(video_duration=7.2, size="720*1280", fps=25)
-    state.succeed(task, usage=usage, result_key="k", seconds=7.2, face_found=True)
+def succeed(state: EmulatorState, job: RenderJob) -> None:
+    usage = JobUsage(video_duration=7.2, size="720*1280", fps=25)
+    state.succeed(job, usage=usage, result_key="k", seconds=7.2, face_found=True)
 
 
 def test_runs_as_many_as_allowed_and_queues_the_rest_in_order(state: EmulatorState) -> None:
-    tasks = [submit(state) for _ in range(4)]
-    account = tasks[0].account
-    assert state.next_task(account) is tasks[0]
-    assert state.next_task(account) is tasks[1]
-    assert state.next_task(account) is None
-    assert [task.status for task in tasks] == ["PRE-PROCESSING", "PRE-PROCESSING", "PENDING", "PENDING"]
-    state.release(tasks[0])
-    assert state.next_task(account) is tasks[2]
+    jobs = [submit(state) for _ in range(4)]
+    account = jobs[0].account
+    assert state.start_next_job(account) is jobs[0]
+    assert state.start_next_job(account) is jobs[1]
+    assert state.start_next_job(account) is None
+    assert [job.status for job in jobs] == ["PRE-PROCESSING", "PRE-PROCESSING", "PENDING", "PENDING"]
+    state.release_slot(jobs[0].account)
+    assert state.start_next_job(account) is jobs[2]
 
 
 def test_accounts_do_not_share_slots(state: EmulatorState) -> None:
     one, other = submit(state), submit(state, key="sk-two")
-    assert state.next_task(one.account) is one
-    assert state.next_task(other.account) is other
+    assert state.start_next_job(one.account) is one
+    assert state.start_next_job(other.account) is other
 
 
 def test_keys_of_one_account_share_everything(clock: Any) -> None:
@@ -53,9 +54,9 @@ def test_keys_of_one_account_share_everything(clock: Any) -> None:
     first, second = caller(state, "sk-a"), caller(state, "sk-b")
     assert first.account is second.account
     assert first.api_key_id != second.api_key_id
-    state.throttle(first, "submit")
+    state.count_call(first, "submit")
     with pytest.raises(ServiceError) as caught:
-        state.throttle(second, "submit")
+        state.count_call(second, "submit")
     assert (caught.value.status, caught.value.code) == (429, "Throttling.RateQuota")
 
 
@@ -79,65 +80,65 @@ def test_only_listed_keys(clock: Any) -> None:
         state.authenticate("Bearer sk-one")
 
 
-def test_three_hours_without_a_result_end_a_task(state: EmulatorState, clock: Any) -> None:
-    timed_out: list[Task] = []
+def test_three_hours_without_a_result_end_a_job(state: EmulatorState, clock: Any) -> None:
+    timed_out: list[RenderJob] = []
     state.on_timeout = timed_out.append
     running, queued = submit(state), submit(state)
-    state.next_task(running.account)
+    state.start_next_job(running.account)
     clock.advance(3 * HOUR - 1)
-    state.sweep()
+    state.end_overdue_jobs()
     assert not timed_out
     clock.advance(1)
-    state.sweep()
+    state.end_overdue_jobs()
     assert timed_out == [running, queued]
     assert (running.status, running.code) == ("FAILED", "InternalError.Timeout")
-    assert queued not in queued.account.queue
+    assert queued not in state.queue_of(queued.account)
     succeed(state, running)
     assert (running.status, running.billed_seconds) == ("FAILED", 0)
 
 
-def test_a_sweep_looks_at_no_task_behind_the_oldest_open_one(
+def test_the_time_limit_reads_no_job_behind_the_oldest_unfinished_one(
     state: EmulatorState, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    tasks = [submit(state) for _ in range(5000)]
+    jobs = [submit(state) for _ in range(5000)]
     looked: list[str] = []
 
-    def final(task: Task) -> bool:
-        looked.append(task.task_id)
-        return task is tasks[0]
+    def final(job: RenderJob) -> bool:
+        looked.append(job.task_id)
+        return job is jobs[0]
 
-    monkeypatch.setattr(Task, "final", property(final))
-    state.sweep()
-    assert looked == [tasks[0].task_id, tasks[1].task_id]
-    state.sweep()
-    assert looked[2:] == [tasks[1].task_id], "what has ended is not looked at again"
+    monkeypatch.setattr(RenderJob, "final", property(final))
+    state.end_overdue_jobs()
+    assert looked == [jobs[0].task_id, jobs[1].task_id]
+    state.end_overdue_jobs()
+    assert looked[2:] == [jobs[1].task_id], "what has ended is not looked at again"
 
 
-def test_record_lives_a_day_after_the_end(state: EmulatorState, clock: Any) -> None:
-    task = submit(state)
-    state.next_task(task.account)
+def test_record_is_kept_for_a_day_after_the_end(state: EmulatorState, clock: Any) -> None:
+    job = submit(state)
+    state.start_next_job(job.account)
     clock.advance(HOUR)
-    succeed(state, task)
+    succeed(state, job)
     clock.advance(24 * HOUR - 1)
-    assert state.find(account=task.account, task_id=task.task_id) is task
+    assert state.find_job(account=job.account, task_id=job.task_id) is job
     clock.advance(1)
-    assert state.find(account=task.account, task_id=task.task_id) is None
-    assert state.books()[0]["billed_seconds"] == 7.2
+    assert state.find_job(account=job.account, task_id=job.task_id) is None
+    assert state.job_reports()[0]["billed_seconds"] == 7.2
 
 
-def test_strangers_and_unknown_ids_find_nothing(state: EmulatorState) -> None:
-    task = submit(state)
-    assert state.find(account=caller(state, "sk-two").account, task_id=task.task_id) is None
-    assert state.find(account=task.account, task_id="never-seen") is None
+def test_other_accounts_and_unknown_ids_find_nothing(state: EmulatorState) -> None:
+    job = submit(state)
+    assert state.find_job(account=caller(state, "sk-two").account, task_id=job.task_id) is None
+    assert state.find_job(account=job.account, task_id="never-seen") is None
 
 
-def test_cancel_takes_a_queued_task_only(state: EmulatorState) -> None:
+def test_cancel_accepts_a_queued_job_only(state: EmulatorState) -> None:
     queued, unknown = submit(state), "never-seen"
     state.cancel(account=queued.account, task_id=queued.task_id)
     assert queued.status == "CANCELED"
-    assert state.next_task(queued.account) is None
+    assert state.start_next_job(queued.account) is None
     running = submit(state)
-    state.next_task(running.account)
+    state.start_next_job(running.account)
     for task_id in (queued.task_id, running.task_id, unknown):
         with pytest.raises(ServiceError) as caught:
             state.cancel(account=queued.account, task_id=task_id)
@@ -145,9 +146,9 @@ def test_cancel_takes_a_queued_task_only(state: EmulatorState) -> None:
 
 
 def test_failures_cost_nothing(state: EmulatorState) -> None:
-    task = submit(state)
-    state.fail(task, "InvalidFile.Duration", "too long")
-    assert (task.status, task.code, task.billed_seconds) == ("FAILED", "InvalidFile.Duration", 0)
+    job = submit(state)
+    state.fail(job, "InvalidFile.Duration", "too long")
+    assert (job.status, job.code, job.billed_seconds) == ("FAILED", "InvalidFile.Duration", 0)
 
 
 def test_times_are_written_in_utc_plus_8() -> None:

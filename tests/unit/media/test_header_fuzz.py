@@ -15,15 +15,26 @@ from hypothesis import strategies as st
 from media_files import Memory, box, coded, image, video, wav
 
 from airflow_provider_videoretalk.dashscope.errors import InputError
-from airflow_provider_videoretalk.limits import AUDIO_CONTAINERS, IMAGE_FORMATS, VIDEO_CONTAINERS
-from airflow_provider_videoretalk.media.demuxer import complete
-from airflow_provider_videoretalk.media.header.facts import Facts
-from airflow_provider_videoretalk.media.header.reader import read_facts
-from airflow_provider_videoretalk.media.preflight import check_audio, check_image, check_video
-from airflow_provider_videoretalk.media.probe import Media
-from airflow_provider_videoretalk.media.ranged import LOCAL, REMOTE, Budget, Meter, OutOfReachError, Ranged
+from airflow_provider_videoretalk.inputs.preflight import check_media
+from airflow_provider_videoretalk.media.ffmpeg_probe import complete_with_ffmpeg
+from airflow_provider_videoretalk.media.header.media_facts import PROPERTY_NAMES, MediaFacts, unknown_facts
+from airflow_provider_videoretalk.media.header.reader import read_media_facts
+from airflow_provider_videoretalk.media.probe_result import ProbeResult
+from airflow_provider_videoretalk.media.ranged_reader import RangedReader
+from airflow_provider_videoretalk.model_catalog.videoretalk import (
+    AUDIO_CONTAINERS,
+    IMAGE_FORMATS,
+    VIDEO_CONTAINERS,
+    VIDEORETALK,
+)
+from airflow_provider_videoretalk.outbound.read_budget import (
+    LOCAL_BUDGET,
+    REMOTE_BUDGET,
+    BudgetMeter,
+    OutOfReachError,
+    ReadBudget,
+)
 
-CHECKS = {"video": check_video, "audio": check_audio, "image": check_image}
 TAKEN = {"video": VIDEO_CONTAINERS, "audio": AUDIO_CONTAINERS, "image": IMAGE_FORMATS}
 MUTATIONS = 400
 # Of the processor, for one file.
@@ -31,7 +42,8 @@ SECONDS = 3.0
 READS = 400_000
 
 NAMES = [
-    "mp4", "mp4-fragmented", "mp4-hybrid", "mov", "avi", "wav", "mp3", "mp3-bare", "aac",
+    "mp4", "mp4-fragmented", "mp4-hybrid", "mp4-dash", "mp4-every-frame", "mov", "avi", "avi-bare", "avi-extended",
+    "wav", "wav-trailer", "mp3", "mp3-bare", "mp3-joined", "aac", "aac-joined",
     "jpeg", "png", "bmp", "webp", "webp-lossless",
 ]  # fmt: skip
 
@@ -44,45 +56,60 @@ def seeds(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
         return make(folder / name, **options).read_bytes()
 
     bare = {"write_xing": "0"}
+    avi, aac = made("a.avi", video), made("a.aac", coded, codec="aac", container="adts")
+    frames = avi[avi.index(b"movi") : avi.rindex(b"idx1")]
+    movi = b"LIST" + struct.pack("<I", len(frames)) + frames
     return {
         "mp4": made("a.mp4", video),
         "mp4-fragmented": made("b.mp4", video, options={"movflags": "frag_keyframe+empty_moov"}),
         "mp4-hybrid": made("c.mp4", video, options={"movflags": "frag_keyframe"}),
+        "mp4-dash": made("d.mp4", video, options={"movflags": "frag_keyframe+empty_moov+dash+global_sidx"}),
+        "mp4-every-frame": made("e.mp4", video, options={"movflags": "frag_every_frame+empty_moov"}),
         "mov": made("a.mov", video),
-        "avi": made("a.avi", video),
+        "avi": avi,
+        "avi-bare": avi[: avi.rindex(b"idx1")],
+        "avi-extended": avi + b"RIFF" + struct.pack("<I", len(movi) + 4) + b"AVIX" + movi,
         "wav": wav(),
+        "wav-trailer": wav() + b"LIST" + struct.pack("<I", 20) + b"INFOISFT" + bytes(12),
         "mp3": made("a.mp3", coded),
         "mp3-bare": made("b.mp3", coded, options=bare, quality=4),
-        "aac": made("a.aac", coded, codec="aac", container="adts"),
+        "mp3-joined": made("a.mp3", coded) + made("c.mp3", coded, rate=16_000),
+        "aac": aac,
+        "aac-joined": aac + made("b.aac", coded, codec="aac", container="adts", rate=16_000),
         **{kind: image(kind) for kind in ("jpeg", "png", "bmp", "webp")},
         "webp-lossless": image("webp", width=3, height=3),
     }
 
 
-class Counted(Ranged):
+class Counted(RangedReader):
     reads = 0
 
-    def at(self, start: int, length: int) -> bytes:
+    def read_at(self, start: int, length: int) -> bytes:
         assert start >= 0
         assert length >= 0
         self.reads += 1
-        return super().at(start, length)
+        return super().read_at(start, length)
 
 
-def looked_at(facts: Facts) -> dict[str, list[str]]:
-    """The codes of what is found of a file in the place of each input."""
-    media = Media(**vars(facts))
-    return {name: [finding.code for finding in check(media)] for name, check in CHECKS.items()}
+def findings_by_kind(facts: MediaFacts) -> dict[str, list[str]]:
+    """The codes of the findings if the file were each of the inputs."""
+    media = ProbeResult(**vars(facts))
+    return {
+        limits.kind: [finding.code for finding in check_media(name, media, limits)]
+        for name, limits in VIDEORETALK.media_inputs.items()
+    }
 
 
-def survives(content: bytes, *, budget: Budget = REMOTE, forward_only: bool = False, told: bool = True) -> Facts | None:
-    meter = Meter(budget)
-    ranged = Counted(Memory(content, meter, forward_only=forward_only, told=told), meter)
+def survives(
+    content: bytes, *, budget: ReadBudget = REMOTE_BUDGET, forward_only: bool = False, states_size: bool = True
+) -> MediaFacts | None:
+    meter = BudgetMeter(budget)
+    ranged = Counted(Memory(content, meter, forward_only=forward_only, states_size=states_size), meter)
     begun, code = time.thread_time(), ""
     try:
-        facts = complete(read_facts(ranged, field="video_url"), ranged)
+        facts = complete_with_ffmpeg(read_media_facts(ranged, field="video_url"), ranged)
         plausible(facts)
-        looked_at(facts)
+        findings_by_kind(facts)
     except (InputError, OutOfReachError) as error:
         facts, code = None, error.code
     assert code in ("", "InvalidFile.Openerror", "InvalidFile.Format")
@@ -93,7 +120,9 @@ def survives(content: bytes, *, budget: Budget = REMOTE, forward_only: bool = Fa
     return facts
 
 
-def plausible(facts: Facts) -> None:
+def plausible(facts: MediaFacts) -> None:
+    unknown = {name.partition(":")[0] for name in facts.unchecked} - {"format"}
+    assert unknown == {name for field, name in PROPERTY_NAMES[facts.kind].items() if getattr(facts, field) is None}
     assert facts.seconds is None or (math.isfinite(facts.seconds) and facts.seconds >= 0)
     assert facts.fps is None or (math.isfinite(facts.fps) and facts.fps >= 0)
     assert facts.width is None or facts.width > 0
@@ -101,7 +130,7 @@ def plausible(facts: Facts) -> None:
 
 
 def mutated(seed: bytes, chance: random.Random) -> bytes:
-    """Bytes changed near the ends, where headers lie; parts left out, doubled, or cut off."""
+    """Bytes changed near the ends, where headers are; parts left out, doubled, or cut off."""
     content = bytearray(seed)
     reach = min(len(content), 3000)
     for _ in range(chance.randint(1, 20)):
@@ -143,14 +172,14 @@ def test_mislabelled_files(seeds: dict[str, bytes], name: str) -> None:
     facts = survives(seeds[name])
     assert facts is not None
     wanted = {place: [] if facts.container in kinds else ["InvalidFile.Format"] for place, kinds in TAKEN.items()}
-    assert looked_at(facts) == wanted
+    assert findings_by_kind(facts) == wanted
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_mutated_files(seeds: dict[str, bytes], name: str) -> None:
     chance = random.Random(name)
     for number in range(MUTATIONS):
-        survives(mutated(seeds[name], chance), forward_only=number % 5 == 0, told=number % 7 != 0)
+        survives(mutated(seeds[name], chance), forward_only=number % 5 == 0, states_size=number % 7 != 0)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -166,9 +195,9 @@ def test_mutated_files_through_ffmpeg(seeds: dict[str, bytes], name: str) -> Non
     chance = random.Random(f"ffmpeg {name}")
     for _ in range(60):
         content = mutated(seeds[name], chance)
-        meter = Meter(REMOTE)
-        open_facts = Facts(kind="video", container="mp4", unchecked=("duration: open",))
-        plausible(complete(open_facts, Ranged(Memory(content, meter), meter)))
+        meter = BudgetMeter(REMOTE_BUDGET)
+        open_facts = unknown_facts("video", "mp4", reason="open")
+        plausible(complete_with_ffmpeg(open_facts, RangedReader(Memory(content, meter), meter)))
 
 
 MAGIC = {
@@ -188,15 +217,16 @@ MAGIC = {
 
 
 @pytest.mark.parametrize("name", MAGIC)
-@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
-@given(content=st.binary(max_size=2000), told=st.booleans(), forward_only=st.booleans())
-def test_any_bytes_behind_a_signature(name: str, content: bytes, told: bool, forward_only: bool) -> None:
-    survives(MAGIC[name] + content, told=told, forward_only=forward_only)
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(content=st.binary(max_size=2000), states_size=st.booleans(), forward_only=st.booleans())
+def test_any_bytes_behind_a_signature(name: str, content: bytes, states_size: bool, forward_only: bool) -> None:
+    survives(MAGIC[name] + content, states_size=states_size, forward_only=forward_only)
 
 
 KINDS = [
     *(b"moov", b"trak", b"mdia", b"minf", b"stbl", b"mvhd", b"tkhd", b"mdhd", b"hdlr", b"stts", b"stsd", b"edts"),
     *(b"elst", b"mvex", b"trex", b"moof", b"traf", b"tfhd", b"tfdt", b"trun", b"mfra", b"tfra", b"mdat", b"free"),
+    b"sidx",
 ]
 TREES = st.recursive(
     st.tuples(st.sampled_from(KINDS), st.binary(max_size=90)).map(lambda pair: box(*pair)),
@@ -207,7 +237,7 @@ TREES = st.recursive(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.lists(TREES, min_size=1, max_size=6))
 def test_any_tree_of_boxes(trees: list[bytes]) -> None:
     survives(MAGIC["mp4"] + b"".join(trees))
@@ -231,7 +261,7 @@ def test_boxes_without_end() -> None:
         head + box(b"moof", b"") * 100_000,
     ):
         survives(content)
-        survives(content, budget=LOCAL)
+        survives(content, budget=LOCAL_BUDGET)
 
 
 def test_deep_boxes() -> None:
@@ -261,7 +291,7 @@ def test_chunks_without_end() -> None:
         b"\xff\xd8" + b"\xff" * 3_000_000,
     ):
         survives(content)
-        survives(content, budget=LOCAL)
+        survives(content, budget=LOCAL_BUDGET)
 
 
 @pytest.mark.parametrize(
@@ -271,5 +301,5 @@ def test_frames_without_end(frame: bytes) -> None:
     """The shortest ones, as many as fit; and nothing but what looks like the beginning of one."""
     for content in (frame * (6_000_000 // len(frame)), (frame + bytes(70_000)) * 80, frame * 2 + b"\xff" * 5_000_000):
         survives(content)
-        survives(content, budget=LOCAL)
+        survives(content, budget=LOCAL_BUDGET)
     survives(b"ID3\x04\x00\x00\x00\x00\x00\x00" * 1000 + frame * 10)

@@ -2,25 +2,31 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta, timezone
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
-from airflow.sdk.exceptions import AirflowFailException, TaskDeferred
+from airflow.providers.common.compat.sdk import AirflowFailException, AirflowTaskTimeout, TaskDeferred
 from airflow.sdk.execution_time.task_runner import RuntimeTaskInstance
+from connections import connect
 from pytest_httpserver import HTTPServer
+from state_store import TaskStateStore
 from werkzeug import Request as Received
 from werkzeug import Response
 
 from airflow_provider_videoretalk.dashscope import errors
-from airflow_provider_videoretalk.operators import base, job
+from airflow_provider_videoretalk.operators import base, job_wait
 from airflow_provider_videoretalk.operators.dashscope import DashScopeTaskOperator
 from airflow_provider_videoretalk.operators.videoretalk import VideoRetalkOperator
+from airflow_provider_videoretalk.polling import schedule
+from airflow_provider_videoretalk.polling.poll_policy import PollPolicy
+from airflow_provider_videoretalk.polling.trigger_event import AwaitedJob
+from airflow_provider_videoretalk.triggers.admission import AdmissionTrigger
 from airflow_provider_videoretalk.triggers.dashscope import DashScopeTaskTrigger
-from airflow_provider_videoretalk.triggers.delay import DelayTrigger
-from airflow_provider_videoretalk.waiting.event import Awaited
+from airflow_provider_videoretalk.triggers.retry_later import RetryLaterTrigger
 
 SUBMIT = "/api/v1/services/aigc/image2video/video-synthesis"
 AUDIO = "https://h/a.wav"
@@ -32,9 +38,9 @@ def operator(**arguments: Any) -> VideoRetalkOperator:
     return VideoRetalkOperator(task_id="retalk", **VALID | arguments)
 
 
-def about(task_id: str, **ended: Any) -> dict[str, Any]:
+def event_about(task_id: str, **ended: Any) -> dict[str, Any]:
     """A trigger's event."""
-    return {"awaited": {"task_id": task_id, "request_id": "r-submit", "submitted_at": 1.0}, **ended}
+    return {"version": 1, "job": {"task_id": task_id, "request_id": "r-submit", "submitted_at": 1.0}, **ended}
 
 
 def accepts(service: HTTPServer) -> None:
@@ -48,6 +54,23 @@ def tells(service: HTTPServer, status: str, **output: Any) -> dict[str, Any]:
     return body
 
 
+def cancels(service: HTTPServer) -> None:
+    """The job queues until it is cancelled."""
+    statuses = ["PENDING"]
+
+    def tell(_: Received) -> Response:
+        return Response(
+            json.dumps({"output": {"task_id": "t1", "task_status": statuses[-1]}}), content_type="application/json"
+        )
+
+    def cancel(_: Received) -> Response:
+        statuses.append("CANCELED")
+        return Response('{"request_id": "c"}', content_type="application/json")
+
+    service.expect_request("/api/v1/tasks/t1").respond_with_handler(tell)
+    service.expect_request("/api/v1/tasks/t1/cancel", method="POST").respond_with_handler(cancel)
+
+
 def refuses_to_cancel(service: HTTPServer) -> None:
     body = {"code": "UnsupportedOperation", "message": "not PENDING", "request_id": "c"}
     service.expect_request("/api/v1/tasks/t1/cancel", method="POST").respond_with_json(body, status=400)
@@ -56,7 +79,9 @@ def refuses_to_cancel(service: HTTPServer) -> None:
 def listen(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """What the audit says from now on."""
     said: list[str] = []
-    monkeypatch.setattr(VideoRetalkOperator, "audit", lambda operator, event, task_id, reason: said.append(reason))
+    monkeypatch.setattr(
+        VideoRetalkOperator, "record_spend", lambda operator, event, task_id, reason: said.append(reason)
+    )
     return said
 
 
@@ -85,6 +110,34 @@ def test_a_retry_that_finds_its_task_returns_the_result(service: HTTPServer, con
     assert requests_to(service, SUBMIT) == 1
 
 
+@pytest.mark.parametrize("status", ["SUCCEEDED", "FAILED"])
+def test_a_job_that_has_ended_is_not_deferred_for(
+    service: HTTPServer, context: dict[str, Any], monkeypatch: pytest.MonkeyPatch, status: str
+) -> None:
+    accepts(service)
+    with pytest.raises(TaskDeferred):
+        operator(deferrable=True).execute(context)
+    tells(service, status, video_url="http://r/1.mp4", code="InvalidFile.Content")
+    now = time.time() + 60
+    monkeypatch.setattr(job_wait.event_if_ended, "__kwdefaults__", {"clock": lambda: now})
+    if status == "FAILED":
+        with pytest.raises(errors.TaskFailedError, match=r"InvalidFile\.Content"):
+            operator(deferrable=True).execute(context)
+    else:
+        assert operator(deferrable=True).execute(context)["video_url"] == "http://r/1.mp4"
+    assert requests_to(service, SUBMIT) == 1
+
+
+def test_a_job_that_ended_while_it_was_given_up_is_not_deferred_for(
+    service: HTTPServer, context: dict[str, Any]
+) -> None:
+    """The cancel after ``queue_timeout`` says that the render has begun, and it may have ended since."""
+    tells(service, "SUCCEEDED", video_url="http://r/1.mp4")
+    refuses_to_cancel(service)
+    event = event_about("t1", error=errors.QueueTimeoutError("m").to_json())
+    assert operator(deferrable=True).execute_complete(context, event)["video_url"] == "http://r/1.mp4"
+
+
 def test_waiting_on_the_triggerer(service: HTTPServer, context: dict[str, Any]) -> None:
     accepts(service)
     task = operator(deferrable=True, queue_timeout=timedelta(seconds=70), render_timeout=timedelta(seconds=30))
@@ -93,11 +146,11 @@ def test_waiting_on_the_triggerer(service: HTTPServer, context: dict[str, Any]) 
     trigger = deferred.value.trigger
     assert isinstance(trigger, DashScopeTaskTrigger)
     assert (trigger.dashscope_task_id, trigger.request_id) == ("t1", "r-submit")
-    assert (trigger.patience["queue_timeout"], trigger.patience["render_timeout"]) == (70, 30)
+    assert (trigger.poll_policy["queue_timeout"], trigger.poll_policy["render_timeout"]) == (70, 30)
     assert deferred.value.timeout is not None
     assert deferred.value.timeout > timedelta(seconds=100)
-    event = about("t1", payload=tells(service, "SUCCEEDED", video_url="u"))
-    assert task.execute_complete(context, event)["video_url"] == "u"
+    event = event_about("t1", reply=tells(service, "SUCCEEDED", video_url="https://r/1.mp4"))
+    assert task.execute_complete(context, event)["video_url"] == "https://r/1.mp4"
 
 
 def test_not_waiting(service: HTTPServer, context: dict[str, Any]) -> None:
@@ -113,11 +166,13 @@ def test_not_waiting(service: HTTPServer, context: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("deferrable", [True, False])
 def test_a_throttled_submit_defers_and_goes_on(service: HTTPServer, context: dict[str, Any], deferrable: bool) -> None:
-    service.expect_oneshot_request(SUBMIT).respond_with_json({"code": "Throttling.RateQuota"}, status=429)
+    service.expect_oneshot_request(SUBMIT).respond_with_json(
+        {"code": "Throttling.RateQuota"}, status=429, headers={"Retry-After": "60"}
+    )
     task = operator(deferrable=deferrable, wait_for_completion=False)
     with pytest.raises(TaskDeferred) as deferred:
         task.execute(context)
-    assert isinstance(deferred.value.trigger, DelayTrigger)
+    assert isinstance(deferred.value.trigger, RetryLaterTrigger)
     assert deferred.value.method_name == "execute_again"
     accepts(service)
     assert task.execute_again(context, deferred.value.trigger.note)["task_id"] == "t1"
@@ -128,19 +183,29 @@ def test_throttling_backs_off_up_to_its_limit(
 ) -> None:
     service.expect_request(SUBMIT).respond_with_json({"code": "Throttling"}, status=429, headers={"Retry-After": "7"})
     now = 1_000.0
-    monkeypatch.setattr(base.time, "time", lambda: now)
     monkeypatch.setattr(base.random, "uniform", lambda low, high: high)
-    task, note, pauses = operator(throttle_timeout=timedelta(seconds=100)), None, []
+    task, note = operator(throttle_timeout=timedelta(seconds=100)), None
+    slept: list[float] = []
+    deferred_for: list[float] = []
+
+    def sleep(seconds: float) -> None:
+        nonlocal now
+        slept.append(seconds)
+        now += seconds
+
+    monkeypatch.setattr(base, "time", SimpleNamespace(time=lambda: now, sleep=sleep))
     while True:
         try:
             task.execute_again(context, note) if note else task.execute(context)
         except TaskDeferred as deferred:
             note = deferred.trigger.note
-            pauses.append(deferred.trigger.moment - now)
+            deferred_for.append(deferred.trigger.moment - now)
             now = deferred.trigger.moment
         except errors.ThrottledError:
             break
-    assert pauses == [7, 7, 8, 16, 32]
+    # Airflow loses tasks whose deferral is over before it has looked at the worker's end.
+    assert slept == [7, 7, 8]
+    assert deferred_for == [16, 32]
 
 
 def test_a_bill_is_no_throttle(service: HTTPServer, context: dict[str, Any]) -> None:
@@ -151,7 +216,7 @@ def test_a_bill_is_no_throttle(service: HTTPServer, context: dict[str, Any]) -> 
 
 def test_a_lost_reply_is_not_retried(service: HTTPServer, context: dict[str, Any]) -> None:
     service.expect_request(SUBMIT).respond_with_data("<html>bad gateway</html>", status=502)
-    with pytest.raises(AirflowFailException, match="look for it in the task list before submitting again") as caught:
+    with pytest.raises(AirflowFailException, match=r"Look into the service.s list") as caught:
         operator().execute(context)
     assert isinstance(caught.value.__cause__, errors.OutcomeUnknownError)
     assert requests_to(service, SUBMIT) == 1
@@ -164,31 +229,39 @@ def test_a_failed_task_raises_what_the_service_said(
     accepts(service)
     payload = tells(service, "FAILED", code="InvalidFile.FPS", message="Invalid fps.")
     task = operator(deferrable=False)
-    event = about("t1", payload=payload)
+    event = event_about("t1", reply=payload)
     with pytest.raises(errors.TaskFailedError) as caught:
         task.execute_complete(context, event) if deferred else task.execute(context)
     assert (caught.value.code, caught.value.request_id) == ("InvalidFile.FPS", "r-query")
     assert "Invalid fps." in caught.value.message
 
 
-def test_a_success_without_a_video_is_a_failure(service: HTTPServer, context: dict[str, Any]) -> None:
+@pytest.mark.parametrize("output", [{}, {"video_url": "file:///etc/passwd"}, {"other": "https://r/1.json"}])
+def test_a_success_without_a_video_costs_nothing_again(
+    service: HTTPServer, context: dict[str, Any], monkeypatch: pytest.MonkeyPatch, output: dict[str, str]
+) -> None:
+    monkeypatch.setattr(schedule, "GRACE", 0)
     accepts(service)
-    tells(service, "SUCCEEDED")
-    with pytest.raises(errors.TaskFailedError, match=r"succeeded without a video URL \(request_id r-submit\)"):
+    tells(service, "SUCCEEDED", **output)
+    with pytest.raises(errors.TransportError, match="succeeded, but") as raised:
         operator(deferrable=False).execute(context)
+    assert raised.value.retryable
+    service.clear()
+    tells(service, "SUCCEEDED", video_url="https://r/1.mp4")
+    assert operator(deferrable=False).execute(context)["video_url"] == "https://r/1.mp4"
+    assert all(request.method == "GET" for request, _ in service.log), "nothing is submitted again"
 
 
 def test_what_queued_too_long_is_cancelled(service: HTTPServer, context: dict[str, Any]) -> None:
     accepts(service)
-    tells(service, "PENDING")
-    service.expect_request("/api/v1/tasks/t1/cancel", method="POST").respond_with_json({"request_id": "c"})
-    with pytest.raises(errors.QueueTimeoutError, match="was not begun within"):
+    cancels(service)
+    with pytest.raises(errors.QueueTimeoutError, match="did not begin within"):
         operator(deferrable=False, queue_timeout=timedelta(0)).execute(context)
     assert requests_to(service, "/api/v1/tasks/t1/cancel") == 1
 
 
 @pytest.mark.parametrize(
-    ("audio_url", "bill"), [(AUDIO, "its whole length"), ({"audio_url": AUDIO, "seconds": 12.5}, "about 12.5 seconds")]
+    ("audio_url", "bill"), [(AUDIO, "its whole length"), ({"audio_url": AUDIO, "seconds": 12.5}, "about 12.57 seconds")]
 )
 def test_what_rendered_too_long_is_reported(
     service: HTTPServer, context: dict[str, Any], monkeypatch: pytest.MonkeyPatch, audio_url: Any, bill: str
@@ -197,9 +270,21 @@ def test_what_rendered_too_long_is_reported(
     tells(service, "RUNNING")
     refuses_to_cancel(service)
     said = listen(monkeypatch)
-    with pytest.raises(errors.RenderTimeoutError, match="can't be stopped, and bills when it succeeds"):
+    with pytest.raises(errors.RenderTimeoutError, match="cannot be stopped, and is billed if it succeeds"):
         operator(deferrable=False, render_timeout=timedelta(0), audio_url=audio_url).execute(context)
-    assert f"Task t1 is RUNNING and can't be stopped: it will bill {bill}, if it succeeds." in said
+    assert f"Render job t1 is RUNNING and cannot be cancelled. If it succeeds, {bill} will be billed." in said
+
+
+@pytest.mark.parametrize("kind", [errors.QueueTimeoutError, errors.RenderTimeoutError, errors.TaskTimeoutError])
+@pytest.mark.parametrize("status", [400, 404], ids=["too late to cancel", "no route to cancel"])
+def test_a_result_that_came_after_the_limit_is_used(
+    service: HTTPServer, context: dict[str, Any], kind: type[errors.TaskTimeoutError], status: int
+) -> None:
+    code = {400: "UnsupportedOperation", 404: "NotFound"}[status]
+    service.expect_request("/api/v1/tasks/t1/cancel", method="POST").respond_with_json({"code": code}, status=status)
+    tells(service, "SUCCEEDED", video_url="https://r/1.mp4")
+    result = operator().execute_complete(context, event_about("t1", error=kind("late").to_json()))
+    assert result["video_url"] == "https://r/1.mp4"
 
 
 @pytest.mark.parametrize(("map_index", "pool", "told"), [(3, None, 1), (3, "videoretalk", 0), (2, None, 0)])
@@ -226,21 +311,22 @@ def test_execution_timeout_holds_while_deferred(
     with pytest.raises(TaskDeferred) as deferred:
         task.execute(context)
     trigger = deferred.value.trigger
-    assert trigger.patience["deadline"] == (began + timedelta(minutes=10)).timestamp()
+    assert trigger.poll_policy["deadline"] == (began + timedelta(minutes=10)).timestamp()
     assert (
-        deferred.value.timeout.total_seconds() > trigger.patience["queue_timeout"] + trigger.patience["render_timeout"]
+        deferred.value.timeout.total_seconds()
+        > trigger.poll_policy["queue_timeout"] + trigger.poll_policy["render_timeout"]
     )
-    service.expect_request("/api/v1/tasks/t1/cancel", method="POST").respond_with_json({"request_id": "c"})
+    cancels(service)
     said = listen(monkeypatch)
     late = errors.TaskTimeoutError("task t1 was not finished in the time allowed").to_json()
     with pytest.raises(errors.TaskTimeoutError, match="in the time allowed"):
-        task.execute_complete(context, about("t1", error=late))
-    assert said == ["Task t1 was still queued and is cancelled; it bills nothing."]
+        task.execute_complete(context, event_about("t1", error=late))
+    assert said == ["Render job t1 was still queued and is cancelled. It is not billed."]
 
 
 def test_nothing_is_submitted_once_execution_timeout_is_over(service: HTTPServer, context: dict[str, Any]) -> None:
     context["ti"].start_date = datetime.now(timezone.utc) - timedelta(minutes=11)
-    with pytest.raises(errors.TaskTimeoutError, match="before a task was known to be submitted"):
+    with pytest.raises(errors.TaskTimeoutError, match="execution_timeout ended before a render job was submitted"):
         operator(deferrable=True, execution_timeout=timedelta(minutes=10)).execute(context)
     assert not [request for request, _ in service.log if request.method == "POST"]
 
@@ -250,18 +336,71 @@ def test_on_kill_does_not_wait_for_a_lock_that_its_own_thread_holds(
     service: HTTPServer, context: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A signal may come in the middle of a call to the supervisor: nothing is known then, and nothing cancelled."""
-    task, held = operator(deferrable=False), threading.Lock()
+    held = threading.Lock()
 
-    def ask(**_: Any) -> dict[str, Any]:
+    def blocked(**_: Any) -> dict[str, Any]:
         with held:
             return {"run": {"retalk": "failed"}}
 
-    monkeypatch.setattr(RuntimeTaskInstance, "get_task_states", staticmethod(ask))
-    monkeypatch.setattr(job, "_STATE_SECONDS", 0.05)
-    task._waiting_for, task._task_instance, task._recorded = Awaited(task_id="t1"), context["ti"], True
+    monkeypatch.setattr(RuntimeTaskInstance, "get_task_states", staticmethod(blocked))
+    monkeypatch.setattr(job_wait, "_STATE_SECONDS", 0.05)
+    cancelled: list[AwaitedJob] = []
+    task = operator(deferrable=False)
+    task._worker_wait = job_wait.WorkerWait(
+        client=task.hook.client,
+        awaited=AwaitedJob(task_id="t1"),
+        poll_policy=PollPolicy(),
+        task_instance=context["ti"],
+        has_record=True,
+        cancel=cancelled.append,
+        log=task.log,
+    )
     with held:
         task.on_kill()
+    assert not cancelled
     assert not service.log
+
+
+@pytest.mark.parametrize(("durable", "cancelled"), [(True, False), (False, True)])
+def test_on_kill_without_a_record_always_cancels(
+    service: HTTPServer, context: dict[str, Any], monkeypatch: pytest.MonkeyPatch, durable: bool, cancelled: bool
+) -> None:
+    accepts(service)
+    tells(service, "RUNNING")
+    states = {"run": {"retalk": "restarting"}}
+    monkeypatch.setattr(RuntimeTaskInstance, "get_task_states", staticmethod(lambda **_: states))
+    task, cancels = operator(deferrable=False, durable=durable), list[str]()
+    monkeypatch.setattr(task, "_cancel", lambda awaited, **_: cancels.append(awaited.task_id))
+
+    def killed(*_: Any, **__: Any) -> NoReturn:
+        task.on_kill()
+        raise errors.AccessError("the process was killed")
+
+    monkeypatch.setattr(job_wait, "wait_for_job", killed)
+    with pytest.raises(errors.AccessError):
+        task.execute(context)
+    assert cancels == ["t1"] * cancelled
+
+
+@pytest.mark.trap(10)
+def test_execution_timeout_on_a_worker_cancels_the_job_once(
+    service: HTTPServer, context: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Airflow raises it in the middle of the wait, and calls ``on_kill`` next."""
+    accepts(service)
+    cancels(service)
+    states = {"run": {"retalk": "failed"}}
+    monkeypatch.setattr(RuntimeTaskInstance, "get_task_states", staticmethod(lambda **_: states))
+
+    def timed_out(*_: Any, **__: Any) -> NoReturn:
+        raise AirflowTaskTimeout("Timeout")
+
+    monkeypatch.setattr(job_wait, "wait_for_job", timed_out)
+    task = operator(deferrable=False)
+    with pytest.raises(AirflowTaskTimeout):
+        task.execute(context)
+    task.on_kill()
+    assert requests_to(service, "/api/v1/tasks/t1/cancel") == 1
 
 
 def test_on_kill_cancels_what_a_worker_waits_for(
@@ -303,6 +442,151 @@ def test_on_kill_cancels_what_a_worker_waits_for(
     assert requests_to(service, "/api/v1/tasks/t1/cancel") == 1
 
 
+def test_the_connections_intervals_reach_the_trigger(
+    service: HTTPServer, context: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    accepts(service)
+    connect(monkeypatch, host=service.url_for("/api/v1"), poll_interval=10, max_poll_interval=600)
+    with pytest.raises(TaskDeferred) as deferred:
+        operator(deferrable=True, poll_interval=timedelta(seconds=12)).execute(context)
+    poll_policy = deferred.value.trigger.poll_policy
+    assert (poll_policy["poll_interval"], poll_policy["max_poll_interval"]) == (12, 600)
+
+
+@pytest.mark.parametrize(
+    ("extra", "arguments", "message"),
+    [
+        ({"poll_interval": 10}, {"poll_interval": 9}, "poll_interval is 9 s, allowed is 10 s or more"),
+        (
+            {"max_poll_interval": 600},
+            {"max_poll_interval": 300},
+            "max_poll_interval is 300 s, allowed is 600 s or more",
+        ),
+        (
+            {"throttle_timeout": 60},
+            {"throttle_timeout": timedelta(minutes=2)},
+            "throttle_timeout is 120 s, allowed is 60 s or less",
+        ),
+        ({"hold_back": True}, {"hold_back": False}, "hold_back is False, allowed is True"),
+    ],
+)
+def test_an_operator_may_not_widen_its_connections_limits(
+    service: HTTPServer,
+    context: dict[str, Any],
+    monkeypatch: pytest.MonkeyPatch,
+    extra: dict[str, Any],
+    arguments: dict[str, Any],
+    message: str,
+) -> None:
+    connect(monkeypatch, host=service.url_for("/api/v1"), **extra)
+    with pytest.raises(errors.InputError, match=f"^{message}, by the connection 'dashscope_default'"):
+        operator(**arguments).execute(context)
+    assert not service.log
+
+
+def test_the_connections_throttle_timeout(
+    service: HTTPServer, context: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connect(monkeypatch, host=service.url_for("/api/v1"), throttle_timeout=50)
+    service.expect_request(SUBMIT).respond_with_json({"code": "Throttling"}, status=429, headers={"Retry-After": "60"})
+    with pytest.raises(errors.ThrottledError):
+        operator().execute(context)
+    connect(monkeypatch, host=service.url_for("/api/v1"), throttle_timeout=70)
+    with pytest.raises(TaskDeferred):
+        operator().execute(context)
+
+
+def long_queue(request: Received) -> Response:
+    """The service's list, by which 500 jobs queue and one renders."""
+    total = 500 if request.args["status"] == "PENDING" else 1
+    times = {"start_time": 1_795_000_000_000, "end_time": 1_795_000_100_000}
+    row = {"task_id": "t0", "status": request.args["status"], **times}
+    body = {"request_id": "l", "total": total, "total_page": total, "data": [row]}
+    return Response(json.dumps(body), content_type="application/json")
+
+
+@pytest.mark.parametrize(
+    ("extra", "arguments", "held_back"),
+    [
+        ({}, {}, True),
+        ({}, {"hold_back": False}, False),
+        ({"hold_back": False}, {}, False),
+        ({"hold_back": False}, {"hold_back": True}, True),
+        ({"hold_back": True}, {}, True),
+    ],
+)
+def test_a_submit_behind_a_long_queue_is_held_back(
+    service: HTTPServer,
+    context: dict[str, Any],
+    monkeypatch: pytest.MonkeyPatch,
+    extra: dict[str, Any],
+    arguments: dict[str, Any],
+    held_back: bool,
+) -> None:
+    accepts(service)
+    connect(monkeypatch, host=service.url_for("/api/v1"), **extra)
+    arguments = {"audio_url": SPEECH, "wait_for_completion": False, **arguments}
+    service.expect_request("/api/v1/tasks").respond_with_handler(long_queue)
+    context["ti"].map_index, context["task_state_store"] = 1, TaskStateStore()
+    # A submit that is held back occupies no worker, neither by sleeping nor by trying again and again.
+    awake = SimpleNamespace(time=time.time, sleep=lambda _: pytest.fail("it waits on the worker"))
+    monkeypatch.setattr(base, "time", awake)
+    task, before = operator(**arguments), time.time()
+    if not held_back:
+        assert task.execute(context)["task_id"] == "t1"
+        assert "dashscope_expected_start" not in context["ti"].pushed
+        return
+    with pytest.raises(TaskDeferred) as deferred:
+        task.execute_again(context, {"refusals": 3, "since": before - 50})
+    assert deferred.value.method_name == "execute_again"
+    trigger = deferred.value.trigger
+    assert isinstance(trigger, AdmissionTrigger)
+    assert (trigger.dashscope_conn_id, trigger.model, trigger.limit) == ("dashscope_default", "videoretalk", 10_800)
+    assert before <= trigger.held_since <= time.time()
+    assert context["ti"].pushed["dashscope_expected_start"] > before + 100 * 500
+    assert requests_to(service, SUBMIT) == 0
+    # The second worker submits. It does not look at the queue again.
+    looks = requests_to(service, "/api/v1/tasks")
+    event = {"refusals": 0, "since": time.time(), "held_since": trigger.held_since, "admitted_at": time.time()}
+    assert operator(**arguments).execute_again(context, event)["task_id"] == "t1"
+    assert requests_to(service, "/api/v1/tasks") == looks
+
+
+def test_an_admission_that_is_old_is_decided_again_in_its_place(
+    service: HTTPServer, context: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    accepts(service)
+    service.expect_request("/api/v1/tasks").respond_with_handler(long_queue)
+    event = {"refusals": 0, "since": time.time(), "held_since": 1.5, "admitted_at": time.time() - 601}
+    with pytest.raises(TaskDeferred) as deferred:
+        operator().execute_again(context, event)
+    assert deferred.value.trigger.held_since == 1.5
+    assert requests_to(service, SUBMIT) == 0
+
+
+def test_an_admission_outlasts_a_throttled_submit(service: HTTPServer, context: dict[str, Any]) -> None:
+    service.expect_request(SUBMIT).respond_with_json({"code": "Throttling"}, status=429, headers={"Retry-After": "60"})
+    event = {"refusals": 0, "since": time.time(), "held_since": 1.5, "admitted_at": time.time()}
+    with pytest.raises(TaskDeferred) as deferred:
+        operator().execute_again(context, event)
+    note = deferred.value.trigger.note
+    assert (note["refusals"], note["held_since"], note["admitted_at"]) == (1, 1.5, event["admitted_at"])
+
+
+def test_a_submit_is_not_held_back_beyond_its_deadline(service: HTTPServer, context: dict[str, Any]) -> None:
+    accepts(service)
+    service.expect_request("/api/v1/tasks").respond_with_handler(long_queue)
+    context["ti"].start_date = datetime.now(timezone.utc)
+    arguments: dict[str, Any] = {"execution_timeout": timedelta(minutes=5), "deferrable": True}
+    with pytest.raises(TaskDeferred) as deferred:
+        operator(**arguments).execute(context)
+    assert deferred.value.trigger.deadline == (context["ti"].start_date + timedelta(minutes=5)).timestamp()
+    context["ti"].start_date -= timedelta(minutes=5)
+    with pytest.raises(errors.TaskTimeoutError, match="before a render job was submitted"):
+        operator(**arguments).execute_again(context, {"refusals": 0, "since": time.time()})
+    assert requests_to(service, SUBMIT) == 0
+
+
 SPEECH = {"audio_url": "https://h/speech.wav", "seconds": 5.0, "expires_at": None}
 
 
@@ -325,9 +609,10 @@ def test_takes_a_speech_result(service: HTTPServer, context: dict[str, Any]) -> 
         (
             {"audio_url": SPEECH | {"expires_at": (datetime.now(timezone.utc) - timedelta(hours=1)).isoformat()}},
             errors.ResultExpiredError,
-            "audio_url died at",
+            "audio_url expired at",
         ),
         ({"video_extension": "perhaps"}, errors.InputError, "video_extension is 'perhaps', allowed is true or false"),
+        ({"dry_run": "perhaps"}, errors.InputError, "^dry_run is 'perhaps', allowed is true or false"),
         ({"query_face_threshold": "high"}, errors.InputError, "query_face_threshold is 'high', allowed is a whole"),
         ({"query_face_threshold": True}, errors.InputError, "query_face_threshold is True"),
         ({"query_face_threshold": "201"}, errors.InputError, "query_face_threshold is 201, allowed is 120 to 200"),
@@ -342,6 +627,16 @@ def test_bad_input_is_found_before_anything_is_sent(
 ) -> None:
     with pytest.raises(kind, match=message):
         operator(**arguments).execute(context)
+    assert not service.log
+
+
+def test_any_other_model_gets_allowed_sources_only(service: HTTPServer, context: dict[str, Any]) -> None:
+    values = {"image_url": "https://mine.example/a.png", "more": [{"url": "https://other.example/b.png"}]}
+    task = DashScopeTaskOperator(
+        task_id="t", model="m", path="services/x/y", input=values, allowed_sources="https://mine.example/"
+    )
+    with pytest.raises(errors.InputError, match=r"input\.more\[0\]\.url is 'https://other\.example/b\.png'"):
+        task.execute(context)
     assert not service.log
 
 

@@ -1,4 +1,4 @@
-"""An object and its JSON: both or neither, whatever fails, and never a JSON that tells of another object."""
+"""An object and its metadata file: both or neither, and never the metadata of another object."""
 
 from __future__ import annotations
 
@@ -12,13 +12,14 @@ from typing import Any
 import pytest
 from object_store import ObjectStore, Step, attached, place
 
+from airflow_provider_videoretalk.airflow_adapters.oss_filesystem import register_paths
 from airflow_provider_videoretalk.dashscope.errors import ConfigurationError, InputError, TransportError
-from airflow_provider_videoretalk.publishing.draft import BLOCK_BYTES, open_draft
-from airflow_provider_videoretalk.publishing.publication import Publication, metadata_of
+from airflow_provider_videoretalk.publishing.atomic_object import BLOCK_BYTES, open_atomic_object
+from airflow_provider_videoretalk.publishing.publication import Publication, read_metadata
 
 NEW, OLD = b"new" * 1000, b"old"
 URI = "s3://mine@bucket/en.mp4"
-KEY, BESIDE = "bucket/en.mp4", "bucket/en.mp4.json"
+KEY, METADATA_KEY = "bucket/en.mp4", "bucket/en.mp4.json"
 
 
 @pytest.fixture
@@ -28,37 +29,39 @@ def store() -> Iterator[ObjectStore]:
         yield store
 
 
-def told(content: bytes) -> bytes:
+def metadata_for(content: bytes) -> bytes:
     return json.dumps({"size": len(content), "said": content.decode()[:3]}).encode()
 
 
-def publish(uri: str = URI, *, content: bytes = NEW, first: bool = False, on_object: Any = lambda: None) -> None:
-    publication = Publication(place(uri), content_type="video/mp4", first=first)
+def publish(
+    uri: str = URI, *, content: bytes = NEW, create_only: bool = False, on_object_visible: Any = lambda: None
+) -> None:
+    publication = Publication(place(uri), content_type="video/mp4", create_only=create_only)
     try:
         publication.write(content)
-        publication.seal(json.loads(told(content)))
-        publication.commit(on_object=on_object)
+        publication.seal(json.loads(metadata_for(content)))
+        publication.commit(on_object_visible=on_object_visible)
     finally:
         publication.discard()
 
 
 def holds(store: ObjectStore, content: bytes | None, of: bytes | None) -> None:
-    """Checks that nothing is in the store but an object, and a JSON that tells of ``of``."""
+    """Checks that the store holds only an object, and the metadata for ``of``."""
     wanted = {KEY: content} if content is not None else {}
-    wanted |= {BESIDE: told(of)} if of is not None else {}
-    assert {name: json.loads(found) if name == BESIDE else found for name, found in store.objects.items()} == {
-        name: json.loads(found) if name == BESIDE else found for name, found in wanted.items()
+    wanted |= {METADATA_KEY: metadata_for(of)} if of is not None else {}
+    assert {name: json.loads(found) if name == METADATA_KEY else found for name, found in store.objects.items()} == {
+        name: json.loads(found) if name == METADATA_KEY else found for name, found in wanted.items()
     }
 
 
 def test_both_appear_the_object_first(store: ObjectStore) -> None:
     seen: list[set[str]] = []
-    publish(on_object=lambda: seen.append(set(store.objects)))
+    publish(on_object_visible=lambda: seen.append(set(store.objects)))
     holds(store, NEW, of=NEW)
     assert seen == [{KEY}]
     assert [(each["path"], each["autocommit"], each["block_size"]) for each in store.opened] == [
         (KEY, False, BLOCK_BYTES),
-        (BESIDE, False, BLOCK_BYTES),
+        (METADATA_KEY, False, BLOCK_BYTES),
     ]
     assert not store.uploads
 
@@ -87,7 +90,7 @@ FAILURES: list[tuple[Step, str]] = [
 @pytest.mark.parametrize(("step", "name"), FAILURES)
 def test_neither_where_nothing_was(store: ObjectStore, step: Step, name: str) -> None:
     store.fail(step, name)
-    with pytest.raises(TransportError, match=rf"{name} can't be published: OSError") as caught:
+    with pytest.raises(TransportError, match=rf"{name} cannot be published: the store failed with OSError") as caught:
         publish()
     holds(store, None, of=None)
     assert not store.uploads, "an unfinished upload costs money"
@@ -96,29 +99,29 @@ def test_neither_where_nothing_was(store: ObjectStore, step: Step, name: str) ->
 
 @pytest.mark.parametrize(("step", "name"), [*FAILURES, ("read", ".json"), ("remove", ".json")])
 def test_the_older_pair_or_an_object_without_a_json(store: ObjectStore, step: Step, name: str) -> None:
-    store.objects |= {KEY: OLD, BESIDE: told(OLD)}
+    store.objects |= {KEY: OLD, METADATA_KEY: metadata_for(OLD)}
     store.fail(step, name)
     with pytest.raises(TransportError) as caught:
         publish()
     if (step, name) == ("commit", ".json"):
         holds(store, NEW, of=None)
-        assert "itself was replaced, and has no metadata now" in str(caught.value)
+        assert "itself was replaced and now has no metadata" in str(caught.value)
     else:
         holds(store, OLD, of=OLD)
     assert not store.uploads
 
 
-def test_no_json_tells_of_another_object_at_any_time(store: ObjectStore) -> None:
-    store.objects |= {KEY: OLD, BESIDE: told(OLD)}
+def test_the_metadata_never_describes_another_object(store: ObjectStore) -> None:
+    store.objects |= {KEY: OLD, METADATA_KEY: metadata_for(OLD)}
     at = store.at
 
     def watched(step: Step, path: str) -> None:
         at(step, path)
-        if BESIDE in store.objects:
-            assert store.objects[BESIDE] == told(store.objects[KEY])
+        if METADATA_KEY in store.objects:
+            assert store.objects[METADATA_KEY] == metadata_for(store.objects[KEY])
 
     store.at = watched  # type: ignore[method-assign]
-    publish(on_object=lambda: holds(store, NEW, of=None))
+    publish(on_object_visible=lambda: holds(store, NEW, of=None))
     holds(store, NEW, of=NEW)
 
 
@@ -127,13 +130,13 @@ def test_a_process_that_ends_in_between_takes_the_first_object_back(store: Objec
         raise SystemExit
 
     with pytest.raises(SystemExit):
-        publish(on_object=end)
+        publish(on_object_visible=end)
     holds(store, None, of=None)
 
 
 def test_a_commit_whose_answer_was_lost(store: ObjectStore) -> None:
-    """The new object may be there: then the older JSON must not come back."""
-    store.objects |= {KEY: OLD, BESIDE: told(OLD)}
+    """The new object may be there: then the older metadata must not be restored."""
+    store.objects |= {KEY: OLD, METADATA_KEY: metadata_for(OLD)}
     store.fail("commit", "en.mp4")
     at = store.at
 
@@ -151,9 +154,9 @@ def test_a_commit_whose_answer_was_lost(store: ObjectStore) -> None:
 def test_what_cannot_be_undone_is_logged(store: ObjectStore, caplog: pytest.LogCaptureFixture) -> None:
     store.fail("commit", ".json")
     store.fail("remove", "en.mp4")
-    with pytest.raises(TransportError, match=r"en\.mp4\.json can't be published"):
+    with pytest.raises(TransportError, match=r"en\.mp4\.json cannot be published"):
         publish()
-    assert "An object without metadata stays at s3://mine@bucket/en.mp4: OSError" in caplog.text
+    assert "An object without metadata remains at s3://mine@bucket/en.mp4: OSError" in caplog.text
 
 
 def test_an_upload_that_cannot_be_discarded_is_logged(store: ObjectStore, caplog: pytest.LogCaptureFixture) -> None:
@@ -161,17 +164,37 @@ def test_an_upload_that_cannot_be_discarded_is_logged(store: ObjectStore, caplog
     store.fail("discard", "en.mp4", ValueError("s3://bucket?Signature=secret"))
     with pytest.raises(TransportError):
         publish()
-    assert "An unfinished upload stays behind at s3://mine@bucket/en.mp4: ValueError" in caplog.text
+    assert (
+        "The unfinished upload to s3://mine@bucket/en.mp4 could not be cancelled and remains: ValueError" in caplog.text
+    )
     assert "secret" not in caplog.text
 
 
 @pytest.mark.parametrize("already", [False, True])
 def test_a_key_that_may_only_write(store: ObjectStore, already: bool) -> None:
-    store.objects |= {KEY: OLD, BESIDE: told(OLD)} if already else {}
+    store.objects |= {KEY: OLD, METADATA_KEY: metadata_for(OLD)} if already else {}
     for step in ("info", "read", "remove"):
         store.fail(step, "", PermissionError())
     publish()
     holds(store, NEW, of=NEW)
+
+
+@pytest.mark.parametrize(
+    ("scheme", "option"),
+    [
+        ("s3", "ContentType"),
+        ("s3a", "ContentType"),
+        ("oss", "ContentType"),
+        ("gs", "content_type"),
+        ("gcs", "content_type"),
+    ],
+)
+def test_the_content_type_of_each_store(scheme: str, option: str) -> None:
+    register_paths()
+    store = ObjectStore()
+    with attached(scheme, mine=store):
+        publish(f"{scheme}://mine@bucket/en.mp4")
+    assert [each[option] for each in store.opened] == ["video/mp4", "application/json"]
 
 
 def test_a_refusal_is_not_worth_another_try(store: ObjectStore) -> None:
@@ -183,7 +206,7 @@ def test_a_refusal_is_not_worth_another_try(store: ObjectStore) -> None:
 
 @pytest.mark.parametrize("size", [0, 10, 2 * BLOCK_BYTES + 10])
 def test_a_store_that_commits_whatever_is_closed(size: int) -> None:
-    """As Azure's does: what is given up must not be closed, not even by the garbage collector."""
+    """As Azure's does: a discarded file must not be closed, not even by the garbage collector."""
     store = ObjectStore(commits_at_close=True)
     with attached(mine=store):
         publication = Publication(place(URI))
@@ -196,7 +219,7 @@ def test_a_store_that_commits_whatever_is_closed(size: int) -> None:
 
 
 def test_a_file_that_is_none_of_fsspecs_own(store: ObjectStore, tmp_path: Path) -> None:
-    """As SFTP's is: its last steps are put on it when it is opened, and it can't be marked as closed."""
+    """As SFTP's is: commit and discard are attributes of the instance, and ``closed`` cannot be set."""
 
     class File:
         closed = property(lambda _: False)
@@ -213,41 +236,43 @@ def test_a_file_that_is_none_of_fsspecs_own(store: ObjectStore, tmp_path: Path) 
     kept, given_up = File(), File()
     files = iter((kept, given_up))
     store.open = lambda *_, **__: next(files)  # type: ignore[method-assign]
-    draft = open_draft(place(URI))
-    draft.seal()
-    draft.commit()
-    draft.discard()
-    open_draft(place(URI)).discard()
+    atomic_object = open_atomic_object(place(URI))
+    atomic_object.seal()
+    atomic_object.commit()
+    atomic_object.discard()
+    open_atomic_object(place(URI)).discard()
     assert (kept.done, given_up.done) == (["close", "commit"], ["discard"])
 
 
 def test_a_store_whose_files_cannot_be_held_back(tmp_path: Path, store: ObjectStore) -> None:
     file = (tmp_path / "file").open("wb")
     store.open = lambda *_, **__: file  # type: ignore[method-assign]
-    with pytest.raises(ConfigurationError, match=r"s3://mine@bucket/en\.mp4 shows objects before they are whole"):
-        open_draft(place(URI))
+    with pytest.raises(
+        ConfigurationError, match=r"s3://mine@bucket/en\.mp4 is in a store that shows objects before they are complete"
+    ):
+        open_atomic_object(place(URI))
     file.close()
 
 
 def test_the_first_of_its_name(store: ObjectStore) -> None:
-    publish(first=True)
+    publish(create_only=True)
     assert store.opened[0]["mode"] == "xb"
     before = dict(store.objects)
     with pytest.raises(InputError, match="exists already, and if_exists is 'fail'"):
-        publish(content=OLD, first=True)
+        publish(content=OLD, create_only=True)
     assert store.objects == before
 
 
-def test_the_first_of_its_name_where_the_store_cannot_be_told() -> None:
-    """It is looked for once more when all has been sent."""
+def test_the_first_of_its_name_where_the_store_cannot_create_only() -> None:
+    """The destination is checked once more when everything has been sent."""
     store = ObjectStore()
     with attached("gs", mine=store):
-        publication = Publication(place("gs://mine@bucket/en.mp4"), first=True)
+        publication = Publication(place("gs://mine@bucket/en.mp4"), create_only=True)
         publication.write(NEW)
         publication.seal({})
-        store.objects |= {KEY: OLD, BESIDE: told(OLD)}
+        store.objects |= {KEY: OLD, METADATA_KEY: metadata_for(OLD)}
         with pytest.raises(InputError, match="exists already"):
-            publication.commit(on_object=lambda: None)
+            publication.commit(on_object_visible=lambda: None)
         publication.discard()
     assert store.opened[0]["mode"] == "wb"
     holds(store, OLD, of=OLD)
@@ -263,7 +288,7 @@ def test_a_library_that_cannot_create_only(store: ObjectStore, monkeypatch: pyte
         return usual(self, path, mode, **options)
 
     monkeypatch.setattr(ObjectStore, "_open", older)
-    publish(first=True)
+    publish(create_only=True)
     holds(store, NEW, of=NEW)
 
 
@@ -273,19 +298,38 @@ def test_nothing_is_kept_for_a_transaction(store: ObjectStore) -> None:
 
 
 def test_somebody_else_was_faster(store: ObjectStore) -> None:
-    """Between the look and the commit."""
+    """Between the check and the commit."""
     store.fail("commit", "nothing")
     at = store.at
 
     def race(step: Step, path: str) -> None:
         at(step, path)
         if step == "commit":
-            store.objects |= {KEY: OLD, BESIDE: told(OLD)}
+            store.objects |= {KEY: OLD, METADATA_KEY: metadata_for(OLD)}
 
     store.at = race  # type: ignore[method-assign]
     with pytest.raises(InputError, match="exists already"):
-        publish(first=True)
+        publish(create_only=True)
     holds(store, OLD, of=OLD)
+
+
+@pytest.mark.parametrize(
+    ("said", "create_only", "error", "message"),
+    [
+        ("At least one of the pre-conditions you specified did not hold", True, InputError, "exists already"),
+        ("At least one of the pre-conditions you specified did not hold", False, TransportError, "cannot be published"),
+        ("the store is down", True, TransportError, "cannot be published"),
+    ],
+)
+def test_what_s3_says_at_a_commit(
+    store: ObjectStore, said: str, create_only: bool, error: type[Exception], message: str
+) -> None:
+    """s3fs has no error of its own for an object that was there first."""
+    store.fail("commit", "en.mp4", OSError(said))
+    with pytest.raises(error, match=message):
+        publish(create_only=create_only)
+    holds(store, None, of=None)
+    assert not store.uploads
 
 
 def on_disk(folder: Path) -> set[str]:
@@ -297,8 +341,21 @@ def test_a_file(tmp_path: Path) -> None:
     publish(uri, content=OLD)
     publish(uri)
     assert (tmp_path / "en.mp4").read_bytes() == NEW
-    assert json.loads((tmp_path / "en.mp4.json").read_text()) == json.loads(told(NEW))
+    assert json.loads((tmp_path / "en.mp4.json").read_text()) == json.loads(metadata_for(NEW))
     assert on_disk(tmp_path) == {"en.mp4", "en.mp4.json"}
+
+
+def test_a_commit_leaves_nothing_to_discard(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    for create_only in (True, False):
+        publish((tmp_path / "en.mp4").as_uri(), create_only=create_only)
+    assert not caplog.records
+
+
+def test_the_metadata_file_is_readable_text(tmp_path: Path) -> None:
+    publication = Publication(place((tmp_path / "zh.mp4").as_uri()))
+    publication.seal({"label": "早上好"})
+    publication.commit(on_object_visible=lambda: None)
+    assert (tmp_path / "zh.mp4.json").read_text("utf-8") == '{\n  "label": "早上好"\n}'
 
 
 def test_a_file_that_is_given_up(tmp_path: Path) -> None:
@@ -319,13 +376,13 @@ def test_the_first_file_of_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
         monkeypatch.setattr(os, "link", refuse)
     path = tmp_path / "en.mp4"
-    publish(path.as_uri(), first=True)
-    draft = open_draft(place(path.as_uri()), first=True)
-    draft.write(OLD)
-    draft.seal()
+    publish(path.as_uri(), create_only=True)
+    atomic_object = open_atomic_object(place(path.as_uri()), create_only=True)
+    atomic_object.write(OLD)
+    atomic_object.seal()
     with pytest.raises(FileExistsError):
-        draft.commit()
-    draft.discard()
+        atomic_object.commit()
+    atomic_object.discard()
     assert path.read_bytes() == NEW
     assert on_disk(tmp_path) == {"en.mp4", "en.mp4.json"}
 
@@ -336,21 +393,21 @@ def test_a_disk_that_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
 
     monkeypatch.setattr(os, "link", refuse)
     with pytest.raises(TransportError, match="OSError"):
-        publish((tmp_path / "en.mp4").as_uri(), first=True)
+        publish((tmp_path / "en.mp4").as_uri(), create_only=True)
     assert on_disk(tmp_path) == set()
 
 
-def test_a_draft_that_cannot_be_deleted(
+def test_a_temporary_file_that_cannot_be_deleted(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    draft = open_draft(place((tmp_path / "en.mp4").as_uri()))
+    atomic_object = open_atomic_object(place((tmp_path / "en.mp4").as_uri()))
 
     def refuse(*_: object, **__: object) -> None:
         raise PermissionError
 
     monkeypatch.setattr(Path, "unlink", refuse)
-    draft.discard()
-    assert "A draft stays behind at" in caplog.text
+    atomic_object.discard()
+    assert "could not be deleted and remains" in caplog.text
 
 
 @pytest.mark.parametrize(
@@ -358,26 +415,26 @@ def test_a_draft_that_cannot_be_deleted(
     [
         ({}, None),
         ({KEY: OLD}, None),
-        ({BESIDE: told(OLD)}, None),
-        ({KEY: OLD, BESIDE: told(OLD)}, {"size": 3, "said": "old"}),
-        ({KEY: NEW, BESIDE: told(OLD)}, None),
-        ({KEY: OLD, BESIDE: b"{"}, None),
-        ({KEY: OLD, BESIDE: b"\xff"}, None),
-        ({KEY: OLD, BESIDE: b"[3]"}, None),
-        ({KEY: OLD, BESIDE: b""}, None),
+        ({METADATA_KEY: metadata_for(OLD)}, None),
+        ({KEY: OLD, METADATA_KEY: metadata_for(OLD)}, {"size": 3, "said": "old"}),
+        ({KEY: NEW, METADATA_KEY: metadata_for(OLD)}, None),
+        ({KEY: OLD, METADATA_KEY: b"{"}, None),
+        ({KEY: OLD, METADATA_KEY: b"\xff"}, None),
+        ({KEY: OLD, METADATA_KEY: b"[3]"}, None),
+        ({KEY: OLD, METADATA_KEY: b""}, None),
     ],
 )
 def test_what_is_known_of_an_object(store: ObjectStore, objects: dict[str, bytes], known: Any) -> None:
     store.objects |= objects
-    assert metadata_of(place(URI)) == known
+    assert read_metadata(place(URI)) == known
 
 
 def test_a_store_that_cannot_be_read(store: ObjectStore) -> None:
     store.fail("info", "en.mp4")
     with pytest.raises(TransportError, match=r"s3://mine@bucket/en\.mp4"):
-        metadata_of(place(URI))
+        read_metadata(place(URI))
 
 
 def test_commit_comes_after_seal(store: ObjectStore) -> None:
     with pytest.raises(ValueError, match="after seal"):
-        Publication(place(URI)).commit(on_object=lambda: None)
+        Publication(place(URI)).commit(on_object_visible=lambda: None)

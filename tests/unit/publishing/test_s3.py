@@ -1,4 +1,4 @@
-"""Against a real S3 server, with the library that Airflow's own S3 file system is made of."""
+"""Against a real S3 server, with the library of Airflow's own S3 file system."""
 
 from __future__ import annotations
 
@@ -10,38 +10,41 @@ from typing import Any
 import pytest
 from faulty_origin import FaultyOrigin, Turn
 from object_store import attached, place
-from onlookers import unfinished_uploads
 from seaweed import DOMAIN, KEY, SECRET, Seaweed
+from small_mp4 import mp4, mp4_of_size
+from store_observers import unfinished_uploads
 
+from airflow_provider_videoretalk.airflow_adapters.oss_filesystem import get_fs, register_paths
 from airflow_provider_videoretalk.dashscope.errors import InputError, TransportError
-from airflow_provider_videoretalk.fs.oss import get_fs, register_paths
-from airflow_provider_videoretalk.publishing.download import Persistence
-from airflow_provider_videoretalk.publishing.draft import BLOCK_BYTES, Destination, open_draft
-from airflow_provider_videoretalk.publishing.transfer import Fetched, copy
+from airflow_provider_videoretalk.outbound.download import RetrySettings
+from airflow_provider_videoretalk.outbound.host_access import any_address
+from airflow_provider_videoretalk.publishing.atomic_object import BLOCK_BYTES, Destination, open_atomic_object
+from airflow_provider_videoretalk.publishing.transfer import DownloadedObject, copy_object
 
 URI = "s3://weed@bucket/en.mp4"
-IMPATIENT = Persistence(first_pause=0, read_timeout=2)
+CONTENT = mp4()
+FAST_RETRY = RetrySettings(first_delay=0, read_timeout=2)
 
 
-def describe(fetched: Fetched, _: Destination) -> Mapping[str, Any]:
-    return {"size": fetched.verdict.size, "sha256": fetched.verdict.sha256}
+def build_metadata(downloaded: DownloadedObject, _: Destination) -> Mapping[str, Any]:
+    content = downloaded.content
+    return {"size": content.size, "sha256": content.sha256, "media": dict(downloaded.media)}
 
 
 def publish(origin: FaultyOrigin, *, uri: str = URI, **options: Any) -> None:
-    options = {"describe": describe, "persistence": IMPATIENT, "sleep": lambda _: None} | options
-    copy(origin.url, [place(uri)], **options)
+    options = {"build_metadata": build_metadata, "retry": FAST_RETRY, "sleep": lambda _: None} | options
+    copy_object(origin.url, [place(uri)], access=any_address, **options)
 
 
-@pytest.mark.parametrize("size", [0, 1, 500_000, BLOCK_BYTES, 2 * BLOCK_BYTES + 12_345])
+@pytest.mark.parametrize("size", [1_000, 500_000, BLOCK_BYTES, 2 * BLOCK_BYTES + 12_345])
 def test_whole_objects_of_any_size(s3: Any, size: int) -> None:
-    content = (bytes(range(256)) * (size // 256 + 1))[:size]
-    with FaultyOrigin(content, script=[Turn(kind="cut", at=size // 2)] if size else [], sums=("md5",)) as origin:
+    content = mp4_of_size(size, content=bytes(range(256)) * (size // 1_000))
+    with FaultyOrigin(content, script=[Turn(kind="cut", at=size // 2)], sums=("md5",)) as origin:
         publish(origin)
     s3.invalidate_cache()
     assert s3.cat_file("bucket/en.mp4") == content
     assert json.loads(s3.cat_file("bucket/en.mp4.json"))["size"] == size
-    if size:
-        assert s3.info("bucket/en.mp4")["ContentType"] == "video/mp4"
+    assert s3.info("bucket/en.mp4")["ContentType"] == "video/mp4"
     assert not unfinished_uploads(s3)
 
 
@@ -52,7 +55,7 @@ def test_a_download_that_ends_early_leaves_nothing_behind(s3: Any, size: int, be
         s3.pipe_file("bucket/en.mp4", before)
     broken = [Turn(kind="cut", at=size - 1000), *[Turn(kind="refuse")] * 8]
     for options in ({"script": broken}, {"script": [Turn(kind="flip", at=7)], "sums": ("md5",)}):
-        with FaultyOrigin(bytes(size), **options) as origin, pytest.raises(TransportError):  # type: ignore[arg-type]
+        with FaultyOrigin(mp4_of_size(size), **options) as origin, pytest.raises(TransportError):  # type: ignore[arg-type]
             publish(origin)
         s3.invalidate_cache()
         assert s3.find("bucket") == (["bucket/en.mp4"] if before else [])
@@ -61,38 +64,38 @@ def test_a_download_that_ends_early_leaves_nothing_behind(s3: Any, size: int, be
 
 
 def test_nothing_is_seen_before_the_end(s3: Any) -> None:
-    with FaultyOrigin(bytes(2 * BLOCK_BYTES)) as origin:
+    with FaultyOrigin(mp4_of_size(2 * BLOCK_BYTES)) as origin:
         seen: list[list[str]] = []
 
-        def look() -> None:
+        def record_names() -> None:
             s3.invalidate_cache()
             seen.append(s3.find("bucket"))
 
-        def look_and_describe(fetched: Fetched, destination: Destination) -> Mapping[str, Any]:
-            look()
-            return describe(fetched, destination)
+        def record_and_build_metadata(downloaded: DownloadedObject, destination: Destination) -> Mapping[str, Any]:
+            record_names()
+            return build_metadata(downloaded, destination)
 
-        publish(origin, describe=look_and_describe, on_object=look)
+        publish(origin, build_metadata=record_and_build_metadata, on_object_visible=record_names)
     assert seen == [[], ["bucket/en.mp4"]]
 
 
 def test_the_first_of_its_name(s3: Any) -> None:
-    with FaultyOrigin(b"content") as origin:
+    with FaultyOrigin(CONTENT) as origin:
         publish(origin, if_exists="fail")
         with pytest.raises(InputError, match="exists already"):
             publish(origin, if_exists="fail")
-    draft = open_draft(place(URI), first=True)
-    draft.write(b"too late")
-    draft.seal()
+    atomic_object = open_atomic_object(place(URI), create_only=True)
+    atomic_object.write(b"too late")
+    atomic_object.seal()
     with pytest.raises(FileExistsError):
-        draft.commit()
-    draft.discard()
-    assert s3.cat_file("bucket/en.mp4") == b"content"
+        atomic_object.commit()
+    atomic_object.discard()
+    assert s3.cat_file("bucket/en.mp4") == CONTENT
     assert not unfinished_uploads(s3)
 
 
 def test_the_same_is_skipped(s3: Any) -> None:
-    with FaultyOrigin(b"content") as origin:
+    with FaultyOrigin(CONTENT) as origin:
         publish(origin)
         changed = s3.info("bucket/en.mp4")["LastModified"]
         publish(origin, if_exists="skip_same")
@@ -102,14 +105,14 @@ def test_the_same_is_skipped(s3: Any) -> None:
 
 
 def test_a_bucket_that_is_not_there(s3: Any) -> None:
-    with FaultyOrigin(b"content") as origin, pytest.raises(TransportError, match="can't be published"):
+    with FaultyOrigin(CONTENT) as origin, pytest.raises(TransportError, match="cannot be published"):
         publish(origin, uri="s3://weed@nowhere/en.mp4")
 
 
 def test_oss_speaks_to_buckets_as_subdomains(s3_server: Seaweed, s3: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    """With the options that OSS wants: neither a bucket in the path, nor a checksum behind the body.
+    """With the options that OSS requires: no bucket in the path, and no checksum after the body.
 
-    But for the signature: SeaweedFS takes version 2 only with the bucket in the path.
+    Except the signature: SeaweedFS accepts version 2 only with the bucket in the path.
     """
     resolve: Callable[..., Any] = socket.getaddrinfo
 
@@ -128,10 +131,12 @@ def test_oss_speaks_to_buckets_as_subdomains(s3_server: Seaweed, s3: Any, monkey
     }
     monkeypatch.setenv("AIRFLOW_CONN_MY_OSS", json.dumps({"conn_type": "oss", "extra": extra}))
     fs = get_fs("my_oss")
+    # The first request makes the client that the others use.
+    fs.exists("bucket")
     sent: list[Any] = []
     fs.s3.meta.events.register("before-send.s3", lambda request, **_: sent.append(request))
     register_paths()
-    content = bytes(BLOCK_BYTES + 1000)
+    content = mp4_of_size(BLOCK_BYTES + 1000)
     with FaultyOrigin(content) as origin, attached("oss", my_oss=fs):
         publish(origin, uri="oss://my_oss@bucket/of oss/en.mp4", if_exists="fail")
         publish(origin, uri="oss://my_oss@bucket/of oss/en.mp4")

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import tracemalloc
 from collections.abc import Iterator, Mapping
 from datetime import datetime, timezone
 from pathlib import Path
@@ -10,20 +11,27 @@ from typing import Any
 import pytest
 from faulty_origin import FaultyOrigin, Turn
 from object_store import ObjectStore, attached, place
+from small_mp4 import around, mp4
 
 from airflow_provider_videoretalk.dashscope.errors import InputError, ResultExpiredError, TransportError
+from airflow_provider_videoretalk.dashscope.result_expiry import RefusedUrlError
 from airflow_provider_videoretalk.emulator.faults import FaultRule
 from airflow_provider_videoretalk.emulator.server import Emulator
-from airflow_provider_videoretalk.emulator.service.checksum import checksums_of
-from airflow_provider_videoretalk.publishing.download import Persistence
-from airflow_provider_videoretalk.publishing.draft import Destination
-from airflow_provider_videoretalk.publishing.transfer import Copied, Fetched, copy
+from airflow_provider_videoretalk.emulator.service.checksums import checksums_of
+from airflow_provider_videoretalk.outbound.download import RetrySettings
+from airflow_provider_videoretalk.outbound.host_access import any_address
+from airflow_provider_videoretalk.publishing.atomic_object import Destination
+from airflow_provider_videoretalk.publishing.crc64 import fast_crc64
+from airflow_provider_videoretalk.publishing.media_inspection import UnexpectedMediaError
+from airflow_provider_videoretalk.publishing.transfer import DownloadedObject, PublishedObject, copy_object
 
-CONTENT = bytes(range(256)) * 100
-OTHER = CONTENT[::-1]
-IMPATIENT = Persistence(first_pause=0, read_timeout=0.3)
+CONTENT = mp4(bytes(range(256)) * 100)
+OTHER = mp4(bytes(range(255, -1, -1)) * 100)
+FAST_RETRY = RetrySettings(first_delay=0, read_timeout=1.5)
 ONE, TWO = "s3://one@bucket/en.mp4", "s3://two@bucket/en.mp4"
 KEY = "bucket/en.mp4"
+# The MD5 is computed only where a CRC-64 takes long.
+OSS_SUMS = ("length", "crc64") if fast_crc64() else ("length", "md5", "crc64")
 PAST = datetime(2026, 1, 1, tzinfo=timezone.utc).isoformat()
 
 
@@ -34,13 +42,19 @@ def stores() -> Iterator[tuple[ObjectStore, ObjectStore]]:
         yield one, two
 
 
-def describe(fetched: Fetched, destination: Destination) -> Mapping[str, Any]:
-    return {"task_id": "t1", "uri": str(destination), "size": fetched.verdict.size, "sha256": fetched.verdict.sha256}
+def build_metadata(downloaded: DownloadedObject, destination: Destination) -> Mapping[str, Any]:
+    return {
+        "task_id": "t1",
+        "uri": str(destination),
+        "size": downloaded.content.size,
+        "sha256": downloaded.content.sha256,
+        "media": dict(downloaded.media),
+    }
 
 
-def copied(origin: FaultyOrigin, *uris: str, **options: Any) -> list[Copied]:
-    options = {"describe": describe, "persistence": IMPATIENT, "sleep": lambda _: None} | options
-    return copy(origin.url, [place(uri) for uri in uris], **options)
+def copied(origin: FaultyOrigin, *uris: str, **options: Any) -> list[PublishedObject]:
+    options = {"build_metadata": build_metadata, "retry": FAST_RETRY, "sleep": lambda _: None} | options
+    return copy_object(origin.url, [place(uri) for uri in uris], access=any_address, **options)
 
 
 def test_one_pass_to_several_places(tmp_path: Path, stores: tuple[ObjectStore, ObjectStore]) -> None:
@@ -58,22 +72,22 @@ def test_one_pass_to_several_places(tmp_path: Path, stores: tuple[ObjectStore, O
     assert stores[0].opened[0]["ContentType"] == "video/mp4"
 
 
-def test_what_is_told_of_the_download(
+def test_the_description_of_the_download(
     stores: tuple[ObjectStore, ObjectStore], caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level("INFO")
-    seen: list[Fetched] = []
+    seen: list[DownloadedObject] = []
 
-    def note(fetched: Fetched, destination: Destination) -> Mapping[str, Any]:
-        seen.append(fetched)
-        return describe(fetched, destination)
+    def note(downloaded: DownloadedObject, destination: Destination) -> Mapping[str, Any]:
+        seen.append(downloaded)
+        return build_metadata(downloaded, destination)
 
     with FaultyOrigin(CONTENT, script=[Turn(kind="cut", at=9_000)], sums=("etag", "crc64")) as origin:
-        copied(origin, ONE, describe=note)
-    assert seen[0].verdict.verified == ("length", "md5", "crc64")
-    assert seen[0].verdict.sha256 == hashlib.sha256(CONTENT).hexdigest()
+        copied(origin, ONE, build_metadata=note)
+    assert seen[0].content.verified == OSS_SUMS
+    assert seen[0].content.sha256 == hashlib.sha256(CONTENT).hexdigest()
     assert seen[0].content_type == "video/mp4"
-    assert "went on after 1 lost connections" in caplog.text
+    assert "resumed after 1 lost connections" in caplog.text
 
 
 def test_what_is_replaced_before_a_byte_was_read_is_published(stores: tuple[ObjectStore, ObjectStore]) -> None:
@@ -89,7 +103,7 @@ def test_wrong_bytes_are_published_nowhere(tmp_path: Path, stores: tuple[ObjectS
     for turn in (Turn(kind="flip", at=77), Turn(kind="length", at=-77)):
         with (
             FaultyOrigin(CONTENT, script=[turn], sums=sums) as origin,
-            pytest.raises(TransportError, match="not the source's"),
+            pytest.raises(TransportError, match="differs from the source"),
         ):
             copied(origin, ONE, (tmp_path / "en.mp4").as_uri())
     assert not stores[0].objects
@@ -99,7 +113,7 @@ def test_wrong_bytes_are_published_nowhere(tmp_path: Path, stores: tuple[ObjectS
 
 def test_nowhere_where_one_store_takes_no_more(tmp_path: Path, stores: tuple[ObjectStore, ObjectStore]) -> None:
     stores[1].fail("close", "en.mp4")
-    with FaultyOrigin(CONTENT) as origin, pytest.raises(TransportError, match=f"{TWO} can't be published"):
+    with FaultyOrigin(CONTENT) as origin, pytest.raises(TransportError, match=f"{TWO} cannot be published"):
         copied(origin, (tmp_path / "en.mp4").as_uri(), ONE, TWO)
     assert not list(tmp_path.iterdir())
     assert not any(store.objects or store.uploads for store in stores)
@@ -111,9 +125,8 @@ def test_says_what_is_there_when_a_commit_fails(tmp_path: Path, stores: tuple[Ob
     with FaultyOrigin(CONTENT) as origin:
         with pytest.raises(TransportError) as caught:
             copied(origin, disk, ONE, TWO)
-        assert f"{ONE} can't be published: OSError; published by now: {disk}; not published: {ONE}, {TWO}" in str(
-            caught.value
-        )
+        failure = f"{ONE} cannot be published: the store failed with OSError"
+        assert f"{failure}; already published: {disk}; not published: {ONE}, {TWO}" in str(caught.value)
         assert sorted(path.name for path in tmp_path.iterdir()) == ["en.mp4", "en.mp4.json"]
         assert not any(store.objects or store.uploads for store in stores)
         stores[0].failures.clear()
@@ -124,11 +137,11 @@ def test_says_what_is_there_when_a_commit_fails(tmp_path: Path, stores: tuple[Ob
 def test_says_that_nothing_is_there(stores: tuple[ObjectStore, ObjectStore]) -> None:
     stores[0].fail("commit", "en.mp4")
     with FaultyOrigin(CONTENT) as origin:
-        with pytest.raises(TransportError, match="published by now: nothing; not published"):
+        with pytest.raises(TransportError, match="already published: nothing; not published"):
             copied(origin, ONE, TWO)
-        with pytest.raises(TransportError, match=r"OSError\. The error") as caught:
+        with pytest.raises(TransportError, match=r"OSError\. See the cause") as caught:
             copied(origin, ONE)
-    assert "published by now" not in str(caught.value)
+    assert "already published" not in str(caught.value)
 
 
 def test_overwrites_by_default(stores: tuple[ObjectStore, ObjectStore]) -> None:
@@ -213,49 +226,91 @@ def test_only_what_is_missing_is_copied(stores: tuple[ObjectStore, ObjectStore])
 
 def test_a_url_that_is_past_its_end_is_not_asked(stores: tuple[ObjectStore, ObjectStore]) -> None:
     with FaultyOrigin(CONTENT) as origin:
-        with pytest.raises(ResultExpiredError, match="source died at"):
+        with pytest.raises(ResultExpiredError, match="source expired at"):
             copied(origin, ONE, expires_at=PAST)
         assert not origin.requests
 
 
-def test_tells_between_an_object_and_its_json(stores: tuple[ObjectStore, ObjectStore]) -> None:
+def test_calls_back_between_an_object_and_its_metadata(stores: tuple[ObjectStore, ObjectStore]) -> None:
     seen: list[list[str]] = []
     with FaultyOrigin(CONTENT) as origin:
-        copied(origin, ONE, TWO, on_object=lambda: seen.append([*stores[0].objects, *stores[1].objects]))
+        copied(origin, ONE, TWO, on_object_visible=lambda: seen.append([*stores[0].objects, *stores[1].objects]))
     assert seen == [[KEY], [KEY, f"{KEY}.json", KEY]]
 
 
 def test_a_result_as_the_service_keeps_it(
     tmp_path: Path, emulator: Emulator, stores: tuple[ObjectStore, ObjectStore]
 ) -> None:
-    """With OSS's headers, over connections that drop and stall, and a URL that dies."""
+    """With OSS's headers, over connections that drop and stall, and with a URL that expires."""
     storage, faults = emulator.state.storage, emulator.faults
     file = tmp_path / "result.mp4"
-    file.write_bytes(CONTENT * 8)
-    result = storage.publish(key="results/out.mp4", path=file, media_type="video/mp4", checksums=checksums_of(file))
+    content = mp4(bytes(range(256)) * 800)
+    file.write_bytes(content)
+    result = storage.add_result(key="results/out.mp4", path=file, media_type="video/mp4", checksums=checksums_of(file))
     url = storage.url(result, origin=emulator.url)
-    seen: list[Fetched] = []
+    seen: list[DownloadedObject] = []
 
-    def note(fetched: Fetched, destination: Destination) -> Mapping[str, Any]:
-        seen.append(fetched)
-        return describe(fetched, destination)
+    def note(downloaded: DownloadedObject, destination: Destination) -> Mapping[str, Any]:
+        seen.append(downloaded)
+        return build_metadata(downloaded, destination)
 
-    options: dict[str, Any] = {"describe": note, "persistence": IMPATIENT, "sleep": lambda _: None}
+    options: dict[str, Any] = {"build_metadata": note, "retry": FAST_RETRY, "sleep": lambda _: None}
     faults.arm(
         FaultRule(operation="result", effect="error_before"),
         FaultRule(operation="result", effect="truncate", at_byte=70_000),
         FaultRule(operation="result", effect="drop_before"),
-        FaultRule(operation="result", effect="stall", at_byte=1_000, seconds=0.6),
+        FaultRule(operation="result", effect="stall", at_byte=1_000, seconds=4),
     )
-    copy(url, [place(ONE)], **options)
+    copy_object(url, [place(ONE)], access=any_address, **options)
     assert not faults.pending()
-    assert stores[0].objects[KEY] == CONTENT * 8
-    assert (seen[0].verdict.verified, seen[0].content_type) == (("length", "md5", "crc64"), "video/mp4")
+    assert stores[0].objects[KEY] == content
+    assert (seen[0].content.verified, seen[0].content_type) == (OSS_SUMS, "video/mp4")
     faults.arm(
         FaultRule(operation="result", effect="truncate", at_byte=70_000),
         FaultRule(operation="result", effect="expired"),
     )
-    with pytest.raises(ResultExpiredError):
-        copy(url, [place(TWO)], **options)
+    # The URL says that it is valid for hours.
+    with pytest.raises(RefusedUrlError) as caught:
+        copy_object(url, [place(TWO)], access=any_address, **options)
+    assert caught.value.retryable
     assert not stores[1].objects
     assert not stores[1].uploads
+
+
+@pytest.mark.parametrize(
+    ("rule", "what"),
+    [
+        ({"effect": "result_html"}, "an HTML page"),
+        ({"effect": "result_empty"}, "an empty file"),
+        ({"effect": "result_cut", "at_byte": 1_000}, "an MP4 file that is cut after 1,000 bytes"),
+    ],
+)
+def test_what_the_emulator_sends_in_place_of_a_result(
+    tmp_path: Path, emulator: Emulator, stores: tuple[ObjectStore, ObjectStore], rule: dict[str, Any], what: str
+) -> None:
+    file = tmp_path / "result.mp4"
+    file.write_bytes(CONTENT)
+    storage = emulator.state.storage
+    result = storage.add_result(key="results/a.mp4", path=file, media_type="video/mp4", checksums=checksums_of(file))
+    url = storage.url(result, origin=emulator.url)
+    options: dict[str, Any] = {"build_metadata": build_metadata, "retry": FAST_RETRY, "sleep": lambda _: None}
+    emulator.faults.arm(FaultRule(operation="result", **rule))
+    with pytest.raises(UnexpectedMediaError, match=f"source is {what}"):
+        copy_object(url, [place(ONE)], access=any_address, **options)
+    assert not stores[0].objects
+    assert not stores[0].uploads
+    copy_object(url, [place(ONE)], access=any_address, **options)
+    assert stores[0].objects[KEY] == CONTENT
+
+
+def test_memory_does_not_grow_with_the_object(tmp_path: Path) -> None:
+    """What is kept of an object, to look at it and to check it, is bounded."""
+    peaks = []
+    for megabytes in (16, 64):
+        before, after = around(megabytes << 20)
+        with FaultyOrigin(before + bytes(megabytes << 20) + after) as origin:
+            tracemalloc.start()
+            copied(origin, (tmp_path / f"{megabytes}.mp4").as_uri())
+            peaks.append(tracemalloc.get_traced_memory()[1] / 2**20)
+            tracemalloc.stop()
+    assert peaks[1] < 40, peaks

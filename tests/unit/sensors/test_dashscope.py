@@ -1,22 +1,21 @@
-"""The three modes side by side: what one of them returns or raises, all of them do."""
+"""Results and errors of the sensor, which are the same in all three modes."""
 
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import pytest
-from airflow.sdk.exceptions import (
-    AirflowRescheduleException,
-    AirflowSensorTimeout,
-    AirflowSkipException,
-    TaskDeferred,
-)
+from airflow.providers.common.compat.sdk import AirflowSensorTimeout, AirflowSkipException, TaskDeferred
+from airflow.sdk.bases.sensor import AirflowRescheduleException
+from connections import connect
 from pytest_httpserver import HTTPServer
 
 from airflow_provider_videoretalk.dashscope import errors
+from airflow_provider_videoretalk.polling import schedule
 from airflow_provider_videoretalk.sensors.dashscope import DashScopeTaskSensor
 from airflow_provider_videoretalk.triggers.dashscope import DashScopeTaskTrigger
 
@@ -47,13 +46,13 @@ def defer(**arguments: Any) -> Any:
     try:
         return task.execute({})
     except TaskDeferred as deferred:
-        trigger = deferred.trigger
+        trigger, method = deferred.trigger, deferred.method_name
         assert isinstance(trigger, DashScopeTaskTrigger)
 
     async def first() -> Any:
         return (await anext(trigger.run())).payload
 
-    return task.resume_execution("execute_complete", {"event": asyncio.run(first())}, {})
+    return task.resume_execution(method, {"event": asyncio.run(first())}, {})
 
 
 @pytest.fixture(params=[poke, reschedule, defer], ids=["poke", "reschedule", "deferrable"])
@@ -65,33 +64,67 @@ def sensor(**arguments: Any) -> DashScopeTaskSensor:
     return DashScopeTaskSensor(task_id="wait", **{"dashscope_task_id": "t1", "poke_interval": 0.01} | arguments)
 
 
-def tells(service: HTTPServer, *answers: tuple[int, dict[str, Any]]) -> None:
-    """Each answer once, the last one for ever."""
-    for status, body in answers[:-1]:
+def answers(service: HTTPServer, *replies: tuple[int, dict[str, Any]]) -> None:
+    """Each reply once, the last one repeatedly."""
+    for status, body in replies[:-1]:
         service.expect_oneshot_request("/api/v1/tasks/t1").respond_with_json(body, status=status)
-    status, body = answers[-1]
+    status, body = replies[-1]
     service.expect_request("/api/v1/tasks/t1").respond_with_json(body, status=status)
 
 
-def told(status: str, **output: Any) -> tuple[int, dict[str, Any]]:
-    return 200, {"request_id": "r", "output": {"task_id": "t1", "task_status": status, **output}}
+def reply(status: str, **output: Any) -> tuple[int, dict[str, Any]]:
+    result = {"video_url": "https://result.example/v.mp4"} if status == "SUCCEEDED" else {}
+    return 200, {"request_id": "r", "output": {"task_id": "t1", "task_status": status, **result, **output}}
 
 
 def test_result(service: HTTPServer, run: Run) -> None:
-    tells(service, told("PENDING"), told("POST-PROCESSING"), told("SUCCEEDED", video_url="http://r/1.mp4"))
+    answers(service, reply("PENDING"), reply("POST-PROCESSING"), reply("SUCCEEDED", video_url="http://r/1.mp4"))
     result = run()
     assert (result["task_id"], result["status"], result["video_url"]) == ("t1", "SUCCEEDED", "http://r/1.mp4")
 
 
 def test_already_done(service: HTTPServer, run: Run) -> None:
-    tells(service, told("SUCCEEDED", video_url="http://r/1.mp4"))
+    answers(service, reply("SUCCEEDED", video_url="http://r/1.mp4"))
     assert run()["video_url"] == "http://r/1.mp4"
     assert len(service.log) == 1
 
 
 def test_passing_errors_are_tolerated(service: HTTPServer, run: Run) -> None:
-    tells(service, (429, {"code": "Throttling", "message": "m"}), (500, {"code": "InternalError"}), told("SUCCEEDED"))
+    answers(
+        service, (429, {"code": "Throttling", "message": "m"}), (500, {"code": "InternalError"}), reply("SUCCEEDED")
+    )
     assert run()["status"] == "SUCCEEDED"
+
+
+def test_a_reply_about_another_job_is_not_used(service: HTTPServer, run: Run) -> None:
+    other = {"request_id": "r", "output": {"task_id": "t2", "task_status": "SUCCEEDED", "video_url": "http://r/2.mp4"}}
+    answers(service, (200, other), reply("SUCCEEDED", video_url="http://r/1.mp4"))
+    result = run()
+    assert (result["task_id"], result["video_url"]) == ("t1", "http://r/1.mp4")
+
+
+@pytest.mark.parametrize(
+    ("extra", "own", "poll_interval", "max_poll_interval"),
+    [
+        ({}, 15, 15, 300),
+        ({"poll_interval": 30, "max_poll_interval": 600}, 15, 30, 600),
+        ({"poll_interval": 5}, 15, 15, 300),
+    ],
+)
+def test_the_connections_limits_of_a_deferred_sensor(
+    service: HTTPServer,
+    monkeypatch: pytest.MonkeyPatch,
+    extra: dict[str, Any],
+    own: float,
+    poll_interval: float,
+    max_poll_interval: float,
+) -> None:
+    answers(service, reply("PENDING"))
+    connect(monkeypatch, host=service.url_for("/api/v1"), **extra)
+    with pytest.raises(TaskDeferred) as deferred:
+        sensor(deferrable=True, poke_interval=own).execute({})
+    poll_policy = deferred.value.trigger.poll_policy
+    assert (poll_policy["poll_interval"], poll_policy["max_poll_interval"]) == (poll_interval, max_poll_interval)
 
 
 @pytest.mark.parametrize("soft_fail", [False, True])
@@ -99,7 +132,7 @@ def test_passing_errors_are_tolerated(service: HTTPServer, run: Run) -> None:
 def test_a_failed_task_fails_the_sensor_with_soft_fail_too(
     service: HTTPServer, run: Run, soft_fail: bool, late: bool
 ) -> None:
-    tells(service, *[told("PENDING")] * late, told("FAILED", code="InvalidFile.FPS", message="Invalid fps."))
+    answers(service, *[reply("PENDING")] * late, reply("FAILED", code="InvalidFile.FPS", message="Invalid fps."))
     with pytest.raises(errors.TaskFailedError, match="Invalid fps") as caught:
         run(soft_fail=soft_fail)
     assert (caught.value.code, caught.value.request_id) == ("InvalidFile.FPS", "r")
@@ -107,25 +140,27 @@ def test_a_failed_task_fails_the_sensor_with_soft_fail_too(
 
 @pytest.mark.parametrize("late", [False, True])
 def test_never_fail_skips_on_every_error(service: HTTPServer, run: Run, late: bool) -> None:
-    tells(service, *[told("PENDING")] * late, told("FAILED", code="InvalidFile.FPS", message="Invalid fps."))
+    answers(service, *[reply("PENDING")] * late, reply("FAILED", code="InvalidFile.FPS", message="Invalid fps."))
     with pytest.raises(AirflowSkipException):
         run(never_fail=True)
 
 
-def test_unknown_is_its_own_error(service: HTTPServer, run: Run) -> None:
-    tells(service, told("UNKNOWN"))
+def test_unknown_is_its_own_error(service: HTTPServer, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(schedule, "REFUSAL_SECONDS", 0)
+    answers(service, reply("UNKNOWN"))
     with pytest.raises(errors.TaskUnknownError, match="not known to the service"):
         run()
 
 
 def test_a_submission_that_is_not_visible_yet_is_waited_for(service: HTTPServer, run: Run) -> None:
-    tells(service, told("UNKNOWN"), told("SUCCEEDED"))
+    answers(service, reply("UNKNOWN"), reply("SUCCEEDED"))
     submission = {"task_id": "t1", "request_id": "r", "submitted_at": datetime.now(timezone.utc).isoformat()}
     assert run(dashscope_task_id=submission)["status"] == "SUCCEEDED"
 
 
-def test_errors_that_stay_are_raised(service: HTTPServer, run: Run) -> None:
-    tells(service, (401, {"code": "InvalidApiKey", "message": "m", "request_id": "e"}))
+def test_errors_that_stay_are_raised(service: HTTPServer, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(schedule, "REFUSAL_SECONDS", 0)
+    answers(service, (401, {"code": "InvalidApiKey", "message": "m", "request_id": "e"}))
     with pytest.raises(errors.AccessError, match="InvalidApiKey"):
         run()
 
@@ -133,7 +168,7 @@ def test_errors_that_stay_are_raised(service: HTTPServer, run: Run) -> None:
 @pytest.mark.parametrize(("soft_fail", "raised"), [(False, AirflowSensorTimeout), (True, AirflowSkipException)])
 @pytest.mark.parametrize("run", [poke, defer], ids=["poke", "deferrable"])
 def test_timeout(service: HTTPServer, run: Run, soft_fail: bool, raised: type[Exception]) -> None:
-    tells(service, told("PENDING"))
+    answers(service, reply("PENDING"))
     with pytest.raises(raised):
         run(timeout=0, soft_fail=soft_fail)
     assert all("cancel" not in request.path for request, _ in service.log)
@@ -144,14 +179,85 @@ def test_the_backstop_is_a_sensor_timeout_too() -> None:
         sensor(deferrable=True).resume_execution("__fail__", {"error": "Trigger timeout"}, {})
 
 
+@pytest.mark.parametrize("refused", [400, 401, 403, 404, "UNKNOWN"])
+def test_one_refusal_is_not_the_end_of_a_paid_job(service: HTTPServer, run: Run, refused: int | str) -> None:
+    """A gateway is restarted, or a key is replaced, while the job renders."""
+    refusal = reply(refused) if isinstance(refused, str) else (refused, {"code": "", "message": "m"})
+    answers(service, refusal, reply("RUNNING"), refusal, reply("SUCCEEDED"))
+    assert run()["status"] == "SUCCEEDED"
+
+
+def test_a_rescheduled_sensor_remembers_for_how_long_it_was_refused(
+    service: HTTPServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It queries again in the same poke, as the next poke is another process."""
+    monkeypatch.setattr(schedule, "REFUSAL_SECONDS", 0.5)
+    answers(service, (401, {"code": "InvalidApiKey", "message": "m"}))
+    with pytest.raises(errors.AccessError, match="was refused for"):
+        sensor(mode="reschedule").execute({"ti": TaskInstance()})
+    assert len(service.log) > 1
+
+
+@pytest.mark.parametrize("mode", ["poke", "reschedule"])
+@pytest.mark.usefixtures("service")
+def test_the_last_poke_is_at_the_end_of_the_timeout(mode: str) -> None:
+    task = sensor(mode=mode, poke_interval=3600, timeout=100)
+    task._ends_at = time.time() + 50
+    assert task._get_next_poke_interval(0.0, lambda: 50.0, 1) == pytest.approx(50, abs=30)
+
+
+@pytest.mark.parametrize(
+    ("estimate", "seconds"),
+    [
+        ({"expected_seconds": 12.5, "estimated_seconds": 12.5, "exact": True}, 12.5),
+        ({"expected_seconds": 12.5, "estimated_seconds": 12.5, "exact": False}, 12.5),
+        ({"expected_seconds": None, "estimated_seconds": 120.0, "exact": False}, None),
+        ({"expected_seconds": "long"}, None),
+        ({}, None),
+    ],
+)
+def test_the_expected_seconds_of_a_submission_reach_the_trigger(
+    service: HTTPServer, estimate: dict[str, Any], seconds: float | None
+) -> None:
+    answers(service, reply("PENDING"))
+    with pytest.raises(TaskDeferred) as deferred:
+        sensor(deferrable=True, dashscope_task_id={"task_id": "t1", **estimate}).execute({})
+    assert deferred.value.trigger.expected_seconds == seconds
+
+
+def test_what_the_trigger_gets(service: HTTPServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    answers(service, reply("PENDING"))
+    connect(monkeypatch, name="other", host=service.url_for("/api/v1"))
+    submission = {"task_id": "t1", "request_id": "r-submit", "submitted_at": "2026-11-22T10:00:00+00:00"}
+    task = sensor(deferrable=True, dashscope_conn_id="other", dashscope_task_id=submission, timeout=3600)
+    with pytest.raises(TaskDeferred) as deferred:
+        task.execute({})
+    trigger = deferred.value.trigger
+    assert trigger.dashscope_conn_id == "other"
+    assert (trigger.dashscope_task_id, trigger.request_id, trigger.submitted_at) == ("t1", "r-submit", 1795341600.0)
+    assert trigger.cancel_on_kill is False
+    # Airflow's own limit comes ten minutes after the trigger's.
+    assert deferred.value.timeout == timedelta(seconds=4200)
+
+
+def test_a_poke_by_itself(service: HTTPServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It needs no execute() before it. Two queries of one poke are a tenth of a second apart at least."""
+    pauses: list[float] = []
+    monkeypatch.setattr(time, "sleep", pauses.append)
+    answers(service, (401, {"code": "InvalidApiKey", "message": "m"}), reply("SUCCEEDED"))
+    assert sensor(mode="reschedule", poke_interval=0).poke({}).xcom_value["status"] == "SUCCEEDED"
+    # The others are the client's.
+    assert max(pauses) == 0.1
+
+
 def test_takes_a_submission(service: HTTPServer, run: Run) -> None:
-    tells(service, told("PENDING"), told("SUCCEEDED"))
+    answers(service, reply("PENDING"), reply("SUCCEEDED"))
     submission = {"task_id": "t1", "request_id": "r-submit", "status": "PENDING"}
     assert run(dashscope_task_id=submission)["request_id"] == "r-submit"
 
 
 @pytest.mark.parametrize("bad", ["", " ", None, {"id": "t1"}, 7])
 def test_no_task_id(service: HTTPServer, run: Run, bad: object) -> None:
-    with pytest.raises(errors.InputError, match="allowed is a task's id or a submission"):
+    with pytest.raises(errors.InputError, match="allowed is the id of a render job or a submission"):
         run(dashscope_task_id=bad)
     assert not service.log

@@ -1,4 +1,4 @@
-"""Real media for the engine's tests: small, made once per session, never mocked."""
+"""Real media for the tests of the engine: small, and created once per session."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ import pytest
 from av.video.frame import VideoFrame
 from PIL import Image
 
-from airflow_provider_videoretalk.emulator.engine.presenter import draw_portrait, draw_presenter
-from airflow_provider_videoretalk.emulator.engine.speech import speak
+from airflow_provider_videoretalk.emulator.engine.sample_presenter import draw_portrait, draw_presenter
+from airflow_provider_videoretalk.emulator.engine.speech_synthesis import speak
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -46,7 +46,7 @@ def media(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def presenter(media: Path) -> Path:
-    """Three seconds of the drawn presenter, 640 pixels square, 25 pictures per second."""
+    """Three seconds of the drawn presenter, 640 pixels square, 25 frames per second."""
     path = media / "presenter.mp4"
     draw_presenter(path, seconds=3, size=640)
     return path
@@ -69,7 +69,7 @@ def speech(media: Path) -> Path:
 
 @pytest.fixture
 def make_video(tmp_path: Path) -> MakeVideo:
-    """Write a video of one plain picture, the same packet over and over, so that length costs nothing."""
+    """Write a video that repeats one packet, so that its length takes no time to encode."""
 
     def make(
         name: str,
@@ -126,7 +126,7 @@ def make_sound(tmp_path: Path) -> Callable[..., Path]:
 
 @pytest.fixture
 def write_pictures(tmp_path: Path) -> Callable[..., Path]:
-    """Encode pictures as they are, with any colour tag and rotation."""
+    """Encode the given frames, with any colour tag and rotation."""
 
     def write(
         name: str,

@@ -1,0 +1,1 @@
+"""Airflow's task states, Variables, metrics and object storage, behind small protocols."""

@@ -1,0 +1,1 @@
+"""A table of videos: reading it, planning what has to be made of it, and what became of it."""

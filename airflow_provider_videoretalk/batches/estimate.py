@@ -1,0 +1,90 @@
+"""The length and the price of a video whose speech may not exist yet."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+from airflow_provider_videoretalk.batches.recipe import SpeechRecipe
+from airflow_provider_videoretalk.inputs.cost_estimate import CostEstimate
+from airflow_provider_videoretalk.model_catalog.model import InputLength
+from airflow_provider_videoretalk.model_catalog.price import Price
+from airflow_provider_videoretalk.model_catalog.speech import speech_cost
+from airflow_provider_videoretalk.model_catalog.videoretalk import AUDIO_SECONDS, VIDEORETALK
+
+# Letters that are spoken in a second, as a rule.
+_TYPICAL_LETTERS_PER_SECOND = 13.0
+
+# The slowest speech that a price allows for: a third of the usual speed, and pauses.
+_SLOWEST_LETTERS_PER_SECOND = 4.0
+_PAUSES_SECONDS = 5.0
+
+# How many letters a Han, Hangul or Kana character, and a digit, take as long as.
+_WIDE_LETTERS, _DIGIT_LETTERS = 3, 6
+
+_SHORTEST, _LONGEST = float(AUDIO_SECONDS.low or 0), float(AUDIO_SECONDS.high or 0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class VideoEstimate:
+    """
+    :param cost: of the video; at most, if ``cost.exact`` is ``False``
+    :param speech_cost: in CNY; 0 for a speech that exists, ``None`` if the price of the model is not known
+    :param expected_seconds: of output, for the time that the batch takes
+    """
+
+    cost: CostEstimate
+    speech_cost: Decimal | None
+    expected_seconds: float
+
+
+def estimate_video(
+    recipe: SpeechRecipe,
+    *,
+    presenter: InputLength,
+    parameters: Mapping[str, Any],
+    speech_seconds: float | None,
+    price: Price,
+) -> VideoEstimate:
+    """
+    :param speech_seconds: of a speech that exists; ``None`` if it has to be made
+    """
+    made = speech_seconds is not None
+    longest = speech_seconds if speech_seconds is not None else longest_speech(recipe)
+    typical = speech_seconds if speech_seconds is not None else typical_speech(recipe)
+    bound, expected = (
+        VIDEORETALK.output_length({"video_url": presenter, "audio_url": InputLength(seconds=seconds)}, parameters)
+        for seconds in (longest, typical)
+    )
+    return VideoEstimate(
+        cost=CostEstimate(seconds=bound.seconds, exact=bound.exact and made, price=price),
+        speech_cost=Decimal(0) if made else speech_cost(recipe.script, recipe.model),
+        expected_seconds=expected.seconds,
+    )
+
+
+def typical_speech(recipe: SpeechRecipe) -> float:
+    """About how many seconds a script takes to speak."""
+    return min(max(_spoken_letters(recipe.script) / _TYPICAL_LETTERS_PER_SECOND, _SHORTEST), _LONGEST)
+
+
+def longest_speech(recipe: SpeechRecipe) -> float:
+    """Most seconds that a script should take to speak. Speech that takes longer is not rendered."""
+    if recipe.options or recipe.script.lstrip().startswith("<"):
+        # A rate, an instruction or SSML can make any speech as long as the service renders.
+        return _LONGEST
+    return min(_PAUSES_SECONDS + _spoken_letters(recipe.script) / _SLOWEST_LETTERS_PER_SECOND, _LONGEST)
+
+
+def _spoken_letters(script: str) -> int:
+    return sum(count * _letters_of(character) for character, count in Counter(script).items())
+
+
+def _letters_of(character: str) -> int:
+    if character.isdigit():
+        return _DIGIT_LETTERS
+    return _WIDE_LETTERS if unicodedata.east_asian_width(character) in "WF" else 1

@@ -1,0 +1,169 @@
+"""Plans a batch: which videos have to be made, which are kept, what it costs at most and how long it takes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from decimal import Decimal
+from typing import Any, Literal
+
+from airflow_provider_videoretalk.batches.estimate import VideoEstimate, estimate_video
+from airflow_provider_videoretalk.batches.recipe import SpeechRecipe, VideoRecipe, is_made_from, speech_of
+from airflow_provider_videoretalk.batches.table import VideoRow
+from airflow_provider_videoretalk.batches.table_text import Fault
+from airflow_provider_videoretalk.model_catalog.model import InputLength
+from airflow_provider_videoretalk.model_catalog.price import Price
+from airflow_provider_videoretalk.model_catalog.speech import SPEECH_CURRENCY
+from airflow_provider_videoretalk.model_catalog.videoretalk import AUDIO_SECONDS
+from airflow_provider_videoretalk.publishing.atomic_object import Destination
+from airflow_provider_videoretalk.publishing.publication import read_metadata
+
+PlannedState = Literal["make", "keep", "refuse"]
+"""What becomes of a row: its video is made, is there already, or cannot be made."""
+
+# Stores answer in tens of milliseconds, and a table may have thousands of rows.
+_MAX_READERS = 16
+
+
+@dataclass(frozen=True, kw_only=True)
+class Presenter:
+    """A presenter video that rows of the table name.
+
+    :param digest: of its content, see :func:`~airflow_provider_videoretalk.batches.recipe.presenter_digest`
+    :param length: as far as it is known
+    :param problems: why the service would refuse it, each with its remedy
+    """
+
+    digest: str = ""
+    length: InputLength = field(default_factory=InputLength)
+    problems: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class BatchSettings:
+    """What holds for all rows of a batch.
+
+    :param speech_options: further fields of the speech request's ``input``
+    :param parameters: of the render request
+    :param price: of a second of video
+    :param max_cost_per_video: highest cost of one video; ``None`` for no limit
+    :param force: make also the videos that are there already
+    """
+
+    speech_model: str
+    speech_options: Mapping[str, Any]
+    parameters: Mapping[str, Any]
+    price: Price
+    max_cost_per_video: Decimal | None = None
+    force: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlannedVideo:
+    """What becomes of one row.
+
+    :param estimate: of a video to make, else ``None``
+    :param most_cost: the most that it can cost, in the currency of the price; with its speech, if that has to be made
+        and its price is known in this currency
+    :param replaces: the id of the render job that made the object which is there, if ``force`` makes it again
+    :param kept: the metadata of a video that is kept
+    """
+
+    row: VideoRow
+    destination: Destination
+    state: PlannedState
+    recipe: VideoRecipe
+    estimate: VideoEstimate | None = None
+    most_cost: Decimal = Decimal(0)
+    replaces: str | None = None
+    kept: Mapping[str, Any] = field(default_factory=dict)
+    faults: tuple[Fault, ...] = ()
+
+
+def plan_videos(
+    rows: Sequence[tuple[VideoRow, Destination]],
+    *,
+    settings: BatchSettings,
+    presenters: Mapping[str, Presenter],
+    speech_store: Callable[[str], Destination],
+) -> list[PlannedVideo]:
+    """What becomes of each row, in the order of the rows. Reads the metadata files at the destinations.
+
+    :param rows: with the object that each becomes
+    :param presenters: by location
+    :param speech_store: the object of a speech, by its name
+    :raises TransportError: a store cannot be read
+    """
+
+    def plan(pair: tuple[VideoRow, Destination]) -> PlannedVideo:
+        row, destination = pair
+        presenter = presenters[row.video]
+        speech = speech_of(row, model=settings.speech_model, options=settings.speech_options)
+        recipe = VideoRecipe(speech=speech, presenter=presenter.digest, parameters=settings.parameters)
+        planned = PlannedVideo(row=row, destination=destination, state="make", recipe=recipe)
+        metadata = read_metadata(destination)
+        if is_made_from(metadata, recipe):
+            if not settings.force:
+                return replace(planned, state="keep", kept=metadata or {})
+            planned = replace(planned, replaces=str((metadata or {}).get("task_id")))
+        return _priced(planned, presenter, settings, speech_seconds=_seconds_of(speech_store(speech.file_name), speech))
+
+    with ThreadPoolExecutor(_MAX_READERS) as pool:
+        return list(pool.map(plan, rows))
+
+
+def _seconds_of(stored: Destination, speech: SpeechRecipe) -> float | None:
+    """The duration of a speech that was paid for before; ``None`` if there is none."""
+    metadata = read_metadata(stored)
+    seconds = metadata.get("seconds") if metadata and is_made_from(metadata, speech) else None
+    return float(seconds) if isinstance(seconds, int | float) else None
+
+
+def _priced(
+    planned: PlannedVideo, presenter: Presenter, settings: BatchSettings, *, speech_seconds: float | None
+) -> PlannedVideo:
+    estimate = estimate_video(
+        planned.recipe.speech,
+        presenter=presenter.length,
+        parameters=settings.parameters,
+        speech_seconds=speech_seconds,
+        price=settings.price,
+    )
+    most, limit = estimate.cost.cost, settings.max_cost_per_video
+    faults = tuple(_faults(planned.row, presenter, estimate, limit, speech_seconds=speech_seconds))
+    if limit is not None and not estimate.cost.exact:
+        # A video that would cost more is not submitted.
+        most = min(most, limit)
+    if settings.price.currency == SPEECH_CURRENCY:
+        most += estimate.speech_cost or 0
+    state: PlannedState = "refuse" if faults else "make"
+    return replace(planned, state=state, estimate=estimate, most_cost=most, faults=faults)
+
+
+def _faults(
+    row: VideoRow, presenter: Presenter, estimate: VideoEstimate, limit: Decimal | None, *, speech_seconds: float | None
+) -> Iterator[Fault]:
+    for problem, remedy in presenter.problems:
+        yield Fault(line=row.line, column="video", value=problem, remedy=remedy)
+    if speech_seconds is not None and not AUDIO_SECONDS.allows(speech_seconds):
+        yield Fault(
+            line=row.line,
+            column="text",
+            value=f"its speech takes {speech_seconds:g} s",
+            limit=AUDIO_SECONDS.range,
+            remedy="Lengthen the script." if speech_seconds < (AUDIO_SECONDS.low or 0) else "Shorten the script.",
+        )
+    if limit is not None and estimate.cost.exact and estimate.cost.cost > limit:
+        yield Fault(
+            line=row.line,
+            column="text",
+            value=f"the video costs {estimate.cost}",
+            limit=f"at most {limit} (max_cost_per_video)",
+            remedy="Shorten the script, or raise the limit.",
+        )
+
+
+def total_cost(planned: Sequence[PlannedVideo]) -> Decimal:
+    """The most that all videos to make can cost."""
+    return sum((one.most_cost for one in planned if one.state == "make"), Decimal(0))

@@ -1,0 +1,198 @@
+"""The plan of a batch as files, beside its videos: a document of all rows, and the rows to make in parts.
+
+A run may have thousands of tasks, and each reads its row. So what it reads is small, and XCom has only the number of
+the row.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol, TypedDict
+
+from airflow_provider_videoretalk.batches.plan import PlannedVideo
+from airflow_provider_videoretalk.batches.recipe import VideoRecipe
+from airflow_provider_videoretalk.dashscope.errors import StateReadError
+from airflow_provider_videoretalk.publishing.atomic_object import Destination
+from airflow_provider_videoretalk.publishing.object_store import read_object, store_errors_named, write_object
+
+VERSION = 1
+"""Of both formats."""
+
+FOLDER = "batches"
+"""The folder of all plans and manifests, in the folder of the videos."""
+
+SPEECHES = "speech"
+"""The folder of the speeches that were paid for, in the folder of the videos."""
+
+ROWS_PER_PART = 100
+_JSON = "application/json"
+_NAME_CHARACTERS = 80
+
+
+class Folder(Protocol):
+    """The part of Airflow's ``ObjectStoragePath`` that a folder needs."""
+
+    def __truediv__(self, name: str) -> Any: ...
+
+
+class RowReference(TypedDict):
+    """What names a row to make in XCom.
+
+    :param label: what people call it
+    :param row: its number among the rows to make, from 0
+    """
+
+    label: str
+    row: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class RowToMake:
+    """A row whose video has to be made.
+
+    :param uri: of the video's object
+    :param most_cost: what the video may cost at most, in the currency of its price
+    """
+
+    line: int
+    name: str
+    label: str
+    batch: str
+    video: str
+    uri: str
+    recipe: VideoRecipe
+    most_cost: str
+
+    def to_json(self) -> dict[str, Any]:
+        return {**vars(self), "recipe": self.recipe.fields}
+
+    @classmethod
+    def parse(cls, data: Mapping[str, Any]) -> RowToMake:
+        """Reads :meth:`to_json`. Ignores unknown fields.
+
+        :raises KeyError: a field is missing
+        """
+        known = {name: data[name] for name in cls.__annotations__}
+        return cls(**{**known, "recipe": VideoRecipe.parse(data["recipe"])})
+
+
+def plan_name(dag_id: str, run_id: str) -> str:
+    """The name of a run's folder: its DAG run, readable and unique."""
+    digest = hashlib.sha256(f"{dag_id}/{run_id}".encode()).hexdigest()[:8]
+    return f"{re.sub('[^A-Za-z0-9_.-]+', '_', run_id)[:_NAME_CHARACTERS].lstrip('.')}-{digest}"
+
+
+def references(planned: Sequence[PlannedVideo]) -> list[RowReference]:
+    """The rows to make, for XCom."""
+    made = (one.row.label for one in planned if one.state == "make")
+    return [{"label": label, "row": number} for number, label in enumerate(made)]
+
+
+def write_rows(folder: Folder, rows: Sequence[RowToMake]) -> None:
+    """Writes the rows to make.
+
+    :param folder: of the run
+    :raises TransportError: the store failed
+    """
+    for part in range(0, len(rows), ROWS_PER_PART):
+        content = {"version": VERSION, "rows": [row.to_json() for row in rows[part : part + ROWS_PER_PART]]}
+        write_document(folder / _part_name(part), content)
+
+
+def read_row(folder: Folder, number: int) -> RowToMake:
+    """One row to make.
+
+    :param folder: of the run
+    :raises StateReadError: there is none, or another release wrote it
+    :raises TransportError: the store failed
+    """
+    path = folder / _part_name(number)
+    document = read_document(path)
+    try:
+        return RowToMake.parse(document["rows"][number % ROWS_PER_PART])
+    except (LookupError, TypeError, AttributeError) as error:
+        raise _unreadable(path, f"it has no row {number} ({type(error).__name__})") from None
+
+
+def read_rows(folder: Folder, count: int) -> list[RowToMake]:
+    """All rows to make.
+
+    :param folder: of the run
+    :param count: how many there are
+    :raises StateReadError: they do not exist, or another release wrote them
+    :raises TransportError: the store failed
+    """
+    rows: list[RowToMake] = []
+    for part in range(0, count, ROWS_PER_PART):
+        path = folder / _part_name(part)
+        document = read_document(path)
+        try:
+            rows += map(RowToMake.parse, document["rows"])
+        except (LookupError, TypeError, AttributeError) as error:
+            raise _unreadable(path, f"it has no rows ({type(error).__name__})") from None
+    return rows
+
+
+def write_document(path: Destination, content: Mapping[str, Any]) -> None:
+    """
+    :raises TransportError: the store failed
+    """
+    with store_errors_named(path):
+        write_object(path, json.dumps(content, ensure_ascii=False, indent=1).encode(), content_type=_JSON)
+
+
+def read_document(path: Destination) -> dict[str, Any]:
+    """
+    :raises StateReadError: there is none, or another release wrote it
+    :raises TransportError: the store failed
+    """
+    with store_errors_named(path):
+        content = read_object(path)
+    if content is None:
+        raise _unreadable(path, "it does not exist")
+    try:
+        document = json.loads(content)
+    except ValueError:
+        document = None
+    if not isinstance(document, dict) or document.get("version") != VERSION:
+        raise _unreadable(path, f"it is no document of version {VERSION}")
+    return document
+
+
+def plan_path(folder: Folder) -> Destination:
+    """The document of all rows, in the folder of the run."""
+    path: Destination = folder / "plan.json"
+    return path
+
+
+def _part_name(number: int) -> str:
+    return f"rows-{number // ROWS_PER_PART:04}.json"
+
+
+def _unreadable(path: Destination, why: str) -> StateReadError:
+    return StateReadError(
+        f"{path} cannot be read: {why}", remedy="Clear the task that plans the batch. What is published is kept."
+    )
+
+
+def to_make(planned: Sequence[PlannedVideo], *, batch: str, uris: Sequence[str]) -> Iterator[RowToMake]:
+    """The rows to make.
+
+    :param uris: of the objects, in the order of the rows
+    """
+    for one, uri in zip(planned, uris, strict=True):
+        if one.state == "make" and one.estimate is not None:
+            yield RowToMake(
+                line=one.row.line,
+                name=one.row.name,
+                label=one.row.label,
+                batch=batch,
+                video=one.row.video,
+                uri=uri,
+                recipe=one.recipe,
+                most_cost=str(one.estimate.cost.cost),
+            )

@@ -1,0 +1,65 @@
+"""Videos of a batch that its table does not name any more."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from typing import Any
+
+from airflow_provider_videoretalk.batches.plan_file import FOLDER, SPEECHES
+from airflow_provider_videoretalk.publishing.atomic_object import Destination
+from airflow_provider_videoretalk.publishing.object_store import read_object, remove_object, store_errors_named
+from airflow_provider_videoretalk.publishing.publication import metadata_path
+
+_METADATA = ".mp4.json"
+_MAX_READERS = 16
+
+
+def find_unused(folder: Any, *, batch: str, named: Collection[str]) -> list[Destination]:
+    """The videos in a folder that a batch has published, and that its table does not name.
+
+    :param folder: an ``ObjectStoragePath``
+    :param batch: its name, which the metadata file of a video has
+    :param named: paths of the videos that the table names
+    :raises TransportError: the store cannot be read
+    """
+    videos = list(_videos(folder, named))
+    with ThreadPoolExecutor(_MAX_READERS) as pool:
+        batches = list(pool.map(_batch_of, videos))
+    return [video for video, found in zip(videos, batches, strict=True) if found == batch]
+
+
+def remove_video(video: Destination) -> None:
+    """Removes a video and its metadata file.
+
+    :raises TransportError: the store failed
+    """
+    for path in (video, metadata_path(video)):
+        with store_errors_named(path), suppress(FileNotFoundError):
+            remove_object(path)
+
+
+def _videos(folder: Any, named: Collection[str]) -> Iterator[Destination]:
+    root = folder.path.rstrip("/")
+    with store_errors_named(folder):
+        folder.fs.invalidate_cache()
+        found = folder.fs.find(folder.path) if folder.fs.exists(folder.path) else []
+    for path in sorted(found):
+        name = str(path)[len(root) + 1 :]
+        if not name.endswith(_METADATA) or name.partition("/")[0] in (FOLDER, SPEECHES):
+            continue
+        video: Destination = folder / name.removesuffix(".json")
+        if video.path not in named:
+            yield video
+
+
+def _batch_of(video: Destination) -> object:
+    with store_errors_named(video):
+        content = read_object(metadata_path(video))
+    try:
+        metadata = json.loads(content or b"null")
+    except ValueError:
+        return None
+    return metadata.get("batch") if isinstance(metadata, dict) else None

@@ -1,0 +1,103 @@
+"""What a video is made of. Two videos with the same recipe are the same video, and one of them is not paid for."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from airflow_provider_videoretalk.batches.table import VideoRow
+from airflow_provider_videoretalk.model_catalog.speech import family_of
+
+
+@dataclass(frozen=True, kw_only=True)
+class SpeechRecipe:
+    """What a speech is made of.
+
+    :param language: as the model takes it; ``None`` to let the service detect it
+    :param options: further fields of the request's ``input``
+    """
+
+    script: str
+    language: str | None
+    voice: str
+    model: str
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def fields(self) -> dict[str, Any]:
+        """The fields of a metadata file that tell it, as JSON-safe values."""
+        return {
+            "script": self.script,
+            "language": self.language,
+            "voice": self.voice,
+            "speech_model": self.model,
+            "speech_options": dict(self.options),
+        }
+
+    @property
+    def file_name(self) -> str:
+        """The name of the speech in the store of speeches."""
+        return f"{_digest(self.fields)[:32]}.wav"
+
+
+@dataclass(frozen=True, kw_only=True)
+class VideoRecipe:
+    """What a video is made of.
+
+    :param presenter: a digest of what identifies the presenter's content
+    :param parameters: of the render request
+    """
+
+    speech: SpeechRecipe
+    presenter: str
+    parameters: Mapping[str, Any]
+
+    @property
+    def fields(self) -> dict[str, Any]:
+        """The fields of a metadata file that tell it, as JSON-safe values."""
+        return {**self.speech.fields, "presenter": self.presenter, "parameters": dict(self.parameters)}
+
+    @classmethod
+    def parse(cls, fields: Mapping[str, Any]) -> VideoRecipe:
+        """Reads :attr:`fields`.
+
+        :raises KeyError: a field is missing
+        """
+        return cls(
+            speech=SpeechRecipe(
+                script=fields["script"],
+                language=fields["language"],
+                voice=fields["voice"],
+                model=fields["speech_model"],
+                options=fields["speech_options"],
+            ),
+            presenter=fields["presenter"],
+            parameters=fields["parameters"],
+        )
+
+
+def speech_of(row: VideoRow, *, model: str, options: Mapping[str, Any]) -> SpeechRecipe:
+    voice = row.voice or family_of(model).voice
+    return SpeechRecipe(script=row.text, language=row.language, voice=voice, model=model, options=options)
+
+
+def presenter_digest(identity: str) -> str:
+    """The digest of a presenter's :meth:`~airflow_provider_videoretalk.inputs.source.Source.content_identity`.
+
+    Parts of a URL may be secret, so the identity itself is not stored.
+    """
+    return f"sha256:{hashlib.sha256(identity.encode()).hexdigest()}"
+
+
+def is_made_from(metadata: Mapping[str, Any] | None, recipe: SpeechRecipe | VideoRecipe) -> bool:
+    """Whether a metadata file says that its object was made from a recipe."""
+    return metadata is not None and all(
+        name in metadata and metadata[name] == value for name, value in recipe.fields.items()
+    )
+
+
+def _digest(fields: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(fields, sort_keys=True).encode()).hexdigest()

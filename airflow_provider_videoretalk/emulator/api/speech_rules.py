@@ -1,0 +1,34 @@
+"""The vendor's rules for speech: how characters are counted, and which model belongs to which family."""
+
+from __future__ import annotations
+
+import re
+from typing import Literal
+
+SpeechFamily = Literal["cosyvoice", "qwen", "websocket"]
+
+# The vendor's counting rule: a Han character counts 2, any other 1, an SSML tag 0.
+_HAN = re.compile("[\u2e80-\u2fdf\u3005\u3007\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]")
+_TAG = re.compile(r"<[^<>]*>")
+
+_FAMILIES: tuple[tuple[re.Pattern[str], SpeechFamily], ...] = (
+    (re.compile(r"cosyvoice-v1|sambert-.+"), "websocket"),
+    (re.compile(r"cosyvoice-v(2|3-flash|3-plus|3\.5-flash|3\.5-plus)"), "cosyvoice"),
+    (re.compile(r"qwen-audio-[0-9.]+-tts-(flash|plus).*"), "cosyvoice"),
+    (re.compile(r"qwen3-tts-(flash|instruct-flash|vc|vd)(-[0-9-]+)?"), "qwen"),
+    (re.compile(r"qwen-tts(-latest|-[0-9-]+)?"), "qwen"),
+)
+
+QWEN3_CHARACTERS = 600
+
+
+def family_of(model: str) -> SpeechFamily | None:
+    """The family whose endpoint serves a model; ``None`` for a model without speech."""
+    return next((family for pattern, family in _FAMILIES if pattern.fullmatch(model)), None)
+
+
+def count_characters(text: str, *, ssml: bool = False) -> int:
+    """The number of characters that is billed and limited."""
+    if ssml:
+        text = _TAG.sub("", text)
+    return len(text) + len(_HAN.findall(text))

@@ -1,0 +1,1 @@
+"""The execution of render jobs and speech requests: download, check, media work in worker processes, storage."""

@@ -1,0 +1,88 @@
+"""The functions that run in a worker process.
+
+They import the libraries of the media work (av, numpy, onnxruntime) late, and no other module outside ``engine`` does.
+So the server process never loads these libraries, and a crash in one of them cannot end it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from airflow_provider_videoretalk.emulator.execution.media_engine import (
+    RenderOutcome,
+    RenderRequest,
+    SampleName,
+    SpeechOutcome,
+    SpeechRequest,
+)
+from airflow_provider_videoretalk.emulator.service.checksums import checksums_of
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+SAMPLE_SPEECH = "Hello. This clip was made on your own machine, and the lips you see follow these words."
+
+
+def inspect(job: RenderRequest) -> None:
+    """Check every input; raise :class:`MediaRefusedError` for one that the service refuses."""
+    from airflow_provider_videoretalk.emulator.engine.inspection import inspect_audio, inspect_image, inspect_video
+
+    inspect_video(job.video)
+    inspect_audio(job.audio)
+    if job.ref_image is not None:
+        inspect_image(job.ref_image)
+
+
+def retalk(job: RenderRequest) -> RenderOutcome:
+    """Render a video and compute its checksums."""
+    from airflow_provider_videoretalk.emulator.engine.lip_sync import retalk as render
+
+    rendered = render(
+        video=job.video,
+        audio=job.audio,
+        output=job.output,
+        video_extension=job.video_extension,
+        ref_image=job.ref_image,
+        query_face_threshold=job.query_face_threshold,
+    )
+    return RenderOutcome(
+        seconds=float(rendered.seconds),
+        width=int(rendered.width),
+        height=int(rendered.height),
+        fps=float(rendered.fps),
+        face_found=bool(rendered.face_found),
+        checksums=checksums_of(job.output),
+    )
+
+
+def speak(job: SpeechRequest) -> SpeechOutcome:
+    """Synthesise a text into a file."""
+    from airflow_provider_videoretalk.emulator.engine.speech_synthesis import speak as synthesise
+
+    seconds = synthesise(
+        text=job.text,
+        voice=job.voice,
+        output=job.output,
+        audio_format=job.audio_format,
+        sample_rate=job.sample_rate,
+        rate=job.rate,
+        language=job.language,
+    )
+    return SpeechOutcome(seconds=float(seconds), checksums=checksums_of(job.output))
+
+
+def sample(name: SampleName, output: Path) -> None:
+    """Write a sample file under a temporary name and rename it, so that no reader sees a partial file."""
+    draft = output.with_name(f"draft-{output.name}")
+    if name == "speech.wav":
+        from airflow_provider_videoretalk.emulator.engine.speech_synthesis import speak as synthesise
+
+        synthesise(text=SAMPLE_SPEECH, voice="longanyang", output=draft, language="en")
+    else:
+        from airflow_provider_videoretalk.emulator.engine.sample_presenter import draw_portrait, draw_presenter
+
+        if name == "presenter.mp4":
+            draw_presenter(draft)
+        else:
+            draw_portrait(draft)
+    draft.replace(output)

@@ -1,1 +1,0 @@
-"""What happens to a task once it is taken: fetched, checked, rendered by an engine, stored."""

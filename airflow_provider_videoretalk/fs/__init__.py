@@ -1,1 +1,0 @@
-"""File systems that Airflow's ``ObjectStoragePath`` reaches through this package."""

@@ -1,0 +1,1 @@
+"""What became of each render job that this Airflow submitted: stored facts, combined into one record for each job."""

@@ -1,0 +1,1 @@
+"""The models. One file for each model holds its path, fields, limits, price and render pace."""

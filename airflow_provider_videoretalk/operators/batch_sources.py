@@ -1,0 +1,130 @@
+"""What a table names: its own bytes, scripts and presenters, at any location that the DAG's author allowed."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from airflow_provider_videoretalk.airflow_adapters.location_policy import LocationPolicy
+from airflow_provider_videoretalk.batches.plan import Presenter
+from airflow_provider_videoretalk.batches.recipe import presenter_digest
+from airflow_provider_videoretalk.batches.table_text import MAX_BYTES
+from airflow_provider_videoretalk.dashscope.errors import DashScopeError, InputError
+from airflow_provider_videoretalk.model_catalog.model import InputLength
+from airflow_provider_videoretalk.model_catalog.videoretalk import VIDEORETALK
+from airflow_provider_videoretalk.operators.template_values import as_location, as_text
+
+if TYPE_CHECKING:
+    from airflow_provider_videoretalk.inputs.source import Source
+    from airflow_provider_videoretalk.media.location import Location
+    from airflow_provider_videoretalk.outbound.host_access import AccessRule
+
+MAX_SCRIPT_BYTES = 100_000
+"""Most bytes of a script at a location: more than any model speaks."""
+
+_LOCATION = re.compile(r"(?:[A-Za-z][A-Za-z0-9+.-]*:/)?/\S.*")
+_MAX_READERS = 8
+_REQUESTS = 64
+
+
+@dataclass(frozen=True, kw_only=True)
+class BatchSources:
+    """
+    :param allowed_sources: of the operator
+    :param access: how the host of a URL may be connected to
+    """
+
+    allowed_sources: object
+    access: AccessRule
+    log: Callable[..., None]
+
+    def table(self, given: object) -> bytes:
+        """The bytes of a table.
+
+        :param given: its text, or its location
+        :raises InputError: there is no text, or the location is not allowed or cannot be read
+        :raises TransportError: it cannot be read now
+        """
+        text = as_text("table", given)
+        if _LOCATION.fullmatch(text.strip()):
+            return self._read("table", text.strip(), most=MAX_BYTES)
+        return text.encode(errors="surrogatepass")
+
+    def script(self, location: str) -> str:
+        """The script at a location.
+
+        :raises InputError: it is not allowed, cannot be read, is too long, or is no text
+        :raises TransportError: it cannot be read now
+        """
+        content = self._read("text_location", location, most=MAX_SCRIPT_BYTES)
+        if len(content) > MAX_SCRIPT_BYTES:
+            raise InputError(
+                f"the script has more than {MAX_SCRIPT_BYTES} bytes, allowed are {MAX_SCRIPT_BYTES}",
+                remedy="Split the script.",
+            )
+        try:
+            return content.decode("utf-8-sig")
+        except UnicodeDecodeError:
+            raise InputError("the script is not in UTF-8", remedy="Save it as a text in UTF-8.") from None
+
+    def presenters(self, locations: Iterable[str]) -> dict[str, Presenter]:
+        """Each presenter once, checked as a render job's input is."""
+        given = list(dict.fromkeys(locations))
+        with ThreadPoolExecutor(_MAX_READERS) as pool:
+            return dict(zip(given, pool.map(self._presenter, given), strict=True))
+
+    def source(self, field: str, location: str) -> Source:
+        """
+        :raises InputError: the location is not allowed, or of an unknown kind
+        """
+        # Loads requests.
+        from airflow_provider_videoretalk.inputs.source import source_of
+
+        source = source_of(field, self._location(field, location))
+        self._policy.check(field, source.location)
+        return source
+
+    @property
+    def _policy(self) -> LocationPolicy:
+        return LocationPolicy(setting="allowed_sources", own=self.allowed_sources)
+
+    def _location(self, field: str, location: str) -> Location:
+        # No store is opened that is not allowed.
+        self._policy.check_remote(field, location)
+        return as_location(field, location)
+
+    def _presenter(self, location: str) -> Presenter:
+        # Loads requests.
+        from airflow_provider_videoretalk.inputs.preflight import inspect_inputs
+
+        try:
+            source = self.source("video", location)
+            found = inspect_inputs(
+                model=VIDEORETALK, locations={"video_url": source.location}, mode="strict", access=self.access
+            )
+            if found.findings:
+                problems = tuple((one.message.removeprefix("video_url: "), one.remedy) for one in found.findings)
+                return Presenter(problems=problems)
+            digest = presenter_digest(source.content_identity())
+        except DashScopeError as error:
+            return Presenter(problems=((error.message.removeprefix("video: "), error.remedy or "Correct it."),))
+        for warning in found.warnings:
+            self.log("%s", warning)
+        media = found.media.get("video_url")
+        length = InputLength(seconds=media.seconds, fps=media.fps) if media else InputLength()
+        return Presenter(digest=digest, length=length)
+
+    def _read(self, field: str, location: str, *, most: int) -> bytes:
+        """The bytes at a location, one more than ``most`` at most."""
+        # Loads requests.
+        from airflow_provider_videoretalk.media.location import open_ranged_reader
+        from airflow_provider_videoretalk.outbound.read_budget import ReadBudget
+
+        source = self.source(field, location)
+        # A range may be as long as the reader's longest one.
+        budget = ReadBudget(size=2 * most + 4 * 1024 * 1024, requests=_REQUESTS)
+        with open_ranged_reader(source.location, field=field, access=self.access, budget=budget) as reader:
+            return reader.read_at(0, most + 1)

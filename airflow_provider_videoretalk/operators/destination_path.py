@@ -1,0 +1,61 @@
+"""The path of an object to publish, from a rendered destination."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from airflow_provider_videoretalk.airflow_adapters.location_policy import LocationPolicy
+from airflow_provider_videoretalk.airflow_adapters.shared_disk import warn_of_local_disk
+from airflow_provider_videoretalk.dashscope.errors import InputError
+from airflow_provider_videoretalk.media.store_object import open_filesystem
+from airflow_provider_videoretalk.operators.template_values import as_store_path, as_text
+from airflow_provider_videoretalk.outbound.location_prefix import with_connection
+from airflow_provider_videoretalk.publishing.atomic_object import is_local
+from airflow_provider_videoretalk.publishing.object_name import object_in_folder
+
+if TYPE_CHECKING:
+    from airflow.sdk import ObjectStoragePath
+
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+
+
+def open_destination(
+    destination: object, *, name: str = "", storage_conn_id: str | None = None, allowed_destinations: object = None
+) -> ObjectStoragePath:
+    """The path of an object that may be published, in a store that can be opened. Writes nothing.
+
+    A DAG can call it before it pays for what it will publish.
+
+    :param destination: URI of the object, or of a folder with a slash at its end
+    :param name: the object's name, if the destination is a folder
+    :param storage_conn_id: the connection of the store, if the URI names none
+    :param allowed_destinations: as of ``PublishMediaOperator``
+    :raises InputError: the destination is not allowed
+    :raises ConfigurationError: its store cannot be opened
+    """
+    uri = with_connection(as_text("destination", destination).strip(), storage_conn_id)
+    policy = LocationPolicy(setting="allowed_destinations", own=allowed_destinations)
+    # Airflow opens the connection of a store when it makes the path.
+    policy.check_remote("destination", uri)
+    path = as_store_path("destination", uri)
+    _check_path(uri, path)
+    if name and uri.endswith("/"):
+        path = object_in_folder(path, name)
+    policy.check("destination", path)
+    # A store that cannot be opened is reported before anything is downloaded.
+    open_filesystem(path, field="destination")
+    if is_local(path):
+        warn_of_local_disk(path.path)
+    return path
+
+
+def _check_path(uri: str, path: ObjectStoragePath) -> None:
+    """
+    :raises InputError: it has a control character
+    """
+    # Parsers of URLs drop line ends without a word, so that the object would get another name.
+    if _CONTROL.search(uri) or _CONTROL.search(path.path):
+        raise InputError(
+            f"destination is {uri!r}, which has a control character", remedy="Remove it, also if it is encoded."
+        )

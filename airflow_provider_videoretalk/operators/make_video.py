@@ -1,0 +1,257 @@
+"""Makes one video of a planned batch: its speech, and its render job."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from decimal import Decimal
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from airflow.sdk import XComArg
+
+from airflow_provider_videoretalk.airflow_adapters.location_policy import LocationPolicy
+from airflow_provider_videoretalk.batches.plan_file import RowReference, RowToMake, read_row
+from airflow_provider_videoretalk.batches.recipe import is_made_from, presenter_digest
+from airflow_provider_videoretalk.dashscope.errors import DashScopeError, InputError
+from airflow_provider_videoretalk.model_catalog.speech import synthesize_speech
+from airflow_provider_videoretalk.model_catalog.videoretalk import VIDEORETALK
+from airflow_provider_videoretalk.operators.catalog_model import CatalogModelOperator
+from airflow_provider_videoretalk.operators.location_fields import permanent_fields
+from airflow_provider_videoretalk.operators.output_folder import OutputFolder
+from airflow_provider_videoretalk.operators.speech_result import speech_result
+from airflow_provider_videoretalk.operators.template_values import as_bool, as_int, as_mapping
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+    from airflow_provider_videoretalk.inputs.preflight_report import PreflightReport
+    from airflow_provider_videoretalk.inputs.retalk_inputs import RetalkInputs
+    from airflow_provider_videoretalk.media.location import Location
+    from airflow_provider_videoretalk.model_catalog.speech import SpeechResult
+    from airflow_provider_videoretalk.publishing.atomic_object import Destination
+    from airflow_provider_videoretalk.submission.record import Intent
+
+METADATA_KEY = "videoretalk_metadata"
+"""The XCom key of what the video is made of, for ``metadata`` of ``PublishMediaOperator``."""
+
+DESTINATION_KEY = "videoretalk_destination"
+"""The XCom key of the URI at which the video is to be published."""
+
+COST_KEY = "videoretalk_cost"
+"""The XCom key of what the video did cost, small enough to be read for each row of a batch."""
+
+ERROR_KEY = "videoretalk_error"
+"""The XCom key of the error with which the row's task failed, for the manifest."""
+
+_PLAN_AGAIN = "Clear the task that plans the batch: it prices the video anew. Its speech is kept."
+
+
+class MakeVideoOperator(CatalogModelOperator):
+    """Makes the video of one row that ``PlanVideosOperator`` returned, and returns the result of its render job.
+
+    Map it over the rows::
+
+        plan = PlanVideosOperator(task_id="plan", table="s3://aws_default@scripts/spring.csv", folder=FOLDER)
+        MakeVideoOperator.partial(task_id="make", folder=FOLDER, deferrable=True).expand(row=plan.output)
+
+    The speech is made when its render job is about to be submitted, and is kept below ``folder``, where it does not
+    expire. A speech of the same script, language, voice and model that is there is not paid for again. A retry or a
+    clear finds the render job of the same row, as
+    :class:`~airflow_provider_videoretalk.operators.videoretalk.VideoRetalkOperator` does.
+
+    A video whose price is higher than the plan says is not submitted.
+
+    XCom has, for ``PublishMediaOperator``:
+
+    - ``videoretalk_metadata``: what the video is made of, by which the next plan knows it
+    - ``videoretalk_destination``: the URI of the object
+
+    :param row: One element of the plan's return value. (templated)
+    :param folder: As of the plan. (templated)
+    :param storage_conn_id: As of the plan. (templated)
+
+    All other parameters are those of
+    :class:`~airflow_provider_videoretalk.operators.catalog_model.CatalogModelOperator`. ``dry_run`` is the plan's.
+    """
+
+    catalog_entry = VIDEORETALK
+    template_fields: Sequence[str] = ("row", "folder", "storage_conn_id", *CatalogModelOperator.template_fields)
+
+    def __init__(
+        self,
+        *,
+        row: RowReference | XComArg,
+        folder: str,
+        storage_conn_id: str | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.row = row
+        self.folder = folder
+        self.storage_conn_id = storage_conn_id
+
+    def execute(self, context: Context) -> Any:
+        with self._error_noted(context):
+            if as_bool("dry_run", self.is_dry_run, default=False):
+                raise InputError("dry_run is set, allowed is False", remedy="Set dry_run of PlanVideosOperator.")
+            planned = self._planned(context)
+            context["ti"].xcom_push(key=METADATA_KEY, value=_metadata(planned))
+            context["ti"].xcom_push(key=DESTINATION_KEY, value=planned.uri)
+            return _cost_noted(context, super().execute(context))
+
+    def execute_again(self, context: Context, event: dict[str, Any]) -> Any:
+        with self._error_noted(context):
+            self._planned(context)
+            return _cost_noted(context, super().execute_again(context, event))
+
+    def execute_complete(self, context: Context, event: dict[str, Any]) -> Any:
+        with self._error_noted(context):
+            return _cost_noted(context, super().execute_complete(context, event))
+
+    @property
+    def output_fields(self) -> Collection[str]:
+        return ("audio_url",)
+
+    def identity(self) -> Mapping[str, Any]:
+        # Not the speech: it is made after the ledger has been asked.
+        return {"model": self.model, "made_of": self._row_to_make.recipe.fields}
+
+    def input_locations(self) -> Mapping[str, Any]:
+        return self.identity()
+
+    def prepare(self, intent: Intent) -> Intent:
+        """Checks the presenter, and makes the speech if there is none.
+
+        :raises InputError: the presenter is another one than the plan saw, or the job must not be submitted
+        """
+        source = self._presenter.content_identity()
+        if presenter_digest(source) != self._row_to_make.recipe.presenter:
+            raise InputError(
+                f"the presenter at {self._presenter.description} has changed since the plan, allowed is the same",
+                remedy="Clear the task that plans the batch.",
+            )
+        return super().prepare(intent)
+
+    def job_inputs(self) -> RetalkInputs:
+        # Loads requests.
+        from airflow_provider_videoretalk.inputs.retalk_inputs import RetalkInputs
+
+        location, seconds = self._speech()
+        parameters = self._row_to_make.recipe.parameters
+        inputs = RetalkInputs.from_locations(
+            video=self._presenter.location,
+            audio=location,
+            video_extension=as_bool("video_extension", parameters.get("video_extension")),
+            query_face_threshold=as_int("query_face_threshold", parameters.get("query_face_threshold")),
+            audio_seconds=seconds,
+        )
+        # This one has learned the presenter's version, which the result names.
+        return replace(inputs, sources={**inputs.sources, "video_url": self._presenter})
+
+    def _check(self, report: PreflightReport) -> None:
+        super()._check(report)
+        most, estimate = Decimal(self._row_to_make.most_cost), report.estimate
+        if estimate.exact and estimate.cost > most:
+            raise InputError(
+                f"the video costs {estimate}, and the plan allows at most {most} {estimate.price.currency}",
+                remedy=_PLAN_AGAIN,
+            )
+
+    @cached_property
+    def _output_folder(self) -> OutputFolder:
+        return OutputFolder.open(self.folder, storage_conn_id=self.storage_conn_id)
+
+    def _planned(self, context: Context) -> RowToMake:
+        number = as_int("row", as_mapping("row", self.row).get("row"))
+        self._row_to_make = read_row(self._output_folder.run(context), number)
+        return self._row_to_make
+
+    @cached_property
+    def _presenter(self) -> Any:
+        # Loads requests.
+        from airflow_provider_videoretalk.inputs.source import source_of
+
+        source = source_of("video_url", self.location("video_url", self._row_to_make.video))
+        LocationPolicy(setting="allowed_sources", own=self.allowed_sources).check("video_url", source.location)
+        return source
+
+    def _speech(self) -> tuple[Location, float | None]:
+        """Where the speech is, and its duration. Pays for it only if none is kept.
+
+        :raises ThrottledError: the account is throttled, and nothing was paid
+        """
+        # Loads requests.
+        from airflow_provider_videoretalk.publishing.publication import read_metadata
+
+        recipe = self._row_to_make.recipe.speech
+        stored = self._output_folder.speech(recipe.file_name)
+        metadata = read_metadata(stored)
+        if metadata is not None and is_made_from(metadata, recipe):
+            self.log.info("Uses the speech at %s, which was paid for before", stored)
+            return stored, metadata.get("seconds")
+        request = synthesize_speech(
+            text=recipe.script,
+            model=recipe.model,
+            voice=recipe.voice,
+            language=recipe.language,
+            options=recipe.options,
+        )
+        speech = self.hook.client.send(request)
+        result = speech_result(speech, model=recipe.model, voice=recipe.voice, audio_format="wav", hook=self.hook)
+        self._keep(result, stored)
+        return result["audio_url"], result["seconds"]
+
+    def _keep(self, speech: SpeechResult, stored: Destination) -> None:
+        # Loads requests.
+        from airflow_provider_videoretalk.airflow_adapters.object_storage_path import uri_of
+        from airflow_provider_videoretalk.publishing.expected_media import expected_media
+        from airflow_provider_videoretalk.publishing.object_metadata import describe_object
+        from airflow_provider_videoretalk.publishing.object_store import make_folder_of
+        from airflow_provider_videoretalk.publishing.transfer import copy_object
+
+        fields = {**permanent_fields(speech), **self._row_to_make.recipe.speech.fields}
+        try:
+            make_folder_of(stored)
+            copy_object(
+                speech["audio_url"],
+                [stored],
+                build_metadata=lambda downloaded, path: describe_object(downloaded, uri=uri_of(path), source=fields),
+                expected=expected_media(speech, speech["audio_url"]),
+                expires_at=speech["expires_at"],
+                access=self.hook.media_access,
+            )
+        except DashScopeError as error:
+            # The service has it for a day. Should the render job be submitted later, it is paid for again.
+            self.log.warning("The speech could not be kept: %s", error)
+
+    @contextmanager
+    def _error_noted(self, context: Context) -> Iterator[None]:
+        """Pushes an error, by which the manifest says why there is no video."""
+        try:
+            yield
+        except Exception as error:
+            cause = error if isinstance(error, DashScopeError) else error.__cause__
+            known = cause if isinstance(cause, DashScopeError) else None
+            noted = {
+                "row": self.row.get("row") if isinstance(self.row, Mapping) else None,
+                "code": (known.code if known else "") or type(known or error).__name__,
+                "message": known.message if known else str(error),
+                "remedy": known.remedy if known else "",
+            }
+            context["ti"].xcom_push(key=ERROR_KEY, value=noted)
+            raise
+
+
+def _cost_noted(context: Context, result: Any) -> Any:
+    """The result of the render job. Pushes what it did cost, by which the batch page adds up the costs of all rows."""
+    if result.get("video_url"):
+        noted = {name: result.get(name) for name in ("billed_seconds", "cost", "currency")}
+        context["ti"].xcom_push(key=COST_KEY, value=noted)
+    return result
+
+
+def _metadata(planned: RowToMake) -> dict[str, Any]:
+    """The fields of the video's metadata file. The next plan compares them."""
+    return {"name": planned.name, "label": planned.label, "batch": planned.batch, **planned.recipe.fields}

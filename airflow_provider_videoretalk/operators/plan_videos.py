@@ -1,0 +1,346 @@
+"""Plans a batch of videos from a table."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime, timezone
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Literal
+
+from airflow.providers.common.compat.sdk import AirflowFailException, conf
+from airflow.sdk import BaseOperator
+
+from airflow_provider_videoretalk.airflow_adapters import variable_store
+from airflow_provider_videoretalk.airflow_adapters.url_masking import mask_rendered_urls, mask_urls
+from airflow_provider_videoretalk.batches.plan import BatchSettings, PlannedVideo, plan_videos, total_cost
+from airflow_provider_videoretalk.batches.plan_document import plan_document, report, summary
+from airflow_provider_videoretalk.batches.plan_file import plan_path, references, to_make, write_document, write_rows
+from airflow_provider_videoretalk.batches.plan_rows import ROWS_KEY, rows_for_xcom
+from airflow_provider_videoretalk.batches.prune import find_unused
+from airflow_provider_videoretalk.batches.table import VideoTable, read_table, refuse_repeated
+from airflow_provider_videoretalk.batches.table_text import Fault
+from airflow_provider_videoretalk.dashscope.errors import DashScopeError, InputError
+from airflow_provider_videoretalk.dashscope.task import JOB_SECONDS
+from airflow_provider_videoretalk.links import BatchLink
+from airflow_provider_videoretalk.model_catalog.catalog import price_of
+from airflow_provider_videoretalk.model_catalog.speech import DEFAULT_MODEL
+from airflow_provider_videoretalk.model_catalog.videoretalk import (
+    DEFAULT_FACE_THRESHOLD,
+    VIDEORETALK,
+    check_face_threshold,
+)
+from airflow_provider_videoretalk.operators.batch_sources import BatchSources
+from airflow_provider_videoretalk.operators.output_folder import OutputFolder
+from airflow_provider_videoretalk.operators.template_values import (
+    as_bool,
+    as_int,
+    as_mapping,
+    as_optional_amount,
+    as_optional_mapping,
+    as_optional_text,
+    as_text,
+    check_word,
+)
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+    from airflow_provider_videoretalk.batches.plan_file import RowReference
+    from airflow_provider_videoretalk.hooks.dashscope import DashScopeHook
+
+PLAN_KEY = "videoretalk_plan"
+"""The key of the plan's sums in XCom."""
+
+Prune = Literal["off", "list", "remove"]
+"""What to do about videos of the batch that the table does not name any more."""
+
+# Faults that the error names. The log and the plan have all.
+_NAMED_FAULTS = 30
+_URL = re.compile(r"""[A-Za-z0-9+.-]+://[^\s"'<>|]+""")
+
+
+class PlanVideosOperator(BaseOperator):
+    """Reads a table of videos, and plans which have to be made. Submits nothing, and pays nothing.
+
+    The table has a row for each video. Its columns, all but one of ``text`` and ``text_location`` optional:
+
+    - ``name``: of the video. Defaults to the first words of its script
+    - ``text``: the script; or ``text_location``: where it is, as a text in UTF-8
+    - ``language`` and ``voice``: as ``TextToSpeechOperator`` takes them
+    - ``video``: location of the presenter
+    - ``destination``: a path below ``folder``, or the URI of an object. Defaults to ``<name>-<language>.mp4``
+
+    A video is kept if its metadata file says that it was made from the same script, language, voice, speech model,
+    presenter and parameters. All others are to be made.
+
+    Returns the rows to make, for ``MakeVideoOperator.partial(...).expand(row=plan.output)``. XCom
+    ``videoretalk_plan`` has the sums: ``plan_uri``, ``counts``, ``most_cost``, ``currency``, ``ready_at``, ``report``.
+    The document at ``plan_uri`` has all rows. XCom ``videoretalk_rows`` has them in short, for the batch page.
+
+    :param table: The table itself, or its location. CSV, TSV, JSON Lines or XLSX, of at most 5,000 rows. (templated)
+    :param folder: URI of the folder of the videos, with a slash at its end. (templated)
+    :param batch: Name of the batch, for ``prune``. Defaults to the DAG's id. (templated)
+    :param defaults: Values of empty cells, by column. (templated)
+    :param speech_model: See ``TextToSpeechOperator``. (templated)
+    :param speech_options: Further fields of the speech request's ``input``. (templated)
+    :param video_extension: See ``VideoRetalkOperator``. (templated)
+    :param query_face_threshold: See ``VideoRetalkOperator``. (templated)
+    :param max_cost: Highest cost of the batch, in the currency of the price. Defaults to no limit. (templated)
+    :param max_cost_per_video: Highest cost of one video. A video whose cost is only known when its speech is made is
+        counted with this cost at most, and not submitted above it. Defaults to no limit. (templated)
+    :param skip_bad_rows: If True, rows with faults are left out. By default a fault refuses the batch. (templated)
+    :param force: If True, makes also the videos that are there already. (templated)
+    :param prune: ``list`` lists the videos of this batch in ``folder`` that the table does not name. ``remove`` lets
+        ``WriteManifestOperator`` remove them at the end of a run with all videos. ``off`` (default) does not look.
+        (templated)
+    :param dry_run: If True, returns no rows to make. (templated, as ``is_dry_run``)
+    :param allowed_sources: Where table, scripts and presenters may be. It narrows ``[videoretalk] allowed_sources`` of
+        Airflow's configuration. (templated)
+    :param allowed_destinations: Where videos may be published. It narrows ``[videoretalk] allowed_destinations``.
+        (templated)
+    :param storage_conn_id: The Airflow connection of the stores, if a URI does not name one. (templated)
+    :param dashscope_conn_id: The Airflow connection of type ``dashscope``, for its prices. (templated)
+    :raises AirflowFailException: rows have faults, or the batch costs too much
+    :raises InputError: there is no table, or a parameter is not usable
+    :raises TransportError: a store cannot be read
+    """
+
+    template_fields: Sequence[str] = (
+        "table",
+        "folder",
+        "batch",
+        "defaults",
+        "speech_model",
+        "speech_options",
+        "video_extension",
+        "query_face_threshold",
+        "max_cost",
+        "max_cost_per_video",
+        "skip_bad_rows",
+        "force",
+        "prune",
+        "is_dry_run",
+        "allowed_sources",
+        "allowed_destinations",
+        "storage_conn_id",
+        "dashscope_conn_id",
+    )
+    operator_extra_links = (BatchLink(),)
+
+    def __init__(
+        self,
+        *,
+        table: str,
+        folder: str,
+        batch: str | None = None,
+        defaults: Mapping[str, str | None] | None = None,
+        speech_model: str = DEFAULT_MODEL,
+        speech_options: Mapping[str, Any] | None = None,
+        video_extension: bool | str = True,
+        query_face_threshold: int | str = DEFAULT_FACE_THRESHOLD,
+        max_cost: float | str | None = None,
+        max_cost_per_video: float | str | None = None,
+        skip_bad_rows: bool | str = False,
+        force: bool | str = False,
+        prune: Prune | str = "off",
+        dry_run: bool | str = False,
+        allowed_sources: Sequence[str] | str | None = None,
+        allowed_destinations: Sequence[str] | str | None = None,
+        storage_conn_id: str | None = None,
+        dashscope_conn_id: str = "dashscope_default",
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.table = table
+        self.folder = folder
+        self.batch = batch
+        self.defaults = defaults
+        self.speech_model = speech_model
+        self.speech_options = speech_options
+        self.video_extension = video_extension
+        self.query_face_threshold = query_face_threshold
+        self.max_cost = max_cost
+        self.max_cost_per_video = max_cost_per_video
+        self.skip_bad_rows = skip_bad_rows
+        self.force = force
+        self.prune = prune
+        self.is_dry_run = dry_run
+        self.allowed_sources = allowed_sources
+        self.allowed_destinations = allowed_destinations
+        self.storage_conn_id = storage_conn_id
+        self.dashscope_conn_id = dashscope_conn_id
+
+    def _do_render_template_fields(self, *args: Any, **kwargs: Any) -> None:
+        super()._do_render_template_fields(*args, **kwargs)
+        mask_rendered_urls(self)
+        mask_urls(_URL.findall(str(self.table)))
+
+    def execute(self, context: Context) -> list[RowReference]:
+        prune = as_text("prune", self.prune)
+        check_word("prune", prune, ("off", "list", "remove"))
+        max_cost = as_optional_amount("max_cost", self.max_cost)
+        folder = OutputFolder.open(
+            self.folder, storage_conn_id=self.storage_conn_id, allowed_destinations=self.allowed_destinations
+        )
+        table = read_table(
+            self._sources.table(self.table),
+            defaults=as_mapping("defaults", self.defaults or {}),
+            speech_model=self._settings.speech_model,
+            read_text=self._sources.script,
+        )
+        planned, faults = self._plan(table, folder)
+        bad = bool(faults) or any(one.state == "refuse" for one in planned)
+        unused = [] if prune == "off" or bad else self._unused(folder, planned, context)
+        document = self._document(planned, faults, unused, prune=prune, context=context)
+        self._write(folder.run(context), document, planned, context)
+        self._check(document, planned, faults, max_cost=max_cost)
+        return [] if as_bool("dry_run", self.is_dry_run) else references(planned)
+
+    @cached_property
+    def _hook(self) -> DashScopeHook:
+        # Loads requests.
+        from airflow_provider_videoretalk.hooks.dashscope import DashScopeHook
+
+        return DashScopeHook(self.dashscope_conn_id)
+
+    @cached_property
+    def _sources(self) -> BatchSources:
+        return BatchSources(allowed_sources=self.allowed_sources, access=self._hook.media_access, log=self.log.warning)
+
+    @cached_property
+    def _settings(self) -> BatchSettings:
+        threshold = as_int("query_face_threshold", self.query_face_threshold, default=DEFAULT_FACE_THRESHOLD)
+        check_face_threshold(threshold)
+        return BatchSettings(
+            speech_model=as_optional_text("speech_model", self.speech_model) or DEFAULT_MODEL,
+            speech_options=as_optional_mapping("speech_options", self.speech_options),
+            parameters={
+                "video_extension": as_bool("video_extension", self.video_extension, default=True),
+                "query_face_threshold": threshold,
+            },
+            price=price_of(VIDEORETALK.name, self._hook.prices),
+            max_cost_per_video=as_optional_amount("max_cost_per_video", self.max_cost_per_video),
+            force=as_bool("force", self.force, default=False),
+        )
+
+    def _plan(self, table: VideoTable, folder: OutputFolder) -> tuple[list[PlannedVideo], list[Fault]]:
+        """The rows that could be read, as planned, and the faults of the others."""
+        faults, placed = list(table.faults), []
+        for row in table.rows:
+            try:
+                placed.append((row, folder.video(row)))
+            except InputError as error:
+                value = error.message.removeprefix("destination is ")
+                faults.append(Fault(line=row.line, column="destination", value=value, remedy=error.remedy))
+        refuse_repeated("destination", [(row.line, str(path)) for row, path in placed])
+        planned = plan_videos(
+            placed,
+            settings=self._settings,
+            presenters=self._sources.presenters(row.video for row, _ in placed),
+            speech_store=folder.speech,
+        )
+        return planned, faults
+
+    def _unused(self, folder: OutputFolder, planned: Sequence[PlannedVideo], context: Context) -> list[str]:
+        from airflow_provider_videoretalk.airflow_adapters.object_storage_path import uri_of
+
+        named = {one.destination.path for one in planned}
+        return [uri_of(path) for path in find_unused(folder.path, batch=self._batch(context), named=named)]
+
+    def _batch(self, context: Context) -> str:
+        return as_optional_text("batch", self.batch) or str(context["ti"].dag_id)
+
+    def _document(
+        self,
+        planned: Sequence[PlannedVideo],
+        faults: Sequence[Fault],
+        unused: Sequence[str],
+        *,
+        prune: str,
+        context: Context,
+    ) -> dict[str, Any]:
+        ti = context["ti"]
+        return plan_document(
+            planned,
+            uris=self._uris(planned),
+            faults=faults,
+            unused=unused,
+            render_seconds=_render_seconds(self.log.warning),
+            now=datetime.now(timezone.utc),
+            batch=self._batch(context),
+            dag_id=ti.dag_id,
+            run_id=ti.run_id,
+            dry_run=as_bool("dry_run", self.is_dry_run, default=False),
+            prune=prune,
+            currency=self._settings.price.currency,
+        )
+
+    def _uris(self, planned: Sequence[PlannedVideo]) -> list[str]:
+        from airflow_provider_videoretalk.airflow_adapters.object_storage_path import uri_of
+
+        return [uri_of(one.destination) for one in planned]
+
+    def _write(self, run: Any, document: Mapping[str, Any], planned: Sequence[PlannedVideo], context: Context) -> None:
+        from airflow_provider_videoretalk.airflow_adapters.object_storage_path import uri_of
+
+        write_rows(run, list(to_make(planned, batch=document["batch"], uris=self._uris(planned))))
+        write_document(plan_path(run), document)
+        sums = {name: value for name, value in document.items() if name not in ("videos", "unused")}
+        sums |= {"plan_uri": uri_of(plan_path(run)), "report": report(document)}
+        context["ti"].xcom_push(key=PLAN_KEY, value=sums)
+        context["ti"].xcom_push(key=ROWS_KEY, value=rows_for_xcom(document, planned, plan_uri=sums["plan_uri"]))
+        self.log.info("The plan is at %s: %s", sums["plan_uri"], summary(document))
+        for uri in document["unused"]:
+            self.log.info("The table does not name %s", uri)
+
+    def _check(
+        self, document: Mapping[str, Any], planned: Sequence[PlannedVideo], faults: Sequence[Fault], *, max_cost: Any
+    ) -> None:
+        """
+        :raises AirflowFailException: nothing may be made
+        """
+        found = sorted([*faults, *(fault for one in planned for fault in one.faults)], key=lambda fault: fault.line)
+        for fault in found:
+            self.log.error("%s", fault)
+        if found and not as_bool("skip_bad_rows", self.skip_bad_rows, default=False):
+            raise AirflowFailException(_refusal(found, document["counts"]["refuse"]))
+        cost, currency = total_cost(planned), document["currency"]
+        if max_cost is not None and cost > max_cost:
+            bound = "" if document["exact"] else "at most "
+            raise AirflowFailException(
+                f"the batch costs {bound}{cost:f} {currency}, allowed is at most {max_cost} {currency} (max_cost). "
+                "Nothing was submitted. Lower max_cost_per_video, shorten the table, or raise max_cost."
+            )
+        rows, most = document["counts"]["make"], conf.getint("core", "max_map_length", fallback=1024)
+        if rows > most:
+            raise AirflowFailException(
+                f"{rows} videos are to be made, Airflow allows {most} mapped tasks in a run. "
+                "Nothing was submitted. Raise [core] max_map_length of Airflow's configuration, or split the table."
+            )
+
+
+def _refusal(faults: Sequence[Fault], rows: int) -> str:
+    named = "\n".join(map(str, faults[:_NAMED_FAULTS]))
+    more = f"\n... and {len(faults) - _NAMED_FAULTS} more, in the task's log" if len(faults) > _NAMED_FAULTS else ""
+    return f"{rows} rows have faults, and nothing was submitted. Correct them, or set skip_bad_rows:\n{named}{more}"
+
+
+def _render_seconds(warn: Callable[..., None]) -> Callable[[float], float]:
+    """How long a render takes, by the seconds of its output: as the last ones, else as the vendor's sample."""
+    # Loads the client's modules.
+    from airflow_provider_videoretalk.polling.render_times import RenderTimes
+    from airflow_provider_videoretalk.submission.registry import SubmissionRegistry
+
+    times, records = RenderTimes(), []
+    if variable_store.HAS_KEYS:
+        try:
+            registry = SubmissionRegistry(variable_store.VariableStore())
+            records = registry.records(since=time.time() - JOB_SECONDS)
+        except DashScopeError as error:
+            warn("The last renders cannot be read: %s", error)
+    for record in records:
+        if record.intent.model == VIDEORETALK.name and record.render_seconds is not None:
+            times.note(record.render_seconds, output_seconds=record.billed_seconds)
+    return lambda seconds: times.expected(seconds) or seconds * VIDEORETALK.render_factor

@@ -1,0 +1,1 @@
+"""HTTP requests to URLs that the author of the DAG did not write."""

@@ -1,0 +1,1 @@
+"""Waiting for render jobs with few requests."""

@@ -1,0 +1,1 @@
+"""Submits one paid render job for one intent, and finds it again after retries, clears and crashes."""

@@ -1,0 +1,35 @@
+"""Why goals are not met, by what they are about. The page shows the reasons of goals that the results do not meet.
+
+Reasons have no measured figures: these are in the tables, which a run writes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+_MEMORY = (
+    "Triggers that do nothing take more than HttpSensor's whole growth, as the row *sleep* shows. So half of "
+    "HttpSensor's is less than Airflow's own part. The sensor is stopped before most of its work is done. With "
+    "1,000 waiting, where both finish, the goal is met."
+)
+_STALL = (
+    "The long stalls are full passes of Python's garbage collector over all objects, one for one, as its own "
+    "callbacks (`gc.callbacks`) showed. No other step of this package took as long. The difference is what the "
+    "waiting tasks hold."
+)
+_QUEUE = (
+    "To learn the state of 5,000 jobs takes 50 pages of the list. Airflow takes seconds of the wall's clock to "
+    "start as many triggers, which are minutes of a fast clock. Each new trigger was looked for again. A queue of "
+    "that length cannot be served within three hours: `hold_back` keeps it from being submitted."
+)
+_SUMS = (
+    "Each checksum has a thread of its own, but the cores also run the web server. The checksums are still "
+    "verified. Over a network, and to S3, a copy takes longer, and they are computed in that time."
+)
+
+REASONS: Mapping[str, str] = {
+    "5,000 waiting, many running: memory, half of HttpSensor's": _MEMORY,
+    "5,000 waiting, many running: stall beyond that of triggers that sleep": _STALL,
+    "one running, 150 / 1000 / 5000 queued: requests a finished clip": _QUEUE,
+    "to disk, by this package, and a source that tells MD5 and CRC-64: of plain fsspec's speed": _SUMS,
+}

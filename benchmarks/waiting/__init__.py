@@ -1,0 +1,1 @@
+"""What waiting for render jobs costs."""

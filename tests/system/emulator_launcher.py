@@ -1,0 +1,56 @@
+"""Runs several emulators in one process, without media work: each returns every video unchanged.
+
+With the setting ``release``, the path of a file, an emulator renders until the file exists.
+
+The one argument is a JSON object: name -> port and settings. SIGTERM ends the process.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+import sys
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+from airflow_provider_videoretalk.emulator.execution.media_engine import RenderOutcome, RenderRequest
+from airflow_provider_videoretalk.emulator.fake_engine import FakeEngine
+from airflow_provider_videoretalk.emulator.server import Emulator
+from airflow_provider_videoretalk.emulator.settings import EmulatorSettings
+
+# The fake engine reports three seconds of video: a render takes three seconds, and a render job may take nine minutes.
+DEFAULTS: dict[str, Any] = {"time_scale": 20, "render_factor": 20, "submits_per_second": 1000}
+
+
+class HeldEngine(FakeEngine):
+    """Renders until the file ``release`` exists."""
+
+    def __init__(self, *, release: Path) -> None:
+        super().__init__()
+        self.release = release
+
+    async def retalk(self, job: RenderRequest) -> RenderOutcome:
+        # A test makes the file, which gives no notice.
+        while not self.release.exists():  # noqa: ASYNC110
+            await asyncio.sleep(0.2)
+        return await super().retalk(job)
+
+
+def main(plan: dict[str, dict[str, Any]]) -> None:
+    with ExitStack() as stack:
+        for settings in plan.values():
+            missing = frozenset(settings.pop("missing", ()))
+            release = settings.pop("release", None)
+            wanted = EmulatorSettings(**DEFAULTS | settings, missing=missing)
+            engine = FakeEngine() if release is None else HeldEngine(release=Path(release))
+            stack.enter_context(Emulator(wanted, engine=engine))
+        print("ready", flush=True)
+        signal.sigwait({signal.SIGTERM, signal.SIGINT})
+
+
+if __name__ == "__main__":
+    # Before any thread starts, so that all of them leave the two signals to sigwait.
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM, signal.SIGINT})
+    main(json.loads(sys.argv[1]))

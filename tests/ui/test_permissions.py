@@ -1,0 +1,123 @@
+"""Every route, as nobody, as a reader of another DAG, and as a reader."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from fastapi import FastAPI
+from fastapi.testclient import TestClient
+from video_rows import NOW, finished_run
+
+SECURITY_HEADERS = {
+    "content-security-policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
+    "media-src 'self'; connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'self'",
+    "x-content-type-options": "nosniff",
+    "x-frame-options": "SAMEORIGIN",
+    "referrer-policy": "same-origin",
+    "cross-origin-resource-policy": "same-origin",
+}
+"""Nothing from other sites, no inline script, and frames only within Airflow."""
+
+MINE, OTHER = "videoretalk_quickstart", "videoretalk_batch"
+CONTENT = bytes(range(256)) * 64
+SECRETS = ("secret-of-result", "secret-of-speech", "secret-of-source", "Signature")
+
+Runs = Callable[..., None]
+Publish = Callable[[str, bytes], dict[str, Any]]
+Login = Callable[..., TestClient]
+
+
+@pytest.fixture
+def one_video(runs: Runs, published: Publish) -> None:
+    publication = published("task-one", CONTENT) | {"script": "Only for readers."}
+    runs(MINE, one=finished_run("task-one", published=publication))
+
+
+def addresses(pages: FastAPI) -> list[str]:
+    """One address for each route that the app has."""
+    values = {"dag_id": MINE, "run_id": "one", "task_id": "retalk", "map_index": "-1", "part": "result"}
+    files = {"name": "videoretalk.css"}
+    found = [route.path for route in _flat(pages.routes)]
+    return sorted({f"/videoretalk{path.format(**values, **files)}" for path in found})
+
+
+def _flat(routes: Any) -> list[Any]:
+    """All routes; newer FastAPI keeps those of an included router together, in one attribute or another."""
+    found: list[Any] = []
+    for route in routes:
+        inner = getattr(getattr(route, "original_router", route), "routes", None)
+        found += [route] if hasattr(route, "path") and not inner else _flat(inner or [])
+    return found
+
+
+def test_all_routes_are_known(pages: FastAPI) -> None:
+    here = f"/videoretalk/dags/{MINE}/runs/one/tasks/retalk/-1"
+    assert addresses(pages) == sorted(
+        [f"/videoretalk/{name}" for name in ("", "videos", "queue", "spend", "failures", "static/videoretalk.css")]
+        + [here, *(f"{here}/{name}" for name in ("status", "outcome", "failure", "media/result"))]
+        + [f"{here.partition('/tasks/')[0]}/batch{part}" for part in ("", "/rows", ".csv")]
+    )
+
+
+@pytest.mark.usefixtures("one_video")
+def test_nobody_sees_anything(pages: FastAPI, login: Login) -> None:
+    for address in addresses(pages):
+        reply = login().get(address)
+        assert reply.status_code == 401, address
+        assert "task-one" not in reply.text
+        assert login(MINE).head(address).status_code == 405, "there is no other way in"
+
+
+@pytest.mark.usefixtures("one_video")
+def test_a_forged_login_is_none(pages: FastAPI, login: Login) -> None:
+    client = login()
+    client.cookies["_token"] = "eyJhbGciOiJIUzI1NiJ9.e30.forged"
+    for address in addresses(pages):
+        assert client.get(address).status_code in (401, 403), address
+
+
+@pytest.mark.usefixtures("one_video")
+def test_the_reader_of_another_dag_sees_nothing_of_it_by_any_id(pages: FastAPI, login: Login) -> None:
+    client = login(OTHER)
+    for address in addresses(pages):
+        reply = client.get(address)
+        assert reply.status_code == (403 if "/dags/" in address else 200), address
+        assert "task-one" not in reply.text
+        assert "Only for readers." not in reply.text
+    for query in (f"?dag={MINE}", f"?dag_id={OTHER}&dag={MINE}", "?after=999.9.z", "?state=done", f"?day={NOW.date()}"):
+        assert "/dags/" not in client.get(f"/videoretalk/{query}").text.partition('<ul class="grid">')[2], query
+    # Ids of his own DAG in the path, or in the query, open nothing of another's run.
+    for dag in (OTHER, "~", f"{OTHER}%2F..%2F{MINE}", f"{OTHER}/runs/x/../../{MINE}"):
+        reply = client.get(f"/videoretalk/dags/{dag}/runs/one/tasks/retalk/-1?dag_id={OTHER}")
+        assert reply.status_code in (403, 404), dag
+        assert "task-one" not in reply.text
+
+
+@pytest.mark.usefixtures("one_video")
+def test_a_reader_sees_all_of_it_and_no_signed_url(pages: FastAPI, login: Login) -> None:
+    client = login(MINE)
+    for address in addresses(pages):
+        reply = client.get(address)
+        # The DAG makes no batch.
+        assert reply.status_code == (404 if "/batch" in address else 200), (address, reply.text)
+        assert not [secret for secret in SECRETS if secret in reply.text], address
+    page = client.get(f"/videoretalk/dags/{MINE}/runs/one/tasks/retalk/-1").text
+    assert "task-one" in page
+    assert "Only for readers." in page
+    assert 'href="/videoretalk/dags/' in client.get("/videoretalk/").text
+
+
+def test_every_reply_says_what_a_browser_may_do(pages: FastAPI, login: Login) -> None:
+    for address in [*addresses(pages), "/videoretalk/none"]:
+        for client in (login(), login(MINE)):
+            headers = client.get(address).headers
+            assert {name: headers.get(name) for name in SECURITY_HEADERS} == SECURITY_HEADERS, address
+            assert headers["cache-control"].startswith("private"), address
+
+
+@pytest.mark.parametrize("name", ["../app.py", "..%2Fapp.py", "%2Fetc%2Fpasswd", "icon.svg/../../app.py", "app.py"])
+def test_no_path_opens_a_file(name: str, login: Login) -> None:
+    for address in (f"/videoretalk/static/{name}", f"/videoretalk/dags/{MINE}/runs/one/tasks/retalk/-1/media/{name}"):
+        assert login(MINE).get(address).status_code in (403, 404, 422)

@@ -1,0 +1,402 @@
+"""A batch from its table to its manifest, task by task, with a scripted service and videos on a disk."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import re
+import time
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from airflow.providers.common.compat.sdk import AirflowFailException
+from media_files import video, wav
+from pytest_httpserver import HTTPServer
+from state_store import TaskStateStore
+from werkzeug import Response
+from xlsx_files import workbook
+
+from airflow_provider_videoretalk.dashscope.errors import DashScopeError, InputError
+from airflow_provider_videoretalk.operators.approve_videos import ApproveVideosOperator
+from airflow_provider_videoretalk.operators.make_video import MakeVideoOperator
+from airflow_provider_videoretalk.operators.manifest import WriteManifestOperator
+from airflow_provider_videoretalk.operators.plan_videos import PlanVideosOperator
+from airflow_provider_videoretalk.operators.publish import PublishMediaOperator
+
+from ..conftest import OutletEvents
+
+SPEECH = "/api/v1/services/audio/tts/SpeechSynthesizer"
+SUBMIT = "/api/v1/services/aigc/image2video/video-synthesis"
+TABLE = "name,text\na,Good morning and welcome.\nb,Good night and farewell.\n"
+
+
+class TaskInstance:
+    """A task instance, and the XComs of its run."""
+
+    dag_id, max_tries = "spring", 0
+
+    def __init__(self, run_id: str, task_id: str, map_index: int, pushed: dict[tuple[str, str], Any]) -> None:
+        self.run_id, self.task_id, self.map_index, self._pushed = run_id, task_id, map_index, pushed
+        self.rendered_map_index = None
+
+    def xcom_push(self, key: str, value: Any) -> None:
+        self._pushed.setdefault((self.task_id, key), []).append(json.loads(json.dumps(value)))
+
+    def xcom_pull(self, *, task_ids: str, key: str) -> Any:
+        found = self._pushed.get((task_ids, key), [])
+        return found[0] if len(found) == 1 else found or None
+
+
+class Batch:
+    """A service that makes speech and videos at once, and the tasks of one run after another."""
+
+    def __init__(self, service: HTTPServer, folder: Path) -> None:
+        self.service, self.folder = service, folder
+        self.expires = datetime.now(timezone.utc) + timedelta(hours=24)
+        self.speech_seconds = 3.0
+        self.runs = 0
+        self.pushed: dict[tuple[str, str], Any] = {}
+        made = video(folder.parent / "made.mp4", seconds=3)
+        clip = video(folder.parent / "clip.mp4", seconds=4)
+        self.presenter = service.url_for("/clip.mp4")
+        service.expect_request("/clip.mp4").respond_with_data(clip.read_bytes(), content_type="video/mp4")
+        service.expect_request("/made.mp4").respond_with_data(made.read_bytes(), content_type="video/mp4")
+        service.expect_request("/speech.wav").respond_with_handler(lambda request: self._audio())
+        service.expect_request(SPEECH, method="POST").respond_with_handler(lambda request: self.speak(request))
+        service.expect_request(SUBMIT, method="POST").respond_with_handler(lambda request: self.submit(request))
+        service.expect_request(re.compile("/api/v1/tasks/job-.*"), method="GET").respond_with_handler(self._job)
+        self._jobs = itertools.count()
+
+    def speak(self, request: Any) -> Any:
+        audio = {"url": self.service.url_for("/speech.wav"), "expires_at": self.expires.timestamp()}
+        return self.json({"request_id": "speech-1", "output": {"audio": audio}, "usage": {"characters": 20}})
+
+    def submit(self, request: Any) -> Any:
+        output = {"task_id": f"job-{next(self._jobs)}", "task_status": "PENDING"}
+        return self.json({"request_id": "r", "output": output})
+
+    def _audio(self) -> Any:
+        return Response(wav(seconds=self.speech_seconds), content_type="audio/wav")
+
+    def json(self, content: Any) -> Any:
+        return Response(json.dumps(content), content_type="application/json")
+
+    def _job(self, request: Any) -> Any:
+        output = {
+            "task_id": request.path.rpartition("/")[2],
+            "task_status": "SUCCEEDED",
+            "video_url": self.service.url_for("/made.mp4"),
+        }
+        return self.json(
+            {"request_id": "q", "output": output, "usage": {"video_duration": 3.0, "video_ratio": "standard"}}
+        )
+
+    def paid(self) -> dict[str, int]:
+        sent = [request.path for request, _ in self.service.log if request.method == "POST"]
+        return {"speech": sent.count(SPEECH), "videos": sent.count(SUBMIT)}
+
+    def context(self, task_id: str, map_index: int = -1) -> dict[str, Any]:
+        return {
+            "ti": TaskInstance(f"manual__{self.runs}", task_id, map_index, self.pushed),
+            "dag_run": SimpleNamespace(clear_number=0),
+            "outlet_events": OutletEvents(),
+            "task_state_store": TaskStateStore(),
+        }
+
+    def plan(self, table: str | bytes = TABLE, **arguments: Any) -> Any:
+        self.pushed.clear()
+        self.runs += 1
+        given = {"table": table, "folder": f"{self.folder.as_uri()}/", "defaults": {"video": self.presenter}}
+        return PlanVideosOperator(task_id="plan", **(given | arguments)).execute(self.context("plan"))
+
+    @property
+    def sums(self) -> dict[str, Any]:
+        return self.pushed["plan", "videoretalk_plan"][-1]
+
+    def document(self, name: str) -> dict[str, Any]:
+        """The plan or the manifest of the last run."""
+        path = next(self.folder.glob(f"batches/manual__{self.runs}-*/{name}.json"))
+        return json.loads(path.read_text())
+
+    def make(self, row: Any, **arguments: Any) -> Any:
+        folder = f"{self.folder.as_uri()}/"
+        context = self.context("make", row["row"])
+        make = MakeVideoOperator(task_id="make", row=row, folder=folder, deferrable=False, **arguments)
+        result = make.execute(context)
+        destination = self.pushed["make", "videoretalk_destination"][-1]
+        metadata = self.pushed["make", "videoretalk_metadata"][-1]
+        publish = PublishMediaOperator(task_id="publish", source=result, destination=destination, metadata=metadata)
+        publish.execute(self.context("publish"))
+        return result
+
+    def manifest(self, **arguments: Any) -> Any:
+        folder = f"{self.folder.as_uri()}/"
+        write = WriteManifestOperator(task_id="manifest", folder=folder, make_task_id="make", **arguments)
+        return write.execute(self.context("manifest"))
+
+    def run(self, table: str | bytes = TABLE, **arguments: Any) -> Any:
+        for row in self.plan(table, **arguments):
+            self.make(row)
+        return self.manifest()
+
+
+@pytest.fixture
+def batch(service: HTTPServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Batch:
+    folder = tmp_path / "videos"
+    folder.mkdir()
+    # A store would sign a URL for a speech that is kept.
+    monkeypatch.setattr(MakeVideoOperator, "_upload", lambda self, content: service.url_for("/speech.wav"))
+    return Batch(service, folder)
+
+
+def test_only_what_changed_is_paid_for(batch: Batch) -> None:
+    assert batch.run()["counts"] == {"published": 2}
+    assert batch.paid() == {"speech": 2, "videos": 2}
+    assert json.loads((batch.folder / "a.mp4.json").read_text())["script"] == "Good morning and welcome."
+    assert batch.run()["counts"] == {"kept": 2}
+    # A format, an order and a column more do not change a row.
+    rows = [
+        ["voice", "text", "name"],
+        ["longanyang", "Good night and farewell.", "b"],
+        ["", "Good morning and welcome.", "a"],
+    ]
+    (batch.folder.parent / "table").write_bytes(workbook(rows))
+    assert batch.run(str(batch.folder.parent / "table"))["counts"] == {"kept": 2}
+    assert batch.paid() == {"speech": 2, "videos": 2}
+    assert batch.run(TABLE.replace("farewell", "sleep well"))["counts"] == {"kept": 1, "published": 1}
+    assert batch.paid() == {"speech": 3, "videos": 3}
+    assert batch.run(force=True)["counts"] == {"published": 2}
+    # The first script and the one of before are spoken already.
+    assert batch.paid() == {"speech": 3, "videos": 5}
+
+
+def test_a_queue_of_forty_hours(batch: Batch, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every fifth submit is refused. Those rows are made again after all others, when their speech has expired."""
+    table = "name,text\n" + "".join(f"clip {number},Good morning to number {number}.\n" for number in range(60))
+    hours, spoken_at, submitted = 0.0, [], []
+    submit_one = batch.submit
+
+    def speak(request: Any) -> Any:
+        spoken_at.append(hours)
+        audio = {"url": batch.service.url_for("/speech.wav?expires"), "expires_at": time.time() + 3600 * (hours + 24)}
+        return batch.json({"request_id": "s", "output": {"audio": audio}, "usage": {"characters": 20}})
+
+    def submit(request: Any) -> Any:
+        nonlocal hours
+        submitted.append(request.json["input"]["audio_url"])
+        if len(submitted) <= 60 and not len(submitted) % 5:
+            return Response(
+                '{"code": "InvalidParameter", "message": "no"}', status=400, content_type="application/json"
+            )
+        hours += 40 / 60
+        return submit_one(request)
+
+    monkeypatch.setattr(batch, "speak", speak)
+    monkeypatch.setattr(batch, "submit", submit)
+    refused = []
+    for row in batch.plan(table):
+        try:
+            batch.make(row)
+        except DashScopeError:
+            refused.append(row)
+    assert (len(spoken_at), hours) == (60, pytest.approx(32))
+    for row in refused:
+        batch.make(row)
+    assert (len(spoken_at), hours) == (60, pytest.approx(40))
+    # The last ones are read from where they were kept: the service has dropped those of the first hours.
+    assert [url.endswith("?expires") for url in submitted] == [True] * 60 + [False] * 12
+    assert batch.manifest()["counts"] == {"published": 60}
+
+
+def test_a_kept_speech_makes_the_price_exact_and_is_not_paid_twice(batch: Batch) -> None:
+    (row, _) = batch.plan()
+    assert not batch.sums["exact"]
+    with pytest.raises(InputError, match="max_cost"):
+        batch.make(row, max_cost=0.01)
+    assert batch.paid() == {"speech": 1, "videos": 0}
+    batch.plan("name,text\na,Good morning and welcome.\n")
+    assert (batch.sums["exact"], batch.sums["speech_cost"], batch.sums["most_cost"]) == (True, 0.0, 0.24)
+    batch.make(row)
+    assert batch.paid() == {"speech": 1, "videos": 1}
+
+
+def test_a_speech_that_takes_longer_than_the_plan_allows_is_not_rendered(batch: Batch) -> None:
+    batch.speech_seconds = 60.0
+    (row, _) = batch.plan()
+    with pytest.raises(InputError, match="the plan allows at most") as caught:
+        batch.make(row)
+    assert "Clear the task that plans" in caught.value.remedy
+    assert batch.paid() == {"speech": 1, "videos": 0}
+    (row, _) = batch.plan()
+    batch.make(row)
+    assert batch.paid() == {"speech": 1, "videos": 1}
+
+
+def test_an_error_of_a_row_is_in_the_manifest(batch: Batch) -> None:
+    batch.speech_seconds = 1.0
+    first, second = batch.plan()
+    with pytest.raises(InputError):
+        batch.make(second)
+    batch.speech_seconds = 3.0
+    batch.make(first)
+    with pytest.raises(AirflowFailException, match=r"1 of 2 videos are missing, allowed are 0 \(tolerate\): b \("):
+        batch.manifest()
+    manifest = batch.document("manifest")
+    (good, bad) = manifest["videos"]
+    assert (good["state"], good["cost"], bad["state"], bad["code"]) == (
+        "published",
+        0.24,
+        "failed",
+        "InvalidFile.Duration",
+    )
+    assert bad["remedy"]
+    assert batch.manifest(tolerate="1")["counts"] == {"published": 1, "failed": 1}
+    # Its speech is known to be too short: the next plan says so, and pays nothing.
+    with pytest.raises(AirflowFailException, match="line 3, column text: its speech takes 1 s, allowed is 2 to 120 s"):
+        batch.plan()
+    assert batch.paid() == {"speech": 2, "videos": 1}
+
+
+def test_nothing_is_made_while_a_row_is_wrong(batch: Batch) -> None:
+    table = f"{TABLE}c/,Hello there.\nd,Hello there.\n"
+    rows = "name,text,video,destination\n" + "\n".join(
+        [
+            "c/,,,",
+            "d,Hello.,/none.mp4,",
+            "e,Hello.,,../e.mp4",
+            "f,Hello.,,f.avi",
+            "g,Hello.,,file://host/g.mp4",
+            "h,Hello.,,",
+        ]
+    )
+    with pytest.raises(AirflowFailException, match="5 rows have faults, and nothing was submitted") as caught:
+        batch.plan(rows)
+    said = str(caught.value)
+    for place in (
+        "line 2, column name",
+        "line 2, column text",
+        "line 3, column video",
+        *(f"line {n}, column destination" for n in (4, 5, 6)),
+    ):
+        assert place in said
+    assert [row["label"] for row in batch.plan(table, skip_bad_rows="true")] == ["a", "b", "d"]
+    with pytest.raises(AirflowFailException, match="4 of 4 videos are missing"):
+        batch.manifest()
+    assert batch.paid() == {"speech": 0, "videos": 0}
+
+
+def test_the_same_destination_twice(batch: Batch) -> None:
+    with pytest.raises(InputError, match="the same destination in several rows"):
+        batch.plan("name,text,destination\na,Hello.,\nb,Hello.,a.mp4\n")
+
+
+def test_limits_of_the_batch(batch: Batch, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(AirflowFailException, match=r"the batch costs at most 1\.\d+ CNY, allowed is at most 1 CNY"):
+        batch.plan(max_cost=1)
+    assert len(batch.plan(max_cost=1, max_cost_per_video="0.4")) == 2
+    for name in ("max_cost", "max_cost_per_video"):
+        with pytest.raises(InputError, match=f"{name} is 'much'"):
+            batch.plan(**{name: "much"})
+    monkeypatch.setenv("AIRFLOW__CORE__MAX_MAP_LENGTH", "1")
+    with pytest.raises(AirflowFailException, match="Airflow allows 1 mapped tasks"):
+        batch.plan()
+
+
+def test_a_dry_run_makes_nothing_and_is_green(batch: Batch) -> None:
+    assert batch.plan(dry_run="True") == []
+    assert batch.sums["counts"] == {"make": 2, "keep": 0, "refuse": 0}
+    assert batch.manifest()["counts"] == {"planned": 2}
+    assert not ApproveVideosOperator(task_id="approve", plan=batch.sums, approve_above=0).execute(
+        batch.context("approve")
+    )
+    assert batch.paid() == {"speech": 0, "videos": 0}
+
+
+def test_a_presenter_that_changed_since_the_plan(batch: Batch) -> None:
+    clip = batch.folder.parent / "clip.mp4"
+    (row, _) = batch.plan(defaults={"video": str(clip)})
+    clip.write_bytes(clip.read_bytes() + b"\0")
+    with pytest.raises(InputError, match="has changed since the plan"):
+        batch.make(row)
+    assert batch.paid() == {"speech": 0, "videos": 0}
+
+
+def test_prune_lists_and_removes(batch: Batch) -> None:
+    batch.run()
+    only = "name,text\na,Good morning and welcome.\n"
+    batch.run(only)
+    assert (batch.folder / "b.mp4").exists()
+    batch.run(only, prune="list")
+    plan = batch.document("plan")
+    assert [uri.rpartition("/")[2] for uri in plan["unused"]] == ["b.mp4"]
+    batch.run(only, prune="remove", dry_run=True)
+    with pytest.raises(AirflowFailException):
+        batch.run(f"{only}c/,Hello.\n", prune="remove", skip_bad_rows=True)
+    batch.run(only, prune="remove", batch="another")
+    assert (batch.folder / "b.mp4").exists()
+    batch.run(only, prune="remove")
+    assert sorted(path.name for path in batch.folder.glob("*.mp4*")) == ["a.mp4", "a.mp4.json"]
+    with pytest.raises(InputError, match="prune is 'all', allowed is one of off, list, remove"):
+        batch.plan(prune="all")
+
+
+@pytest.mark.parametrize(
+    "table", ["s3://any_conn@bucket/t.csv", "file:///etc/passwd", "/etc/passwd", "https://evil.example/t.csv"]
+)
+def test_a_table_where_the_author_allowed_none(batch: Batch, table: str) -> None:
+    with pytest.raises(InputError, match=r"table is .*, allowed is"):
+        batch.plan(table, allowed_sources=[batch.presenter])
+    with pytest.raises(AirflowFailException, match=r"column text_location: .*allowed_sources"):
+        batch.plan(f"text_location\n{table}\n", allowed_sources=[batch.presenter])
+    with pytest.raises(AirflowFailException, match=r"column video: .*allowed_sources"):
+        batch.plan(f"text,video\nHello.,{table}\n", allowed_sources=[batch.presenter])
+
+
+@pytest.mark.parametrize("folder", ["s3://other@bucket/", "file:///elsewhere/"])
+def test_a_folder_that_is_not_allowed(batch: Batch, folder: str) -> None:
+    with pytest.raises(InputError, match="destination is"):
+        batch.plan(folder=folder, allowed_destinations=f"{batch.folder.as_uri()}/")
+    with pytest.raises(AirflowFailException, match=r"column destination: .*allowed_destinations"):
+        batch.plan(f"text,destination\nHello.,{folder}\n", allowed_destinations=f"{batch.folder.as_uri()}/")
+    with pytest.raises(InputError, match="End it with a slash"):
+        batch.plan(folder=batch.folder.as_uri())
+
+
+def test_a_manifest_without_a_plan(batch: Batch) -> None:
+    with pytest.raises(AirflowFailException, match="There is no plan"):
+        batch.manifest()
+
+
+def test_a_rejected_batch_is_not_made(batch: Batch) -> None:
+    batch.plan()
+    approve = ApproveVideosOperator(task_id="approve", plan=batch.sums, approve_above="1000")
+    assert approve.execute(batch.context("approve")) is None
+    event = {
+        "chosen_options": ["Reject"],
+        "params_input": {},
+        "responded_at": datetime.now(timezone.utc),
+        "responded_by_user": {"id": "1", "name": "Ada"},
+    }
+    with pytest.raises(AirflowFailException, match="rejected"):
+        approve.execute_complete(batch.context("approve"), event)
+    answer = approve.execute_complete(batch.context("approve"), event | {"chosen_options": ["Approve"]})
+    assert answer["responded_by_user"]["name"] == "Ada"
+
+
+def test_a_changed_plan_removes_nothing_outside_of_the_folder(batch: Batch) -> None:
+    batch.run()
+    other = batch.folder.parent / "other" / "b.mp4"
+    other.parent.mkdir()
+    other.write_bytes(b"somebody's")
+    only = "name,text\na,Good morning and welcome.\n"
+    batch.plan(only, prune="remove")
+    (plan,) = (batch.folder / "batches").glob(f"*manual__{batch.runs}*/plan.json")
+    document = json.loads(plan.read_text())
+    plan.write_text(json.dumps(document | {"unused": [*document["unused"], other.as_uri()]}))
+    with pytest.raises(InputError, match="allowed_destinations"):
+        batch.manifest()
+    assert other.exists()
+    assert (batch.folder / "b.mp4").exists()

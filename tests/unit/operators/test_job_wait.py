@@ -1,0 +1,102 @@
+"""What is done within seconds: the look before a deferral, and the one after a limit has passed."""
+
+from __future__ import annotations
+
+import threading
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+from airflow.sdk.execution_time.task_runner import RuntimeTaskInstance
+
+from airflow_provider_videoretalk.dashscope.client import Client
+from airflow_provider_videoretalk.dashscope.task import Task
+from airflow_provider_videoretalk.operators import job_wait
+from airflow_provider_videoretalk.polling.trigger_event import AwaitedJob
+
+NOW = 1_795_200_000.0
+CLIENT = cast("Client", None)
+
+
+class Query:
+    """The one query, and its time limit."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, status: str | None) -> None:
+        self.seconds: list[float] = []
+        payload = {"output": {"task_id": "t1", "task_status": status}}
+        self._task = Task.parse(payload) if status else None
+        monkeypatch.setattr(job_wait, "query_once", self._query)
+
+    def _query(self, client: object, task_id: str, *, seconds: float) -> Task | None:
+        assert task_id == "t1"
+        self.seconds.append(seconds)
+        return self._task
+
+
+@pytest.mark.parametrize(
+    ("age", "status", "ended"),
+    [
+        (14.9, "SUCCEEDED", None),
+        (15.0, "SUCCEEDED", "SUCCEEDED"),
+        (600.0, "FAILED", "FAILED"),
+        (600.0, "RUNNING", None),
+        (600.0, None, None),
+    ],
+)
+def test_a_job_that_has_ended_needs_no_deferral(
+    monkeypatch: pytest.MonkeyPatch, age: float, status: str | None, ended: str | None
+) -> None:
+    query = Query(monkeypatch, status)
+    awaited = AwaitedJob(task_id="t1", submitted_at=NOW - age)
+    event = job_wait.event_if_ended(CLIENT, awaited, clock=lambda: NOW)
+    assert (event and event["reply"]["output"]["task_status"]) == ended
+    assert len(query.seconds) == (age >= 15)
+
+
+@pytest.mark.parametrize(
+    ("done", "begun", "status", "ended", "renders"),
+    [
+        (True, False, "RUNNING", False, False),
+        (False, False, "PENDING", False, False),
+        (False, False, "RUNNING", False, True),
+        (False, False, "SUCCEEDED", True, True),
+        (False, True, "FAILED", True, False),
+        (False, True, None, False, True),
+        (False, False, None, False, False),
+    ],
+)
+def test_the_last_look_after_a_limit(
+    monkeypatch: pytest.MonkeyPatch, done: bool, begun: bool, status: str | None, ended: bool, renders: bool
+) -> None:
+    query, limits = Query(monkeypatch, status), list[dict[str, Any]]()
+
+    def cancel(awaited: AwaitedJob, **limit: Any) -> Any:
+        limits.append(limit)
+        return SimpleNamespace(done=done, begun=begun, sentence="A sentence.")
+
+    awaited = AwaitedJob(task_id="t1", submitted_at=NOW - 600)
+    last = job_wait.settle(CLIENT, awaited, cancel=cancel, clock=lambda: NOW)
+    assert (last.event is not None, last.cancelled, last.renders) == (ended, done, renders)
+    assert last.sentence == "A sentence."
+    # Six seconds in all.
+    assert limits == [{"seconds": 4.5}]
+    assert query.seconds == ([] if done else [1.5])
+
+
+def test_a_supervisor_that_hangs_does_not_keep_the_process_alive(monkeypatch: pytest.MonkeyPatch) -> None:
+    hang = threading.Event()
+    asking: list[threading.Thread] = []
+
+    def hanging(**_: Any) -> dict[str, Any]:
+        asking.append(threading.current_thread())
+        hang.wait()
+        return {}
+
+    monkeypatch.setattr(RuntimeTaskInstance, "get_task_states", staticmethod(hanging))
+    ti = SimpleNamespace(dag_id="dag", task_id="retalk", run_id="run", map_index=-1)
+    try:
+        assert job_wait._state_within(ti, seconds=0.05) is None
+        [thread] = asking
+        assert thread.daemon
+    finally:
+        hang.set()

@@ -1,0 +1,177 @@
+"""One submit with stores that fail, or a process that ends, at each step: what the next try does."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from typing import Any, cast
+
+import pytest
+from hostile_run import FlakyStore, KilledError
+from hostile_service import MODEL, HostileService, InProcessClient, SubmitFault, VirtualTime
+from state_store import TaskStateStore
+
+from airflow_provider_videoretalk.dashscope.client import Client
+from airflow_provider_videoretalk.dashscope.endpoint import Endpoint
+from airflow_provider_videoretalk.dashscope.errors import DashScopeError, OutcomeUnknownError, RequestError
+from airflow_provider_videoretalk.dashscope.request import Request
+from airflow_provider_videoretalk.dashscope.task import Submission, submit_task
+from airflow_provider_videoretalk.submission.ledger import Ledger
+from airflow_provider_videoretalk.submission.record import ClearCount, Intent
+from airflow_provider_videoretalk.submission.record_store import Store, VolatileStore
+from airflow_provider_videoretalk.submission.registry import SubmissionRegistry
+from airflow_provider_videoretalk.submission.resume import OnUnknownSubmit, ResumePolicy
+from airflow_provider_videoretalk.submission.submitter import Submitter, WaitUntilError
+
+
+class Try:
+    """The tries of one task instance, on stores that outlive them."""
+
+    def __init__(self, *, policy: OnUnknownSubmit = "fail", volatile: bool = False) -> None:
+        self.time = VirtualTime()
+        self.service = HostileService(self.time, random.Random(1))
+        self.state, self.variables = TaskStateStore(), TaskStateStore()
+        self.policy = ResumePolicy(on_unknown_submit=policy)
+        self.volatile = volatile
+        self.max_tries = 1
+
+    def prepare(self, intent: Intent) -> Intent:
+        return intent
+
+    def submission(self) -> Request[Submission]:
+        return submit_task(path="services/x", model=MODEL, inputs={"video_url": "clip"}, parameters={})
+
+    def run(self, ends_at: Callable[[], BaseException | None] = lambda: None) -> str | None:
+        """One try; the id of its job."""
+        state, variables = FlakyStore(self.state), FlakyStore(self.variables)
+        state.ends_at = variables.ends_at = ends_at
+        store: Store = VolatileStore() if self.volatile else state
+        endpoint = Endpoint(api_key="sk-x", base_url="https://service.example/api/v1")
+        client = InProcessClient(self.service, endpoint, clock=self.time)
+        submitter = Submitter(
+            client_for=lambda _: cast("Client", client),
+            ledger=Ledger(store, SubmissionRegistry(variables, clock=self.time)),
+            policy=self.policy,
+            record_spend=lambda *_: None,
+            check_can_wait=lambda _: None,
+            admission=None,
+            clock=self.time,
+            sleep=self.time.sleep,
+        )
+        intent = Intent(
+            task_instance="t",
+            connection_id="c",
+            fingerprint="f",
+            model=MODEL,
+            clear_count=ClearCount(max_tries=self.max_tries, clear_number=0),
+        )
+        return submitter.submit_or_resume(self, intent).task_id
+
+    @property
+    def made(self) -> list[str]:
+        return [job.task_id for job in self.service.jobs]
+
+
+def after(count: int, error: BaseException) -> Callable[[], BaseException | None]:
+    """Fails once at one of the points, before or after a write of either store."""
+    points = iter([*[None] * count, error])
+    return lambda: next(points, None)
+
+
+@pytest.mark.parametrize("error", [RuntimeError("away"), KilledError()])
+@pytest.mark.parametrize("point", range(8))
+def test_whatever_write_fails_one_job_is_made_and_found(point: int, error: BaseException) -> None:
+    """The points: registry and store at the intent, store and registry after the POST, before and after each write."""
+    world = Try()
+    with pytest.raises(type(error)):
+        world.run(after(point, error))
+    sent = point >= 4
+    assert len(world.made) == sent
+    if point == 3:
+        # The store has the intent, and nothing says that nothing was sent.
+        with pytest.raises(OutcomeUnknownError):
+            world.run()
+    else:
+        assert [world.run()] == world.made
+    assert len(world.made) <= 1
+
+
+def test_a_store_that_fails_at_the_intent_leaves_no_lost_submit_for_others() -> None:
+    world = Try()
+    with pytest.raises(RuntimeError):
+        world.run(after(2, RuntimeError("away")))
+    assert (dict(world.state), dict(world.variables), world.made) == ({}, {}, [])
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_a_refused_submit_is_no_lost_one(fails: bool) -> None:
+    """Even if the store cannot delete it, other tasks do not take it for a rival."""
+    world = Try()
+    world.service.submit_faults = ["refused"]
+    with pytest.raises(RuntimeError if fails else RequestError):
+        world.run(after(4 if fails else 99, RuntimeError("away")))
+    assert dict(world.variables) == {}
+    assert bool(world.state) is fails
+
+
+@pytest.mark.parametrize("volatile", [False, True])
+@pytest.mark.parametrize("fault", ["lost_after", "no_id", "html", "conflict"])
+def test_resubmit_pays_twice_at_most(fault: SubmitFault, volatile: bool) -> None:
+    world = Try(policy="resubmit", volatile=volatile)
+    world.service.submit_faults = [fault] * 20
+    for _ in range(12):
+        with pytest.raises((OutcomeUnknownError, WaitUntilError)) as raised:
+            world.run()
+        if volatile:
+            # The try that fails so is the last: it is not retried.
+            assert isinstance(raised.value, OutcomeUnknownError)
+            break
+    assert len(world.made) == 2
+
+
+@pytest.mark.parametrize("policy", ["fail", "reconcile"])
+def test_an_unknown_outcome_without_a_record_is_never_sent_again(policy: OnUnknownSubmit) -> None:
+    world = Try(policy=policy, volatile=True)
+    world.service.submit_faults = ["lost_after"]
+    with pytest.raises(OutcomeUnknownError, match="got no reply") as raised:
+        world.run()
+    assert "clear the task to submit again" in raised.value.remedy
+    assert len(world.made) == 1
+
+
+def test_a_job_that_is_found_counts_from_the_submit() -> None:
+    world = Try(policy="reconcile")
+    world.service.submit_faults = ["lost_after"]
+    with pytest.raises(WaitUntilError):
+        world.run()
+    intended = world.state["dashscope_submission"]["intended_at"]
+    with pytest.raises(WaitUntilError) as later:
+        world.run()
+    assert later.value.moment == intended + 60
+    world.time.sleep(100)
+    assert [world.run()] == world.made
+    assert world.state["dashscope_submission"]["submitted_at"] == intended
+
+
+def test_a_job_that_the_service_forgot_is_not_bought_again_by_a_clear() -> None:
+    world = Try()
+    world.run()
+    [job] = world.service.jobs
+    world.time.sleep(300)
+    world.service.jobs.clear()
+    for _ in range(2):
+        world.max_tries += 2
+        with pytest.raises(DashScopeError, match="does not know it now"):
+            world.run()
+    assert world.made == []
+    world.service.jobs.append(job)
+    assert world.run() == job.task_id
+
+
+def test_the_services_time_is_measured_before_the_post() -> None:
+    world = Try(policy="reconcile")
+    world.service.offset = 3600
+    world.run()
+    record: dict[str, Any] = world.state["dashscope_submission"]
+    ahead = record["service_time"]["earliest"] - record["intended_at"]
+    assert 3590 < ahead < 3605
