@@ -17,9 +17,10 @@ if TYPE_CHECKING:
 
     from airflow_provider_videoretalk.emulator.server import Emulator
 
-# A loaded machine makes any example slow.
-settings.register_profile("without a deadline", deadline=None)
-settings.load_profile("without a deadline")
+# A loaded machine makes any example slow, so none has a deadline. --hypothesis-profile=thorough looks further.
+settings.register_profile("usual", deadline=None)
+settings.register_profile("thorough", deadline=None, max_examples=5000)
+settings.load_profile("usual")
 
 _HOME = tempfile.TemporaryDirectory(prefix="videoretalk-tests-", ignore_cleanup_errors=True)
 for _name in [name for name in os.environ if name.startswith("AIRFLOW")]:

@@ -9,6 +9,7 @@ from typing import Any
 from airflow_provider_videoretalk.dashscope.errors import InputError, TransportError
 from airflow_provider_videoretalk.media.header.completeness import find_cut
 from airflow_provider_videoretalk.media.header.document_type import DOCUMENTS
+from airflow_provider_videoretalk.media.header.errors import DamagedFileError
 from airflow_provider_videoretalk.media.header.file_type import detect_file_type
 from airflow_provider_videoretalk.media.header.media_facts import MediaFacts, unknown_facts
 from airflow_provider_videoretalk.media.header.mp4_passing_fragments import PassingFragments
@@ -89,7 +90,7 @@ class MediaInspector:
             return {"kind": "audio", "container": "pcm", "unchecked": ["all: samples without a header state nothing"]}
         notes = self._check_whole(reader, media_type)
         if self._is_fragmented and self._fragments.damage:
-            raise self._unexpected(f"{media_type.description} that is damaged: {self._fragments.damage}")
+            raise self._damaged(media_type, self._fragments.damage)
         facts = self._read_facts(reader, media_type)
         if self._is_fragmented:
             facts = self._fragments.complete(facts, unread=notes[0] if notes else "")
@@ -118,6 +119,8 @@ class MediaInspector:
             cut = self._find_cut_of_fragments() if self._is_fragmented else find_cut(reader, self._container)
         except OutOfReachError as error:
             return [f"end of the file: {error.message}"]
+        except DamagedFileError as error:
+            raise self._damaged(media_type, str(error)) from None
         if cut:
             raise self._unexpected(f"{media_type.description} that is cut after {self._size}: {cut}")
         return []
@@ -138,7 +141,7 @@ class MediaInspector:
             # Formats that the service does not take as input are recognised by their first bytes only.
             if error.code != "InvalidFile.Format":
                 reason = error.message.partition(": ")[2] or error.message
-                raise self._unexpected(f"{media_type.description} that is damaged: {reason}") from None
+                raise self._damaged(media_type, reason) from None
             reason = f"{media_type.description} is only recognised"
         return unknown_facts(media_type.kind, self._container, reason=reason)  # type: ignore[arg-type]
 
@@ -166,6 +169,9 @@ class MediaInspector:
             self._expected.seconds - self._fragments.gap
         ):
             raise self._unexpected(f"a file that lacks the fragments of {self._fragments.gap:.2f} s")
+
+    def _damaged(self, media_type: MediaType, reason: str) -> UnexpectedMediaError:
+        return self._unexpected(f"{media_type.description} that is damaged: {reason}")
 
     def _unexpected(self, what: str, *, remedy: str = "") -> UnexpectedMediaError:
         return UnexpectedMediaError(

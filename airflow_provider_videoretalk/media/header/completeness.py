@@ -33,6 +33,7 @@ def find_cut(ranged: RangedReader, container: str) -> str | None:
     recognised.
 
     :param container: as :func:`~.file_type.detect_file_type` names it
+    :raises DamagedFileError: the part that states the size contradicts its format
     :raises OutOfReachError: a part that is needed cannot be read
     """
     find = _FINDERS.get(container)

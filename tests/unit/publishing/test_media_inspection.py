@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from inspected import inspect
 from media_files import coded, image, video, wav
@@ -197,6 +197,7 @@ def test_any_bytes(content: bytes, expected: ExpectedMedia) -> None:
     assert content_type in {media_type.content_type for media_type in MEDIA_TYPES.values()}
 
 
+@example(251, b"\xff\x01", True).via("a box in the index that is shorter than its header")
 @given(st.integers(0, 700), st.binary(min_size=1, max_size=8), st.booleans())
 def test_any_damage(at: int, damage: bytes, index_first: bool) -> None:
     content = mp4(index_first=index_first)
