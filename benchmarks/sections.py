@@ -120,6 +120,12 @@ ALL = (
         is_quick=True,
     ),
     Section(
+        name="batch",
+        title="Planning a batch",
+        measured_by="benchmarks.batch:measure",
+        is_quick=True,
+    ),
+    Section(
         name="importing",
         title="Importing",
         measured_by="benchmarks.importing:measure",
