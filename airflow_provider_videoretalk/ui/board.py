@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from airflow_provider_videoretalk.ui.address_limits import MAX_INTEGER
 from airflow_provider_videoretalk.ui.airflow_db.stored_dags import provider_dags
 from airflow_provider_videoretalk.ui.airflow_db.task_queries import latest_task_rows, task_rows_of_runs
-from airflow_provider_videoretalk.ui.airflow_db.task_row import JOB_ID_KEY, RETURN_VALUE_KEY, TaskRow, group_by_run
+from airflow_provider_videoretalk.ui.airflow_db.task_row import JOB_ID_KEY, RETURN_VALUE_KEY, TaskRow, group_by_mapping
 from airflow_provider_videoretalk.ui.related_tasks import RelatedTasks, find_related_tasks
 from airflow_provider_videoretalk.ui.task_instance_ref import TaskInstanceRef
 from airflow_provider_videoretalk.ui.task_outputs import TaskOutputs
@@ -124,7 +124,7 @@ def _load_videos(session: Session, rows: Sequence[TaskRow]) -> list[tuple[TaskRo
 
 def _load_group(session: Session, related: RelatedTasks, rows: Sequence[TaskRow]) -> dict[TaskInstanceRef, Video]:
     """The videos of one task, of all versions of its DAG with the same related tasks."""
-    rows_by_run = group_by_run(
+    found = group_by_mapping(
         task_rows_of_runs(
             session,
             dag_id=rows[0].ref.dag_id,
@@ -134,7 +134,8 @@ def _load_group(session: Session, related: RelatedTasks, rows: Sequence[TaskRow]
             keys=[RETURN_VALUE_KEY],
         )
     )
-    return {
-        row.ref: TaskOutputs.from_rows(row, related=related, rows=rows_by_run.get(row.ref.run_id, [])).to_video()
-        for row in rows
-    }
+
+    def own_rows(ref: TaskInstanceRef) -> list[TaskRow]:
+        return [row for index in sorted({ref.map_index, -1}) for row in found.get((ref.run_id, index), [])]
+
+    return {row.ref: TaskOutputs.from_rows(row, related=related, rows=own_rows(row.ref)).to_video() for row in rows}

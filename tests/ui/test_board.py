@@ -7,11 +7,14 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
+import pytest
+from batch_rows import many_rows
 from fastapi.testclient import TestClient
 from video_rows import NOW, Row, finished_run, result
 
 from airflow_provider_videoretalk.ui.board import Cursor
 from airflow_provider_videoretalk.ui.service_status import QueueCounts
+from airflow_provider_videoretalk.ui.task_outputs import TaskOutputs
 
 PAGE_SIZE = 24
 DAG, OTHER = "videoretalk_quickstart", "videoretalk_submit_and_sense"
@@ -56,6 +59,25 @@ def test_clips_of_one_mapped_run_are_paged_too(runs: Runs, login: Login) -> None
     ]
     runs("videoretalk_batch", one=rows)
     assert [len(page) for page in all_shown(login("videoretalk_batch"))] == [PAGE_SIZE, 3]
+
+
+def test_a_video_of_a_large_run_is_made_of_its_own_rows(
+    runs: Runs, login: Login, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With all rows of the run, a page would cost the square of the rows."""
+    runs("videoretalk_batch", one=many_rows(100))
+    counts = []
+
+    def count(row: Any, *, related: Any, rows: Any) -> TaskOutputs:
+        counts.append(len(rows))
+        return from_rows(row, related=related, rows=rows)
+
+    from_rows = TaskOutputs.from_rows
+    monkeypatch.setattr(TaskOutputs, "from_rows", count)
+    login("videoretalk_batch").get("/videoretalk/?state=failed")
+    assert len(counts) == 100
+    # Its make, its publish, and at most the plan.
+    assert max(counts) <= 3
 
 
 def test_filters(runs: Runs, login: Login) -> None:

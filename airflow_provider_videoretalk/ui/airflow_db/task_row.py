@@ -56,9 +56,9 @@ class TaskRow:
         return self.ref.task_id, self.ref.map_index
 
 
-def group_by_run(rows: Iterable[TaskRow]) -> dict[str, list[TaskRow]]:
-    """The rows by run id."""
-    groups: dict[str, list[TaskRow]] = {}
+def group_by_mapping(rows: Iterable[TaskRow]) -> dict[tuple[str, int], list[TaskRow]]:
+    """The rows by run id and map index. Without it, each video of a large run would look at the rows of all others."""
+    groups: dict[tuple[str, int], list[TaskRow]] = {}
     for row in rows:
-        groups.setdefault(row.ref.run_id, []).append(row)
+        groups.setdefault((row.ref.run_id, row.ref.map_index), []).append(row)
     return groups
