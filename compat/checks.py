@@ -108,12 +108,12 @@ def running_airflow(environment: CellEnvironment) -> Outcome:
 
 
 def tests(environment: CellEnvironment) -> Outcome:
-    """The unit, contract and UI tests.
+    """The unit, contract and UI tests, but for the exhaustive ones.
 
     Cells run side by side, more processes than cores. A few tests that fail then are run once more, alone: the outcome
     names them either way.
     """
-    spread = ["-n", str(environment.processes), "--dist", "loadfile"]
+    spread = ["-n", str(environment.processes), "--dist", "loadfile", "-m", "not exhaustive"]
     done = _run_tests(environment, "tests", [*spread, "tests/unit", "tests/contract", "tests/ui"])
     failed = failed_tests(done.output)
     if done.ok or not failed or len(failed) > _MOST_REPEATED:

@@ -26,6 +26,8 @@ from airflow_provider_videoretalk.operators.videoretalk import VideoRetalkOperat
 from airflow_provider_videoretalk.submission import submitter
 from airflow_provider_videoretalk.submission.resume import OnUnknownSubmit, ResumePolicy
 
+pytestmark = pytest.mark.exhaustive
+
 KEY = "dashscope_submission"
 STEPS = ["before_intent", "after_intent", "after_post", "after_id"]
 _numbers = itertools.count()

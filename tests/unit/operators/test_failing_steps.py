@@ -23,6 +23,8 @@ from airflow_provider_videoretalk.submission import lost_submit, submitter
 from airflow_provider_videoretalk.submission.cancel import cancel
 from airflow_provider_videoretalk.submission.resume import OnUnknownSubmit
 
+pytestmark = pytest.mark.exhaustive
+
 Moment = Literal["before", "after"]
 """Whether the store fails before it does what it is asked, or after it: its reply is lost."""
 

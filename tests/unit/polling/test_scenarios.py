@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 from unit.polling.scenarios import SCENARIOS, play
 
+pytestmark = pytest.mark.exhaustive
+
 # Requests for a job, and seconds that 95 of 100 ends are seen within.
 MOST: dict[str, tuple[float, float]] = {
     "single": (30.0, 1.6),

@@ -16,6 +16,8 @@ from airflow_provider_videoretalk.dashscope.errors import TransportError
 from airflow_provider_videoretalk.dashscope.request import Reply, Request
 from airflow_provider_videoretalk.polling.watched_job import Waiter, Watched
 
+pytestmark = pytest.mark.exhaustive
+
 COUNT = 10_000
 GIVEN_UP = 0.2
 

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import pytest
 from faulty_origin import FaultyOrigin, Kind, Sum, Turn
 from object_store import ObjectStore, attached, place
 from small_mp4 import mp4
@@ -19,6 +20,8 @@ from airflow_provider_videoretalk.outbound.download import ChangedSourceError, R
 from airflow_provider_videoretalk.outbound.host_access import any_address
 from airflow_provider_videoretalk.publishing.atomic_object import BLOCK_BYTES, Destination
 from airflow_provider_videoretalk.publishing.transfer import DownloadedObject, copy_object
+
+pytestmark = pytest.mark.exhaustive
 
 TO_TWO, TO_THREE = range(750), range(750, 1000)
 
