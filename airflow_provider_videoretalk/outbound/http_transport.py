@@ -118,16 +118,19 @@ class HttpTransport(HTTPAdapter):
         """
         proxy = self.proxy_of(request.url or "")
         forwarding = {} if proxy is None or is_socks(proxy) else {"http": proxy, "https": proxy}
-        is_plain = proxy is None and (request.url or "").lower().startswith("http:")
-        verified = is_plain or self._tls.verify_mode is ssl.CERT_REQUIRED
+        verified = self._is_plain(request) or self._tls.verify_mode is ssl.CERT_REQUIRED
         return super().send(request, *args, **{**kwargs, "proxies": forwarding, "verify": verified})
 
     def build_connection_pool_key_attributes(
         self, request: requests.PreparedRequest, verify: bool | str, cert: Any = None
     ) -> Any:
         host, pool = super().build_connection_pool_key_attributes(request, verify, cert)
-        # Also for http: its connection may lead to a proxy over TLS. urllib3 drops it where nothing is encrypted.
-        return host, {**pool, "ssl_context": self._tls}
+        return host, pool if self._is_plain(request) else {**pool, "ssl_context": self._tls}
+
+    def _is_plain(self, request: requests.PreparedRequest) -> bool:
+        """Whether nothing is encrypted: a proxy for an http URL may be spoken to over TLS."""
+        url = request.url or ""
+        return url.lower().startswith("http:") and self.proxy_of(url) is None
 
     def cert_verify(self, conn: Any, url: str, verify: bool | str, cert: Any) -> None:
         # The context has all trusted certificates. requests would add those of certifi.

@@ -9,8 +9,6 @@ from dataclasses import dataclass
 from airflow_provider_videoretalk.media.header.errors import DamagedFileError
 from airflow_provider_videoretalk.media.header.media_facts import MediaFacts
 from airflow_provider_videoretalk.media.header.mp4_box import Box, BoxLocation, load_box, scan_boxes
-from airflow_provider_videoretalk.media.header.mp4_fragment import FrameDefaults, Timeline, frame_defaults
-from airflow_provider_videoretalk.media.header.mp4_fragments import FragmentReader
 from airflow_provider_videoretalk.media.header.mp4_track import Track, is_rotated, read_track
 from airflow_provider_videoretalk.media.ranged_reader import RangedReader
 from airflow_provider_videoretalk.model_catalog.limit import MEGABYTE
@@ -116,6 +114,10 @@ def _timing(ranged: RangedReader, index: BoxLocation, moov: Box, track: Track) -
 
 
 def _fragmented_timing(ranged: RangedReader, start: int, moov: Box, track: Track) -> _Timing:
+    # Most files have no fragments.
+    from airflow_provider_videoretalk.media.header.mp4_fragment import FrameDefaults, Timeline, frame_defaults
+    from airflow_provider_videoretalk.media.header.mp4_fragments import FragmentReader
+
     defaults = frame_defaults(moov).get(track.number, FrameDefaults())
     reader = FragmentReader(ranged, track=track.number, timescale=track.timescale, defaults=defaults)
     before = Timeline(begin=0, end=track.ticks, next=track.ticks, frames=track.samples) if track.ticks else Timeline()
