@@ -66,6 +66,7 @@ class PlannedVideo:
     :param estimate: of a video to make, else ``None``
     :param most_cost: the most that it can cost, in the currency of the price; with its speech, if that has to be made
         and its price is known in this currency
+    :param most_video_cost: the part of it that is not for speech. A video that costs more is not submitted
     :param replaces: the id of the render job that made the object which is there, if ``force`` makes it again
     :param kept: the metadata of a video that is kept
     """
@@ -76,6 +77,7 @@ class PlannedVideo:
     recipe: VideoRecipe
     estimate: VideoEstimate | None = None
     most_cost: Decimal = Decimal(0)
+    most_video_cost: Decimal = Decimal(0)
     replaces: str | None = None
     kept: Mapping[str, Any] = field(default_factory=dict)
     faults: tuple[Fault, ...] = ()
@@ -132,13 +134,18 @@ def _priced(
     )
     most, limit = estimate.cost.cost, settings.max_cost_per_video
     faults = tuple(_faults(planned.row, presenter, estimate, limit, speech_seconds=speech_seconds))
-    if limit is not None and not estimate.cost.exact:
-        # A video that would cost more is not submitted.
+    if limit is not None:
         most = min(most, limit)
-    if settings.price.currency == SPEECH_CURRENCY:
-        most += estimate.speech_cost or 0
+    spoken = estimate.speech_cost if settings.price.currency == SPEECH_CURRENCY else None
     state: PlannedState = "refuse" if faults else "make"
-    return replace(planned, state=state, estimate=estimate, most_cost=most, faults=faults)
+    return replace(
+        planned,
+        state=state,
+        estimate=estimate,
+        most_cost=most + (spoken or 0),
+        most_video_cost=most,
+        faults=faults,
+    )
 
 
 def _faults(

@@ -55,7 +55,7 @@ class RowToMake:
     """A row whose video has to be made.
 
     :param uri: of the video's object
-    :param most_cost: what the video may cost at most, in the currency of its price
+    :param most_cost: what the video may cost at most, in the currency of its price, without its speech
     """
 
     line: int
@@ -194,5 +194,5 @@ def to_make(planned: Sequence[PlannedVideo], *, batch: str, uris: Sequence[str])
                 video=one.row.video,
                 uri=uri,
                 recipe=one.recipe,
-                most_cost=str(one.estimate.cost.cost),
+                most_cost=str(one.most_video_cost),
             )

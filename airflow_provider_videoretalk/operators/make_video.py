@@ -45,6 +45,9 @@ COST_KEY = "videoretalk_cost"
 ERROR_KEY = "videoretalk_error"
 """The XCom key of the error with which the row's task failed, for the manifest."""
 
+# The longest frame, as far as an estimate rounds it.
+_FRAME_SECONDS = 0.07
+
 _PLAN_AGAIN = "Clear the task that plans the batch: it prices the video anew. Its speech is kept."
 
 
@@ -153,7 +156,9 @@ class MakeVideoOperator(CatalogModelOperator):
     def _check(self, report: PreflightReport) -> None:
         super()._check(report)
         most, estimate = Decimal(self._row_to_make.most_cost), report.estimate
-        if estimate.exact and estimate.cost > most:
+        # Also a bound counts, except for the last frame of a presenter whose rate cannot be read again.
+        seconds = estimate.seconds if estimate.exact else max(estimate.seconds - _FRAME_SECONDS, 0)
+        if estimate.price.cost(seconds) > most:
             raise InputError(
                 f"the video costs {estimate}, and the plan allows at most {most} {estimate.price.currency}",
                 remedy=_PLAN_AGAIN,

@@ -235,6 +235,32 @@ def test_a_speech_that_takes_longer_than_the_plan_allows_is_not_rendered(batch: 
     assert batch.paid() == {"speech": 1, "videos": 1}
 
 
+def test_no_video_costs_more_than_the_plan_counted_it_with(batch: Batch) -> None:
+    """A speech of 9 s, where the script alone would allow 11 s, costs 0.72."""
+    batch.speech_seconds = 9.0
+    (row, _) = batch.plan(max_cost_per_video="0.4", max_cost="0.81")
+    with pytest.raises(InputError, match=r"the plan allows at most 0\.4 CNY"):
+        batch.make(row)
+    assert batch.paid() == {"speech": 1, "videos": 0}
+
+
+def test_a_video_of_unknown_length_may_cost_no_more_either(batch: Batch) -> None:
+    """A speech whose header cannot be read may take 120 s, which costs 9.6."""
+    (row, _) = batch.plan()
+    measured, batch.speech_seconds = batch.speech_seconds, 0.0
+    with pytest.raises(InputError, match=r"costs at most 120 s of output, at most 9\.6 CNY .*the plan allows at most"):
+        batch.make(row, preflight="off")
+    assert batch.paid() == {"speech": 1, "videos": 0}
+    batch.speech_seconds = measured
+    (_, row) = batch.plan()
+    with pytest.raises(InputError, match="max_cost"):
+        batch.make(row, max_cost=0.01)
+    (_, row) = batch.plan()
+    # Its speech is kept, so its price is exact, but for the rate of the presenter's frames.
+    batch.make(row, preflight="off")
+    assert batch.paid() == {"speech": 2, "videos": 1}
+
+
 def test_an_error_of_a_row_is_in_the_manifest(batch: Batch) -> None:
     batch.speech_seconds = 1.0
     first, second = batch.plan()
