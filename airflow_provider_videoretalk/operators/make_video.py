@@ -9,6 +9,7 @@ from decimal import Decimal
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from airflow.providers.common.compat.sdk import AirflowSkipException
 from airflow.sdk import XComArg
 
 from airflow_provider_videoretalk.airflow_adapters.location_policy import LocationPolicy
@@ -64,7 +65,8 @@ class MakeVideoOperator(CatalogModelOperator):
     clear finds the render job of the same row, as
     :class:`~airflow_provider_videoretalk.operators.videoretalk.VideoRetalkOperator` does.
 
-    A video whose price is higher than the plan says is not submitted.
+    A video whose price is higher than the plan says is not submitted. If the plan is cleared, a row that it does not
+    make any more is skipped.
 
     XCom has, for ``PublishMediaOperator``:
 
@@ -100,6 +102,8 @@ class MakeVideoOperator(CatalogModelOperator):
             if as_bool("dry_run", self.is_dry_run, default=False):
                 raise InputError("dry_run is set, allowed is False", remedy="Set dry_run of PlanVideosOperator.")
             planned = self._planned(context)
+            if planned.kept:
+                raise AirflowSkipException("The plan keeps this row's video, or the table does not name it any more.")
             context["ti"].xcom_push(key=METADATA_KEY, value=_metadata(planned))
             context["ti"].xcom_push(key=DESTINATION_KEY, value=planned.uri)
             return _cost_noted(context, super().execute(context))
@@ -171,6 +175,9 @@ class MakeVideoOperator(CatalogModelOperator):
     def _planned(self, context: Context) -> RowToMake:
         number = as_int("row", as_mapping("row", self.row).get("row"))
         self._row_to_make = read_row(self._output_folder.run(context), number)
+        if self._row_to_make.planned_before and self.resume.on_clear == "adopt_unfinished":
+            # Whoever clears the plan wants what is missing. A video that was made is only not published.
+            self.resume = replace(self.resume, on_clear="reuse")
         return self._row_to_make
 
     @cached_property
@@ -236,6 +243,8 @@ class MakeVideoOperator(CatalogModelOperator):
         """Pushes an error, by which the manifest says why there is no video."""
         try:
             yield
+        except AirflowSkipException:
+            raise
         except Exception as error:
             cause = error if isinstance(error, DashScopeError) else error.__cause__
             known = cause if isinstance(cause, DashScopeError) else None

@@ -92,7 +92,7 @@ class WriteManifestOperator(BaseOperator):
         return sums
 
     def _manifest(self, plan: Mapping[str, Any], folder: OutputFolder, run: Any, context: Context) -> dict[str, Any]:
-        rows = read_rows(run, plan["counts"]["make"])
+        rows = read_rows(run, plan["rows"])
 
         def published(uri: str) -> Mapping[str, Any] | None:
             return read_metadata(open_destination(uri, storage_conn_id=folder.storage_conn_id))

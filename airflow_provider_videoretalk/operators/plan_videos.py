@@ -9,14 +9,22 @@ from datetime import datetime, timezone
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
-from airflow.providers.common.compat.sdk import AirflowFailException, conf
 from airflow.sdk import BaseOperator
 
 from airflow_provider_videoretalk.airflow_adapters import variable_store
 from airflow_provider_videoretalk.airflow_adapters.url_masking import mask_rendered_urls, mask_urls
-from airflow_provider_videoretalk.batches.plan import BatchSettings, PlannedVideo, plan_videos, total_cost
+from airflow_provider_videoretalk.batches.plan import BatchSettings, PlannedVideo, plan_videos
 from airflow_provider_videoretalk.batches.plan_document import plan_document, report, summary
-from airflow_provider_videoretalk.batches.plan_file import plan_path, references, to_make, write_document, write_rows
+from airflow_provider_videoretalk.batches.plan_file import (
+    numbers_of,
+    plan_path,
+    read_earlier_rows,
+    references,
+    remove_document,
+    rows_to_make,
+    write_document,
+    write_rows,
+)
 from airflow_provider_videoretalk.batches.plan_rows import ROWS_KEY, rows_for_xcom
 from airflow_provider_videoretalk.batches.prune import find_unused
 from airflow_provider_videoretalk.batches.table import VideoTable, read_table, refuse_repeated
@@ -33,6 +41,7 @@ from airflow_provider_videoretalk.model_catalog.videoretalk import (
 )
 from airflow_provider_videoretalk.operators.batch_sources import BatchSources
 from airflow_provider_videoretalk.operators.output_folder import OutputFolder
+from airflow_provider_videoretalk.operators.plan_limits import check_plan
 from airflow_provider_videoretalk.operators.template_values import (
     as_bool,
     as_int,
@@ -47,7 +56,7 @@ from airflow_provider_videoretalk.operators.template_values import (
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-    from airflow_provider_videoretalk.batches.plan_file import RowReference
+    from airflow_provider_videoretalk.batches.plan_file import RowReference, RowToMake
     from airflow_provider_videoretalk.hooks.dashscope import DashScopeHook
 
 PLAN_KEY = "videoretalk_plan"
@@ -56,8 +65,6 @@ PLAN_KEY = "videoretalk_plan"
 Prune = Literal["off", "list", "remove"]
 """What to do about videos of the batch that the table does not name any more."""
 
-# Faults that the error names. The log and the plan have all.
-_NAMED_FAULTS = 30
 _URL = re.compile(r"""[A-Za-z0-9+.-]+://[^\s"'<>|]+""")
 
 
@@ -184,6 +191,9 @@ class PlanVideosOperator(BaseOperator):
         folder = OutputFolder.open(
             self.folder, storage_conn_id=self.storage_conn_id, allowed_destinations=self.allowed_destinations
         )
+        run = folder.run(context)
+        # Should this plan fail, the manifest must not take an earlier one of the run for it.
+        remove_document(plan_path(run))
         table = read_table(
             self._sources.table(self.table),
             defaults=as_mapping("defaults", self.defaults or {}),
@@ -193,10 +203,24 @@ class PlanVideosOperator(BaseOperator):
         planned, faults = self._plan(table, folder)
         bad = bool(faults) or any(one.state == "refuse" for one in planned)
         unused = [] if prune == "off" or bad else self._unused(folder, planned, context)
-        document = self._document(planned, faults, unused, prune=prune, context=context)
-        self._write(folder.run(context), document, planned, context)
-        self._check(document, planned, faults, max_cost=max_cost)
-        return [] if as_bool("dry_run", self.is_dry_run) else references(planned)
+        earlier = read_earlier_rows(run)
+        numbers = numbers_of(planned, uris=self._uris(planned), earlier=earlier)
+        document = self._document(planned, numbers, faults, unused, prune=prune, context=context)
+        rows = rows_to_make(
+            planned, batch=document["batch"], uris=self._uris(planned), numbers=numbers, earlier=earlier
+        )
+        document["rows"] = len(rows)
+        self._write(run, document, planned, rows, context)
+        found = references(rows)
+        check_plan(
+            document,
+            planned,
+            faults,
+            max_cost=max_cost,
+            skip_bad_rows=as_bool("skip_bad_rows", self.skip_bad_rows, default=False),
+            tasks=len(found),
+        )
+        return [] if as_bool("dry_run", self.is_dry_run) else found
 
     @cached_property
     def _hook(self) -> DashScopeHook:
@@ -255,6 +279,7 @@ class PlanVideosOperator(BaseOperator):
     def _document(
         self,
         planned: Sequence[PlannedVideo],
+        numbers: Sequence[int | None],
         faults: Sequence[Fault],
         unused: Sequence[str],
         *,
@@ -265,6 +290,7 @@ class PlanVideosOperator(BaseOperator):
         return plan_document(
             planned,
             uris=self._uris(planned),
+            numbers=numbers,
             faults=faults,
             unused=unused,
             render_seconds=_render_seconds(self.log.warning),
@@ -282,10 +308,17 @@ class PlanVideosOperator(BaseOperator):
 
         return [uri_of(one.destination) for one in planned]
 
-    def _write(self, run: Any, document: Mapping[str, Any], planned: Sequence[PlannedVideo], context: Context) -> None:
+    def _write(
+        self,
+        run: Any,
+        document: Mapping[str, Any],
+        planned: Sequence[PlannedVideo],
+        rows: Sequence[RowToMake],
+        context: Context,
+    ) -> None:
         from airflow_provider_videoretalk.airflow_adapters.object_storage_path import uri_of
 
-        write_rows(run, list(to_make(planned, batch=document["batch"], uris=self._uris(planned))))
+        write_rows(run, rows)
         write_document(plan_path(run), document)
         sums = {name: value for name, value in document.items() if name not in ("videos", "unused")}
         sums |= {"plan_uri": uri_of(plan_path(run)), "report": report(document)}
@@ -294,37 +327,6 @@ class PlanVideosOperator(BaseOperator):
         self.log.info("The plan is at %s: %s", sums["plan_uri"], summary(document))
         for uri in document["unused"]:
             self.log.info("The table does not name %s", uri)
-
-    def _check(
-        self, document: Mapping[str, Any], planned: Sequence[PlannedVideo], faults: Sequence[Fault], *, max_cost: Any
-    ) -> None:
-        """
-        :raises AirflowFailException: nothing may be made
-        """
-        found = sorted([*faults, *(fault for one in planned for fault in one.faults)], key=lambda fault: fault.line)
-        for fault in found:
-            self.log.error("%s", fault)
-        if found and not as_bool("skip_bad_rows", self.skip_bad_rows, default=False):
-            raise AirflowFailException(_refusal(found, document["counts"]["refuse"]))
-        cost, currency = total_cost(planned), document["currency"]
-        if max_cost is not None and cost > max_cost:
-            bound = "" if document["exact"] else "at most "
-            raise AirflowFailException(
-                f"the batch costs {bound}{cost:f} {currency}, allowed is at most {max_cost} {currency} (max_cost). "
-                "Nothing was submitted. Lower max_cost_per_video, shorten the table, or raise max_cost."
-            )
-        rows, most = document["counts"]["make"], conf.getint("core", "max_map_length", fallback=1024)
-        if rows > most:
-            raise AirflowFailException(
-                f"{rows} videos are to be made, Airflow allows {most} mapped tasks in a run. "
-                "Nothing was submitted. Raise [core] max_map_length of Airflow's configuration, or split the table."
-            )
-
-
-def _refusal(faults: Sequence[Fault], rows: int) -> str:
-    named = "\n".join(map(str, faults[:_NAMED_FAULTS]))
-    more = f"\n... and {len(faults) - _NAMED_FAULTS} more, in the task's log" if len(faults) > _NAMED_FAULTS else ""
-    return f"{rows} rows have faults, and nothing was submitted. Correct them, or set skip_bad_rows:\n{named}{more}"
 
 
 def _render_seconds(warn: Callable[..., None]) -> Callable[[float], float]:

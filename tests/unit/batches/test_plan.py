@@ -19,11 +19,13 @@ from airflow_provider_videoretalk.batches.manifest import as_csv, manifest_docum
 from airflow_provider_videoretalk.batches.plan import BatchSettings, PlannedVideo, Presenter, plan_videos, total_cost
 from airflow_provider_videoretalk.batches.plan_document import plan_document, report, summary
 from airflow_provider_videoretalk.batches.plan_file import (
+    RowToMake,
+    numbers_of,
     plan_name,
     read_row,
     read_rows,
     references,
-    to_make,
+    rows_to_make,
     write_rows,
 )
 from airflow_provider_videoretalk.batches.prune import find_unused, remove_video
@@ -199,7 +201,12 @@ def document(planned: list[PlannedVideo], **values: Any) -> dict[str, Any]:
         "currency": "CNY",
     }
     uris = [f"s3://b/{one.destination.name}" for one in planned]
-    return plan_document(planned, uris=uris, now=NOW, **(given | values))
+    return plan_document(planned, uris=uris, numbers=numbers_of(planned, uris=uris), now=NOW, **(given | values))
+
+
+def listed(planned: list[PlannedVideo]) -> list[RowToMake]:
+    uris = [f"s3://b/{number}.mp4" for number in range(len(planned))]
+    return rows_to_make(planned, batch="spring", uris=uris, numbers=numbers_of(planned, uris=uris))
 
 
 def test_the_document_of_a_plan(store: Store) -> None:
@@ -224,16 +231,16 @@ def test_the_document_of_a_plan(store: Store) -> None:
 
 def test_rows_are_read_back_one_by_one(store: Store) -> None:
     planned = store.plan(*(row(f"clip {number}", line=number) for number in range(250)))
-    rows = list(to_make(planned, batch="spring", uris=[f"s3://b/{number}.mp4" for number in range(250)]))
+    rows = listed(planned)
     write_rows(store.path / "batches", rows)
     assert read_rows(store.path / "batches", 250) == rows
     assert [read_row(store.path / "batches", number) for number in (0, 99, 100, 249)] == [
         rows[number] for number in (0, 99, 100, 249)
     ]
-    assert references(planned)[249] == {"label": "clip 249 (en)", "row": 249}
-    assert len(json.dumps(references(planned))) < 250 * 60
+    assert references(rows)[249] == {"label": "clip 249 (en)", "row": 249}
+    assert len(json.dumps(references(rows))) < 250 * 60
     for number in (250, 300, -1):
-        with pytest.raises(StateReadError, match="Clear the task that plans"):
+        with pytest.raises(StateReadError, match=r"it has no row|does not exist"):
             read_row(store.path / "batches", number)
 
 
@@ -249,10 +256,10 @@ def test_the_manifest_says_what_became_of_each_row(store: Store) -> None:
     rows = [row("kept"), row("made", line=3), row("failed", line=4), row("lost", line=5)]
     planned = store.plan(*rows)
     plan = document(planned, faults=[Fault(line=9, column="name", value="'='", remedy="=Rename it.")])
-    listed = list(to_make(planned, batch="spring", uris=["s3://b/x.mp4"] * 4))
-    metadata = {**listed[0].recipe.fields, "task_id": "j", "billed_seconds": 4.0, "cost": 0.32, "currency": "CNY"}
+    to_make = listed(planned)
+    metadata = {**to_make[0].recipe.fields, "task_id": "j", "billed_seconds": 4.0, "cost": 0.32, "currency": "CNY"}
     error = {"row": 1, "code": "InvalidURL", "message": "not found", "remedy": "Check it."}
-    manifest = manifest_document(plan, rows=listed, published=[metadata, None, {}], errors={1: error})
+    manifest = manifest_document(plan, rows=to_make, published=[metadata, None, {}], errors={1: error})
     assert [(video["name"], video["state"], video["cost"], video["code"]) for video in manifest["videos"]] == [
         ("kept", "kept", 0.32, None),
         ("made", "published", 0.32, None),
@@ -266,7 +273,7 @@ def test_the_manifest_says_what_became_of_each_row(store: Store) -> None:
     assert "'=Rename it." in text
     (forced,) = store.plan(row("forced"), force=True)
     old = {**forced.recipe.fields, "task_id": "job-1"}
-    (one,) = to_make([forced], batch="spring", uris=["s3://b/x.mp4"])
+    (one,) = listed([forced])
     (video,) = manifest_document(document([forced]), rows=[one], published=[old], errors={})["videos"]
     assert video["state"] == "missing"
 

@@ -12,7 +12,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from airflow.providers.common.compat.sdk import AirflowFailException
+from airflow.providers.common.compat.sdk import AirflowFailException, AirflowSkipException
 from media_files import video, wav
 from pytest_httpserver import HTTPServer
 from state_store import TaskStateStore
@@ -57,7 +57,8 @@ class Batch:
         self.service, self.folder = service, folder
         self.expires = datetime.now(timezone.utc) + timedelta(hours=24)
         self.speech_seconds = 3.0
-        self.runs = 0
+        self.runs, self.clears = 0, 0
+        self._states: dict[tuple[str, str, int], TaskStateStore] = {}
         self.pushed: dict[tuple[str, str], Any] = {}
         made = video(folder.parent / "made.mp4", seconds=3)
         clip = video(folder.parent / "clip.mp4", seconds=4)
@@ -99,16 +100,22 @@ class Batch:
         return {"speech": sent.count(SPEECH), "videos": sent.count(SUBMIT)}
 
     def context(self, task_id: str, map_index: int = -1) -> dict[str, Any]:
+        ti = TaskInstance(f"manual__{self.runs}", task_id, map_index, self.pushed)
+        ti.max_tries = self.clears
         return {
-            "ti": TaskInstance(f"manual__{self.runs}", task_id, map_index, self.pushed),
-            "dag_run": SimpleNamespace(clear_number=0),
+            "ti": ti,
+            "dag_run": SimpleNamespace(clear_number=self.clears),
             "outlet_events": OutletEvents(),
-            "task_state_store": TaskStateStore(),
+            "task_state_store": self._states.setdefault((ti.run_id, task_id, map_index), TaskStateStore()),
         }
 
-    def plan(self, table: str | bytes = TABLE, **arguments: Any) -> Any:
+    def plan(self, table: str | bytes = TABLE, *, same_run: bool = False, **arguments: Any) -> Any:
+        """
+        :param same_run: the task was cleared
+        """
         self.pushed.clear()
-        self.runs += 1
+        self.runs += not same_run
+        self.clears = self.clears + 1 if same_run else 0
         given = {"table": table, "folder": f"{self.folder.as_uri()}/", "defaults": {"video": self.presenter}}
         return PlanVideosOperator(task_id="plan", **(given | arguments)).execute(self.context("plan"))
 
@@ -410,6 +417,50 @@ def test_a_rejected_batch_is_not_made(batch: Batch) -> None:
         approve.execute_complete(batch.context("approve"), event)
     answer = approve.execute_complete(batch.context("approve"), event | {"chosen_options": ["Approve"]})
     assert answer["responded_by_user"]["name"] == "Ada"
+
+
+def test_a_plan_that_is_cleared_keeps_the_numbers_of_its_rows(batch: Batch) -> None:
+    """The task instance of a number may have a job in the queue, which another one would pay again."""
+    table = "name,text\n" + "".join(f"{name},Good morning to {name}.\n" for name in "abcd")
+    a, _, c, _ = batch.plan(table)
+    batch.make(a)
+    batch.make(c)
+    again = batch.plan(table.replace("name,text\n", "name,text\ne,Good evening.\n"), same_run=True)
+    assert [row["label"] for row in again] == ["a", "b", "c", "d", "e"]
+    assert [row["row"] for row in again] == [0, 1, 2, 3, 4]
+    for row in (again[0], again[2]):
+        with pytest.raises(AirflowSkipException, match="keeps this row's video"):
+            batch.make(row)
+    assert ("make", "videoretalk_error") not in batch.pushed
+    assert [video["row"] for video in batch.document("plan")["videos"]] == [4, None, 1, None, 3]
+    for row in (again[1], again[3], again[4]):
+        batch.make(row)
+    assert batch.manifest()["counts"] == {"published": 3, "kept": 2}
+    assert batch.paid() == {"speech": 5, "videos": 5}
+    assert batch.plan(table, same_run=True) == []
+
+
+def test_a_video_that_was_made_and_not_published_is_not_paid_again(batch: Batch) -> None:
+    """Its task that publishes failed, and the run is cleared."""
+    first, second = batch.plan()
+    job = batch.make(first)["task_id"]
+    (batch.folder / "a.mp4").unlink()
+    first, second = batch.plan(same_run=True)
+    assert batch.make(first)["task_id"] == job
+    assert batch.make(second)["task_id"] != job
+    assert batch.paid() == {"speech": 2, "videos": 2}
+    # A person who clears the task of a row alone, or plans with force, wants another video.
+    (first, _) = batch.plan(same_run=True, force=True)
+    assert batch.make(first)["task_id"] != job
+    assert batch.paid() == {"speech": 2, "videos": 3}
+
+
+def test_a_plan_of_before_stands_for_none_that_fails(batch: Batch) -> None:
+    assert batch.run()["counts"] == {"published": 2}
+    with pytest.raises(InputError):
+        batch.plan("nmae\na\n", same_run=True)
+    with pytest.raises(AirflowFailException, match="There is no plan"):
+        batch.manifest()
 
 
 def test_a_changed_plan_removes_nothing_outside_of_the_folder(batch: Batch) -> None:
