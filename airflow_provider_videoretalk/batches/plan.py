@@ -33,11 +33,13 @@ class Presenter:
     :param digest: of its content, see :func:`~airflow_provider_videoretalk.batches.recipe.presenter_digest`
     :param length: as far as it is known
     :param problems: why the service would refuse it, each with its remedy
+    :param key: of an object or a file, see :func:`~airflow_provider_videoretalk.publishing.object_name.object_key`
     """
 
     digest: str = ""
     length: InputLength = field(default_factory=InputLength)
     problems: tuple[tuple[str, str], ...] = ()
+    key: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

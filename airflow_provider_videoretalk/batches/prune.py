@@ -10,6 +10,7 @@ from typing import Any
 
 from airflow_provider_videoretalk.batches.plan_file import FOLDER, SPEECHES
 from airflow_provider_videoretalk.publishing.atomic_object import Destination
+from airflow_provider_videoretalk.publishing.object_name import object_key
 from airflow_provider_videoretalk.publishing.object_store import read_object, remove_object, store_errors_named
 from airflow_provider_videoretalk.publishing.publication import metadata_path
 
@@ -22,7 +23,8 @@ def find_unused(folder: Any, *, batch: str, named: Collection[str]) -> list[Dest
 
     :param folder: an ``ObjectStoragePath``
     :param batch: its name, which the metadata file of a video has
-    :param named: paths of the videos that the table names
+    :param named: the keys of objects that are not looked at, see
+        :func:`~airflow_provider_videoretalk.publishing.object_name.object_key`
     :raises TransportError: the store cannot be read
     """
     videos = list(_videos(folder, named))
@@ -31,14 +33,19 @@ def find_unused(folder: Any, *, batch: str, named: Collection[str]) -> list[Dest
     return [video for video, found in zip(videos, batches, strict=True) if found == batch]
 
 
-def remove_video(video: Destination) -> None:
-    """Removes a video and its metadata file.
+def remove_video(video: Destination, *, batch: str) -> bool:
+    """Removes a video and its metadata file, if a batch has published it. Returns whether it did.
+
+    A plan may be hours old, and somebody else may have published there since.
 
     :raises TransportError: the store failed
     """
+    if _batch_of(video) != batch:
+        return False
     for path in (video, metadata_path(video)):
         with store_errors_named(path), suppress(FileNotFoundError):
             remove_object(path)
+    return True
 
 
 def _videos(folder: Any, named: Collection[str]) -> Iterator[Destination]:
@@ -51,7 +58,7 @@ def _videos(folder: Any, named: Collection[str]) -> Iterator[Destination]:
         if not name.endswith(_METADATA) or name.partition("/")[0] in (FOLDER, SPEECHES):
             continue
         video: Destination = folder / name.removesuffix(".json")
-        if video.path not in named:
+        if object_key(video) not in named:
             yield video
 
 

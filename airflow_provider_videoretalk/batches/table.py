@@ -209,7 +209,8 @@ def _faults_of_values(line: int, values: Mapping[str, str]) -> Iterator[Fault]:
         **dict.fromkeys(("video", "destination", "text_location"), _MAX_LOCATION),
     }.items():
         value = values.get(column, "")
-        if len(value) > most or any(unicodedata.category(one) in ("Cc", "Cs") for one in value):
+        bad = ("Cc", "Cs", "Cf", "Zl", "Zp") if column == "destination" else ("Cc", "Cs")
+        if len(value) > most or any(unicodedata.category(one) in bad for one in value):
             limit = f"one line of at most {most} characters"
             yield Fault(line=line, column=column, value=shown(value), limit=limit, remedy="Correct it.")
 

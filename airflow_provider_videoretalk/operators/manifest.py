@@ -84,7 +84,7 @@ class WriteManifestOperator(BaseOperator):
         manifest = self._manifest(plan, folder, run, context)
         missing = [video for video in manifest["videos"] if video["state"] in WITHOUT_VIDEO]
         if plan["prune"] == "remove" and not missing and not plan["dry_run"]:
-            manifest["removed"] = self._remove(plan["unused"])
+            manifest["removed"] = self._remove(plan)
         sums = self._write(run, manifest)
         context["ti"].xcom_push(key=MANIFEST_KEY, value=sums)
         if len(missing) > tolerate and not plan["dry_run"]:
@@ -107,16 +107,20 @@ class WriteManifestOperator(BaseOperator):
         found = pulled if isinstance(pulled, Sequence) else [pulled]
         return {error["row"]: error for error in found if isinstance(error, Mapping) and error.get("row") is not None}
 
-    def _remove(self, unused: Sequence[str]) -> list[str]:
+    def _remove(self, plan: Mapping[str, Any]) -> list[str]:
         # Whoever can write the plan must not choose what is removed elsewhere.
         paths = [
             open_destination(uri, storage_conn_id=self.storage_conn_id, allowed_destinations=self.folder)
-            for uri in unused
+            for uri in plan["unused"]
         ]
-        for uri, path in zip(unused, paths, strict=True):
-            remove_video(path)
-            self.log.info("Removed %s, which the table does not name", uri)
-        return list(unused)
+        removed = []
+        for uri, path in zip(plan["unused"], paths, strict=True):
+            if remove_video(path, batch=plan["batch"]):
+                removed.append(uri)
+                self.log.info("Removed %s, which the table does not name", uri)
+            else:
+                self.log.info("Left %s, which is no video of this batch any more", uri)
+        return removed
 
     def _write(self, run: Any, manifest: Mapping[str, Any]) -> dict[str, Any]:
         from airflow_provider_videoretalk.airflow_adapters.object_storage_path import uri_of

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import re
-import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timezone
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
 from airflow.sdk import BaseOperator
 
-from airflow_provider_videoretalk.airflow_adapters import variable_store
 from airflow_provider_videoretalk.airflow_adapters.url_masking import mask_rendered_urls, mask_urls
 from airflow_provider_videoretalk.batches.plan import BatchSettings, PlannedVideo, plan_videos
 from airflow_provider_videoretalk.batches.plan_document import plan_document, report, summary
@@ -27,10 +25,9 @@ from airflow_provider_videoretalk.batches.plan_file import (
 )
 from airflow_provider_videoretalk.batches.plan_rows import ROWS_KEY, rows_for_xcom
 from airflow_provider_videoretalk.batches.prune import find_unused
-from airflow_provider_videoretalk.batches.table import VideoTable, read_table, refuse_repeated
+from airflow_provider_videoretalk.batches.table import VideoRow, VideoTable, read_table, refuse_repeated
 from airflow_provider_videoretalk.batches.table_text import Fault
-from airflow_provider_videoretalk.dashscope.errors import DashScopeError, InputError
-from airflow_provider_videoretalk.dashscope.task import JOB_SECONDS
+from airflow_provider_videoretalk.dashscope.errors import ConfigurationError, InputError
 from airflow_provider_videoretalk.links import BatchLink
 from airflow_provider_videoretalk.model_catalog.catalog import price_of
 from airflow_provider_videoretalk.model_catalog.speech import DEFAULT_MODEL
@@ -42,6 +39,7 @@ from airflow_provider_videoretalk.model_catalog.videoretalk import (
 from airflow_provider_videoretalk.operators.batch_sources import BatchSources
 from airflow_provider_videoretalk.operators.output_folder import OutputFolder
 from airflow_provider_videoretalk.operators.plan_limits import check_plan
+from airflow_provider_videoretalk.operators.render_forecast import render_seconds
 from airflow_provider_videoretalk.operators.template_values import (
     as_bool,
     as_int,
@@ -52,6 +50,8 @@ from airflow_provider_videoretalk.operators.template_values import (
     as_text,
     check_word,
 )
+from airflow_provider_videoretalk.publishing.atomic_object import Destination
+from airflow_provider_videoretalk.publishing.object_name import object_key
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -65,6 +65,7 @@ PLAN_KEY = "videoretalk_plan"
 Prune = Literal["off", "list", "remove"]
 """What to do about videos of the batch that the table does not name any more."""
 
+_OTHER_NAME = "Give the row another name or destination: the video would replace the presenter."
 _URL = re.compile(r"""[A-Za-z0-9+.-]+://[^\s"'<>|]+""")
 
 
@@ -200,9 +201,9 @@ class PlanVideosOperator(BaseOperator):
             speech_model=self._settings.speech_model,
             read_text=self._sources.script,
         )
-        planned, faults = self._plan(table, folder)
+        planned, faults, named = self._plan(table, folder)
         bad = bool(faults) or any(one.state == "refuse" for one in planned)
-        unused = [] if prune == "off" or bad else self._unused(folder, planned, context)
+        unused = [] if prune == "off" or bad else self._unused(folder, named, context)
         earlier = read_earlier_rows(run)
         numbers = numbers_of(planned, uris=self._uris(planned), earlier=earlier)
         document = self._document(planned, numbers, faults, unused, prune=prune, context=context)
@@ -249,28 +250,25 @@ class PlanVideosOperator(BaseOperator):
             force=as_bool("force", self.force, default=False),
         )
 
-    def _plan(self, table: VideoTable, folder: OutputFolder) -> tuple[list[PlannedVideo], list[Fault]]:
-        """The rows that could be read, as planned, and the faults of the others."""
-        faults, placed = list(table.faults), []
-        for row in table.rows:
-            try:
-                placed.append((row, folder.video(row)))
-            except InputError as error:
-                value = error.message.removeprefix("destination is ")
-                faults.append(Fault(line=row.line, column="destination", value=value, remedy=error.remedy))
-        refuse_repeated("destination", [(row.line, str(path)) for row, path in placed])
+    def _plan(self, table: VideoTable, folder: OutputFolder) -> tuple[list[PlannedVideo], list[Fault], set[str]]:
+        """The rows that could be read, as planned, the faults of the others, and the keys of all objects in use."""
+        placed, faults = _placed(table, folder)
+        presenters = self._sources.presenters(row.video for row, _ in placed)
+        clips = {one.key for one in presenters.values() if one.key is not None}
+        used = {row.line for row, path in placed if object_key(path) in clips}
+        value = "it is a presenter of the table"
+        faults += [Fault(line=line, column="destination", value=value, remedy=_OTHER_NAME) for line in sorted(used)]
         planned = plan_videos(
-            placed,
+            [(row, path) for row, path in placed if row.line not in used],
             settings=self._settings,
-            presenters=self._sources.presenters(row.video for row, _ in placed),
+            presenters=presenters,
             speech_store=folder.speech,
         )
-        return planned, faults
+        return planned, faults, clips | {object_key(path) for _, path in placed}
 
-    def _unused(self, folder: OutputFolder, planned: Sequence[PlannedVideo], context: Context) -> list[str]:
+    def _unused(self, folder: OutputFolder, named: Collection[str], context: Context) -> list[str]:
         from airflow_provider_videoretalk.airflow_adapters.object_storage_path import uri_of
 
-        named = {one.destination.path for one in planned}
         return [uri_of(path) for path in find_unused(folder.path, batch=self._batch(context), named=named)]
 
     def _batch(self, context: Context) -> str:
@@ -293,7 +291,7 @@ class PlanVideosOperator(BaseOperator):
             numbers=numbers,
             faults=faults,
             unused=unused,
-            render_seconds=_render_seconds(self.log.warning),
+            render_seconds=render_seconds(self.log.warning),
             now=datetime.now(timezone.utc),
             batch=self._batch(context),
             dag_id=ti.dag_id,
@@ -329,20 +327,18 @@ class PlanVideosOperator(BaseOperator):
             self.log.info("The table does not name %s", uri)
 
 
-def _render_seconds(warn: Callable[..., None]) -> Callable[[float], float]:
-    """How long a render takes, by the seconds of its output: as the last ones, else as the vendor's sample."""
-    # Loads the client's modules.
-    from airflow_provider_videoretalk.polling.render_times import RenderTimes
-    from airflow_provider_videoretalk.submission.registry import SubmissionRegistry
+def _placed(table: VideoTable, folder: OutputFolder) -> tuple[list[tuple[VideoRow, Destination]], list[Fault]]:
+    """The rows with the objects that they become, and the faults of all others.
 
-    times, records = RenderTimes(), []
-    if variable_store.HAS_KEYS:
+    :raises InputError: an object is there twice
+    """
+    faults = list(table.faults)
+    placed: list[tuple[VideoRow, Destination]] = []
+    for row in table.rows:
         try:
-            registry = SubmissionRegistry(variable_store.VariableStore())
-            records = registry.records(since=time.time() - JOB_SECONDS)
-        except DashScopeError as error:
-            warn("The last renders cannot be read: %s", error)
-    for record in records:
-        if record.intent.model == VIDEORETALK.name and record.render_seconds is not None:
-            times.note(record.render_seconds, output_seconds=record.billed_seconds)
-    return lambda seconds: times.expected(seconds) or seconds * VIDEORETALK.render_factor
+            placed.append((row, folder.video(row)))
+        except (InputError, ConfigurationError) as error:
+            value = error.message.removeprefix("destination is ")
+            faults.append(Fault(line=row.line, column="destination", value=value, remedy=error.remedy))
+    refuse_repeated("destination", [(row.line, object_key(path)) for row, path in placed])
+    return placed, faults

@@ -285,10 +285,10 @@ def test_what_the_table_does_not_name(store: Store) -> None:
     store.put("nested/gone.mp4", batch="spring")
     store.put("speech/x.mp4", batch="spring")
     (store.folder / "broken.mp4.json").write_text("[")
-    unused = find_unused(store.path, batch="spring", named={str(named)})
+    unused = find_unused(store.path, batch="spring", named={str(named).casefold()})
     assert [one.path for one in unused] == [str(gone), str(store.folder / "nested" / "gone.mp4")]
-    for one in [*unused, *unused]:
-        remove_video(one)
+    assert not remove_video(store.path / "of-another.mp4", batch="spring")
+    assert [remove_video(one, batch="spring") for one in [*unused, *unused]] == [True, True, False, False]
     assert named.exists()
     assert not gone.exists()
     assert not gone.with_name("gone-en.mp4.json").exists()

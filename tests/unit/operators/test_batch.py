@@ -321,9 +321,58 @@ def test_nothing_is_made_while_a_row_is_wrong(batch: Batch) -> None:
     assert batch.paid() == {"speech": 0, "videos": 0}
 
 
-def test_the_same_destination_twice(batch: Batch) -> None:
+@pytest.mark.parametrize(
+    "other",
+    [
+        "a.mp4",
+        "A.mp4",
+        "{folder}/a.mp4",
+        "{folder}//a.mp4",
+        "{folder}/./a.mp4",
+        "{folder}/sub/../a.mp4",
+        "{folder}/link/a.mp4",
+    ],
+)
+def test_the_same_destination_twice(batch: Batch, other: str) -> None:
+    (batch.folder / "link").symlink_to(batch.folder)
     with pytest.raises(InputError, match="the same destination in several rows"):
-        batch.plan("name,text,destination\na,Hello.,\nb,Hello.,a.mp4\n")
+        batch.plan(f"name,text,destination\na,Hello.,\nb,Hello.,{other.format(folder=batch.folder.as_uri())}\n")
+
+
+@pytest.mark.parametrize(
+    ("destination", "allowed"),
+    [
+        ("x.mp4/y.mp4", "no folder with the name of a video"),
+        ("folder.mp4", "no folder with the name of a video"),
+        ("https://h/x.mp4", "an object in a store, or a file"),
+        ("speech/x.mp4", "no folder batches and speech"),
+        ("Speech/x.mp4", "no folder batches and speech"),
+        ("{folder}/batches/x.mp4", "no folder batches and speech"),
+        (f"{'x' * 247}.mp4", "at most 250 bytes in each part"),
+        (f"{'early/' * 200}x.mp4", "at most 250 bytes in each part, and 1000 in all"),
+        ("x\u202e4pm.mp4", "one line of at most"),
+        ("https://h/x.avi?Signature=secret-of-cell", "a name that ends with .mp4"),
+    ],
+)
+def test_a_destination_at_which_no_video_can_be_published(batch: Batch, destination: str, allowed: str) -> None:
+    """Its video would be paid for."""
+    (batch.folder / "folder.mp4").mkdir()
+    table = f"text,destination\nHello there.,{destination.format(folder=batch.folder.as_uri())}\n"
+    with pytest.raises(AirflowFailException, match="line 2, column destination: ") as caught:
+        batch.plan(table)
+    assert allowed in str(caught.value)
+    assert len(str(caught.value)) < 400
+    assert "secret-of-cell" not in str(caught.value)
+
+
+def test_a_video_replaces_no_presenter(batch: Batch) -> None:
+    """The next run would find another presenter, and make all videos again."""
+    clip = batch.folder / "anna.mp4"
+    clip.write_bytes((batch.folder.parent / "clip.mp4").read_bytes())
+    table = f"name,text,video\nb,Hello there.,{clip}\nAnna,Hello there.,\n"
+    with pytest.raises(AirflowFailException, match="line 3, column destination: it is a presenter of the table"):
+        batch.plan(table)
+    assert [row["label"] for row in batch.plan(table, skip_bad_rows=True)] == ["b"]
 
 
 def test_limits_of_the_batch(batch: Batch, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -401,6 +450,28 @@ def test_a_folder_that_is_not_allowed(batch: Batch, folder: str) -> None:
 def test_a_manifest_without_a_plan(batch: Batch) -> None:
     with pytest.raises(AirflowFailException, match="There is no plan"):
         batch.manifest()
+
+
+def test_prune_leaves_what_the_table_names(batch: Batch) -> None:
+    """By another spelling, or as a presenter."""
+    batch.run(f"{TABLE}c,Good morning to you.\n")
+    folder = batch.folder.as_uri()
+    table = (
+        f"name,text,destination,video\na,Good morning and welcome.,,\nb,Good night and farewell.,{folder}/./b.mp4,\n"
+        f"d,Good evening.,,{batch.folder}/c.mp4\n"
+    )
+    batch.run(table, prune="remove")
+    assert sorted(path.name for path in batch.folder.glob("*.mp4")) == ["a.mp4", "b.mp4", "c.mp4", "d.mp4"]
+
+
+def test_prune_leaves_what_somebody_published_since_the_plan(batch: Batch) -> None:
+    batch.run()
+    assert batch.plan("name,text\na,Good morning and welcome.\n", prune="remove") == []
+    metadata = batch.folder / "b.mp4.json"
+    metadata.write_text(json.dumps(json.loads(metadata.read_text()) | {"batch": "summer"}))
+    batch.manifest()
+    assert (batch.folder / "b.mp4").exists()
+    assert batch.document("manifest")["removed"] == []
 
 
 def test_a_rejected_batch_is_not_made(batch: Batch) -> None:
