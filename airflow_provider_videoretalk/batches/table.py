@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-from airflow_provider_videoretalk.batches.table_text import Fault, Record, read_records, shown
+from airflow_provider_videoretalk.batches.table_text import Fault, Record, listed, read_records, shown
 from airflow_provider_videoretalk.dashscope.errors import DashScopeError, InputError
 from airflow_provider_videoretalk.model_catalog.speech import count_characters, family_of
 
@@ -113,10 +113,12 @@ def refuse_repeated(what: str, values: Iterable[tuple[int, object]]) -> None:
     lines = defaultdict(list)
     for line, value in values:
         lines[value].append(line)
-    repeated = [f"{shown(value)} in the lines {', '.join(map(str, at))}" for value, at in lines.items() if len(at) > 1]
+    repeated = [
+        f"{shown(value)} in the lines {listed(list(map(str, at)))}" for value, at in lines.items() if len(at) > 1
+    ]
     if repeated:
         raise InputError(
-            f"table has the same {what} in several rows: {'; '.join(repeated)}, allowed is each once",
+            f"table has the same {what} in several rows: {listed(repeated, separator='; ')}, allowed is each once",
             remedy="Change or remove these rows. A row without a name is called by its first words.",
         )
 

@@ -23,6 +23,7 @@ MAX_ROWS = 5_000
 _ZIP, _OLE = b"PK\x03\x04", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 _DELIMITERS = ("\t", ",", ";")
 _SHOWN = 60
+_LISTED = 10
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,6 +67,12 @@ def shown(value: object) -> str:
     """The begin of a value, for messages: never a whole script."""
     text = repr(value)
     return text if len(text) <= _SHOWN else f"{text[: _SHOWN - 3]}..."
+
+
+def listed(texts: Sequence[str], *, separator: str = ", ") -> str:
+    """The first texts, for messages, and how many more there are."""
+    more = f" and {len(texts) - _LISTED} more" if len(texts) > _LISTED else ""
+    return separator.join(texts[:_LISTED]) + more
 
 
 def read_records(content: bytes, *, columns: Sequence[str]) -> list[Record]:
@@ -193,7 +200,7 @@ def _header(line: int, cells: Sequence[str], columns: Sequence[str]) -> list[str
         found = [f"an unknown column {shown(cell.strip())}" for cell in unknown]
         found += [f"the column {name} more than once" for name in repeated]
         raise InputError(
-            f"table has {', '.join(found)} in line {line}, allowed are {', '.join(columns)}, each once",
+            f"table has {listed(found)} in line {line}, allowed are {', '.join(columns)}, each once",
             remedy="The first line has the names of the columns. Correct or remove them.",
         )
     return names

@@ -224,6 +224,21 @@ def test_what_is_no_table_is_refused_whole(table: bytes, message: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("table", "end"),
+    [
+        ("name," + ",".join(f"word{n}" for n in range(400)) + "\na,b\n", " and 390 more in line 1, allowed are name"),
+        ("name,text\n" + "a,Hello.\n" * 400, "8, 9, 10, 11 and 390 more, allowed is each once"),
+        ("name,text\n" + "".join(f"a{n % 200},Hello.\n" for n in range(400)), "; and 190 more, allowed is each once"),
+    ],
+)
+def test_a_message_names_the_first_of_many(table: str, end: str) -> None:
+    with pytest.raises(InputError) as caught:
+        read(table)
+    assert end.removeprefix("; ") in str(caught.value)
+    assert len(str(caught.value)) < 1_500
+
+
+@pytest.mark.parametrize(
     ("defaults", "message"),
     [({"text": "Hello."}, "A text has no default"), ({"language": "?"}, "the defaults, column language: '?'")],
 )
