@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Literal
 
 from airflow_provider_videoretalk.batches.plan_file import VERSION, RowToMake
-from airflow_provider_videoretalk.batches.recipe import is_made_from
+from airflow_provider_videoretalk.batches.recipe import amount_in, is_made_from
 
 ManifestState = Literal["published", "kept", "failed", "missing", "refused", "planned"]
 """What became of a row.
@@ -28,6 +28,7 @@ WITHOUT_VIDEO: tuple[ManifestState, ...] = ("failed", "missing", "refused")
 COLUMNS = ("line", "name", "language", "state", "uri", "seconds", "cost", "currency", "code", "problem", "remedy")
 
 _MISSING_REMEDY = "See the row's tasks. If its render job has succeeded, clear its task that publishes, which is free."
+_MAX_CURRENCY = 10
 # A spreadsheet takes a cell that begins so as a formula.
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
@@ -90,12 +91,13 @@ def _videos(
 def _made(
     planned: Mapping[str, Any], row: RowToMake, metadata: Mapping[str, Any] | None, error: Mapping[str, Any] | None
 ) -> dict[str, Any]:
-    is_new = (
-        metadata is not None and is_made_from(metadata, row.recipe) and metadata.get("task_id") != planned["replaces"]
-    )
-    if metadata is not None and is_new:
-        fields = {"seconds": "billed_seconds", "cost": "cost", "currency": "currency"}
-        return {"state": "published", **{name: metadata.get(field) for name, field in fields.items()}}
+    if metadata is not None and is_made_from(metadata, row.recipe) and _job_of(metadata) != planned["replaces"]:
+        return {
+            "state": "published",
+            "seconds": amount_in(metadata, "billed_seconds"),
+            "cost": amount_in(metadata, "cost"),
+            "currency": str(metadata.get("currency") or "")[:_MAX_CURRENCY] or None,
+        }
     if error is None:
         return {"state": "missing", "problem": "there is no video", "remedy": _MISSING_REMEDY}
     return {
@@ -104,6 +106,10 @@ def _made(
         "problem": error.get("message"),
         "remedy": error.get("remedy"),
     }
+
+
+def _job_of(metadata: Mapping[str, Any]) -> str:
+    return str(metadata.get("task_id"))
 
 
 def as_csv(manifest: Mapping[str, Any]) -> bytes:

@@ -9,7 +9,7 @@ from decimal import Decimal
 from typing import Any, Literal
 
 from airflow_provider_videoretalk.batches.estimate import VideoEstimate, estimate_video
-from airflow_provider_videoretalk.batches.recipe import SpeechRecipe, VideoRecipe, is_made_from, speech_of
+from airflow_provider_videoretalk.batches.recipe import SpeechRecipe, VideoRecipe, amount_in, is_made_from, speech_of
 from airflow_provider_videoretalk.batches.table import VideoRow
 from airflow_provider_videoretalk.batches.table_text import Fault
 from airflow_provider_videoretalk.model_catalog.model import InputLength
@@ -120,8 +120,7 @@ def plan_videos(
 def _seconds_of(stored: Destination, speech: SpeechRecipe) -> float | None:
     """The duration of a speech that was paid for before; ``None`` if there is none."""
     metadata = read_metadata(stored)
-    seconds = metadata.get("seconds") if metadata and is_made_from(metadata, speech) else None
-    return float(seconds) if isinstance(seconds, int | float) else None
+    return amount_in(metadata, "seconds") if metadata and is_made_from(metadata, speech) else None
 
 
 def _priced(

@@ -9,6 +9,7 @@ from typing import Any
 
 from airflow_provider_videoretalk.batches.plan import PlannedVideo, total_cost
 from airflow_provider_videoretalk.batches.plan_file import VERSION
+from airflow_provider_videoretalk.batches.recipe import amount_in
 from airflow_provider_videoretalk.batches.table_text import Fault
 
 _SHOWN_ROWS = 20
@@ -73,9 +74,9 @@ def _videos(
             "state": one.state,
             "row": number,
             "uri": uri,
-            "seconds": one.kept.get("billed_seconds"),
+            "seconds": amount_in(one.kept, "billed_seconds"),
             "exact": True,
-            "cost": one.kept.get("cost"),
+            "cost": amount_in(one.kept, "cost"),
             "most_cost": None,
             "ready_at": None,
             "replaces": one.replaces,

@@ -14,7 +14,7 @@ from airflow.sdk import XComArg
 
 from airflow_provider_videoretalk.airflow_adapters.location_policy import LocationPolicy
 from airflow_provider_videoretalk.batches.plan_file import RowReference, RowToMake, read_row
-from airflow_provider_videoretalk.batches.recipe import is_made_from, presenter_digest
+from airflow_provider_videoretalk.batches.recipe import amount_in, is_made_from, presenter_digest
 from airflow_provider_videoretalk.dashscope.errors import DashScopeError, InputError
 from airflow_provider_videoretalk.model_catalog.speech import synthesize_speech
 from airflow_provider_videoretalk.model_catalog.videoretalk import VIDEORETALK
@@ -23,6 +23,7 @@ from airflow_provider_videoretalk.operators.location_fields import permanent_fie
 from airflow_provider_videoretalk.operators.output_folder import OutputFolder
 from airflow_provider_videoretalk.operators.speech_result import speech_result
 from airflow_provider_videoretalk.operators.template_values import as_bool, as_int, as_mapping
+from airflow_provider_videoretalk.outbound.signed_url import safe_text
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -45,6 +46,9 @@ COST_KEY = "videoretalk_cost"
 
 ERROR_KEY = "videoretalk_error"
 """The XCom key of the error with which the row's task failed, for the manifest."""
+
+# Of an error in XCom. All rows together are read at once.
+_MAX_MESSAGE = 1_000
 
 # The longest frame, as far as an estimate rounds it.
 _FRAME_SECONDS = 0.07
@@ -202,7 +206,7 @@ class MakeVideoOperator(CatalogModelOperator):
         metadata = read_metadata(stored)
         if metadata is not None and is_made_from(metadata, recipe):
             self.log.info("Uses the speech at %s, which was paid for before", stored)
-            return stored, metadata.get("seconds")
+            return stored, amount_in(metadata, "seconds")
         request = synthesize_speech(
             text=recipe.script,
             model=recipe.model,
@@ -251,8 +255,8 @@ class MakeVideoOperator(CatalogModelOperator):
             noted = {
                 "row": self.row.get("row") if isinstance(self.row, Mapping) else None,
                 "code": (known.code if known else "") or type(known or error).__name__,
-                "message": known.message if known else str(error),
-                "remedy": known.remedy if known else "",
+                "message": safe_text((known.message if known else str(error))[:_MAX_MESSAGE]),
+                "remedy": safe_text((known.remedy if known else "")[:_MAX_MESSAGE]),
             }
             context["ti"].xcom_push(key=ERROR_KEY, value=noted)
             raise

@@ -70,9 +70,6 @@ class WriteManifestOperator(BaseOperator):
         self.storage_conn_id = storage_conn_id
 
     def execute(self, context: Context) -> dict[str, Any]:
-        tolerate = as_int("tolerate", self.tolerate, default=0)
-        if tolerate < 0:
-            raise InputError(f"tolerate is {tolerate}, allowed is 0 or more", remedy="Set it to a number of videos.")
         folder = OutputFolder.open(self.folder, storage_conn_id=self.storage_conn_id)
         run = folder.run(context)
         try:
@@ -87,9 +84,17 @@ class WriteManifestOperator(BaseOperator):
             manifest["removed"] = self._remove(plan)
         sums = self._write(run, manifest)
         context["ti"].xcom_push(key=MANIFEST_KEY, value=sums)
+        # Not before: whatever it is, the manifest says what became of the videos.
+        tolerate = self._tolerated()
         if len(missing) > tolerate and not plan["dry_run"]:
             raise AirflowFailException(_named(missing, len(manifest["videos"]), tolerate, sums["manifest_uri"]))
         return sums
+
+    def _tolerated(self) -> int:
+        tolerate = as_int("tolerate", self.tolerate, default=0)
+        if tolerate < 0:
+            raise InputError(f"tolerate is {tolerate}, allowed is 0 or more", remedy="Set it to a number of videos.")
+        return tolerate
 
     def _manifest(self, plan: Mapping[str, Any], folder: OutputFolder, run: Any, context: Context) -> dict[str, Any]:
         rows = read_rows(run, plan["rows"])
@@ -105,7 +110,8 @@ class WriteManifestOperator(BaseOperator):
         pulled = context["ti"].xcom_pull(task_ids=self.make_task_id, key=ERROR_KEY)
         # Without mapped tasks there is none, and of a single one its value.
         found = pulled if isinstance(pulled, Sequence) else [pulled]
-        return {error["row"]: error for error in found if isinstance(error, Mapping) and error.get("row") is not None}
+        errors = [error for error in found if isinstance(error, Mapping)]
+        return {error["row"]: error for error in errors if isinstance(error.get("row"), int)}
 
     def _remove(self, plan: Mapping[str, Any]) -> list[str]:
         # Whoever can write the plan must not choose what is removed elsewhere.

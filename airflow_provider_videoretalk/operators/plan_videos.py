@@ -43,6 +43,7 @@ from airflow_provider_videoretalk.operators.render_forecast import render_second
 from airflow_provider_videoretalk.operators.template_values import (
     as_bool,
     as_int,
+    as_json,
     as_mapping,
     as_optional_amount,
     as_optional_mapping,
@@ -66,7 +67,8 @@ Prune = Literal["off", "list", "remove"]
 """What to do about videos of the batch that the table does not name any more."""
 
 _OTHER_NAME = "Give the row another name or destination: the video would replace the presenter."
-_URL = re.compile(r"""[A-Za-z0-9+.-]+://[^\s"'<>|]+""")
+# From the beginning of a word, so that a long word without a URL is read once.
+_URL = re.compile(r"""(?<![A-Za-z0-9+.-])[A-Za-z0-9+.-]+://[^\s"'<>|]+""")
 
 
 class PlanVideosOperator(BaseOperator):
@@ -240,7 +242,7 @@ class PlanVideosOperator(BaseOperator):
         check_face_threshold(threshold)
         return BatchSettings(
             speech_model=as_optional_text("speech_model", self.speech_model) or DEFAULT_MODEL,
-            speech_options=as_optional_mapping("speech_options", self.speech_options),
+            speech_options=as_json("speech_options", as_optional_mapping("speech_options", self.speech_options)),
             parameters={
                 "video_extension": as_bool("video_extension", self.video_extension, default=True),
                 "query_face_threshold": threshold,

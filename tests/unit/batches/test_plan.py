@@ -82,7 +82,7 @@ class Store:
         speech = speech_of(one, model=MODEL, options={})
         recipe = VideoRecipe(speech=speech, presenter=PRESENTER.digest, parameters={"video_extension": True})
         made = {"task_id": "job-1", "billed_seconds": 4.0, "cost": 0.32, "currency": "CNY", "batch": "spring"}
-        return self.put(one.file_name, **recipe.fields, **made, **fields)
+        return self.put(one.file_name, **recipe.fields, **(made | fields))
 
 
 @pytest.fixture
@@ -248,6 +248,39 @@ def test_the_name_of_a_run_is_plain() -> None:
     name = plan_name("d", "manual__2026-11-26T12:00:00+00:00/../x")
     assert name.startswith("manual__2026-11-26T12_00_00_00_00_.._x-")
     assert name != plan_name("e", "manual__2026-11-26T12:00:00+00:00/../x")
+
+
+@pytest.mark.parametrize("lie", [float("nan"), float("inf"), -1.0, True, "0.32", {"a": 1}, [0.3], None])
+def test_a_metadata_file_that_lies_of_its_amounts(store: Store, lie: Any) -> None:
+    """Whoever may write there can write anything."""
+    store.publish(row(), cost=lie, billed_seconds=lie)
+    store.put(f"speech/{speech_of(row('b'), model=MODEL, options={}).file_name}", seconds=lie)
+    planned = store.plan(row(), row("b", line=3))
+    plan = document(planned)
+    assert [(video["state"], video["cost"], video["exact"]) for video in plan["videos"]] == [
+        ("keep", None, True),
+        ("make", None, False),
+    ]
+    json.dumps(plan, allow_nan=False)
+    metadata = {**listed(planned)[0].recipe.fields, "cost": lie, "billed_seconds": lie, "currency": lie}
+    manifest = manifest_document(plan, rows=listed(planned), published=[metadata], errors={})
+    assert (manifest["counts"], manifest["cost"]) == ({"kept": 1, "published": 1}, 0)
+    json.dumps(manifest, allow_nan=False)
+
+
+def test_the_same_words_from_another_program(store: Store) -> None:
+    store.publish(row(text="Grüße,\nund willkommen."))
+    for text in ("Grüße,\r\nund willkommen.", "Gru\u0308ße,\rund willkommen."):
+        (planned,) = store.plan(row(text=text))
+        assert planned.state == "keep"
+
+
+def test_a_forced_video_without_a_job_is_missing(store: Store) -> None:
+    store.publish(row(), task_id=None)
+    planned = store.plan(row(), force=True)
+    old = {**planned[0].recipe.fields, "task_id": None}
+    manifest = manifest_document(document(planned), rows=listed(planned), published=[old], errors={})
+    assert manifest["counts"] == {"missing": 1}
 
 
 def test_the_manifest_says_what_became_of_each_row(store: Store) -> None:

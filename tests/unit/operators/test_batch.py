@@ -23,7 +23,7 @@ from airflow_provider_videoretalk.dashscope.errors import DashScopeError, InputE
 from airflow_provider_videoretalk.operators.approve_videos import ApproveVideosOperator
 from airflow_provider_videoretalk.operators.make_video import MakeVideoOperator
 from airflow_provider_videoretalk.operators.manifest import WriteManifestOperator
-from airflow_provider_videoretalk.operators.plan_videos import PlanVideosOperator
+from airflow_provider_videoretalk.operators.plan_videos import _URL, PlanVideosOperator
 from airflow_provider_videoretalk.operators.publish import PublishMediaOperator
 
 from ..conftest import OutletEvents
@@ -445,6 +445,45 @@ def test_a_folder_that_is_not_allowed(batch: Batch, folder: str) -> None:
         batch.plan(f"text,destination\nHello.,{folder}\n", allowed_destinations=f"{batch.folder.as_uri()}/")
     with pytest.raises(InputError, match="End it with a slash"):
         batch.plan(folder=batch.folder.as_uri())
+
+
+def test_the_manifest_is_written_whatever_is_tolerated(batch: Batch) -> None:
+    batch.plan()
+    for tolerate in ("10%", "-1"):
+        with pytest.raises(InputError, match=f"tolerate is '?{tolerate}"):
+            batch.manifest(tolerate=tolerate)
+        assert batch.document("manifest")["counts"] == {"missing": 2}
+
+
+def test_options_that_json_writes_otherwise(batch: Batch) -> None:
+    """They are compared with what a metadata file has."""
+    options = {"instructions": ("slow", "low"), "extra": {1: "a"}}
+    assert batch.run(speech_options=options)["counts"] == {"published": 2}
+    assert batch.run(speech_options=options)["counts"] == {"kept": 2}
+    for value in ({"a"}, float("nan")):
+        with pytest.raises(InputError, match="speech_options cannot be written as JSON"):
+            batch.plan(speech_options={"rate": value})
+    assert batch.paid() == {"speech": 2, "videos": 2}
+
+
+def test_an_error_in_xcom_is_short_and_has_no_signature(batch: Batch, monkeypatch: pytest.MonkeyPatch) -> None:
+    (row, _) = batch.plan()
+
+    def prepare(self: Any, intent: Any) -> Any:
+        raise OSError("GET https://h/a.wav?Expires=1&Signature=secret-of-store failed " + "x" * 10_000)
+
+    monkeypatch.setattr(MakeVideoOperator, "prepare", prepare)
+    with pytest.raises(OSError, match="GET"):
+        batch.make(row)
+    (noted,) = batch.pushed["make", "videoretalk_error"]
+    assert "secret-of-store" not in json.dumps(noted)
+    assert (noted["code"], len(noted["message"]) <= 1_000) == ("OSError", True)
+
+
+def test_urls_in_a_long_word_are_found_in_one_reading() -> None:
+    """Searched from each of its letters, this text would take hours."""
+    text = "a" * 2_000_000
+    assert _URL.findall(f"{text},{text} https://h/a.mp4?Signature=b,c") == ["https://h/a.mp4?Signature=b,c"]
 
 
 def test_a_manifest_without_a_plan(batch: Batch) -> None:
