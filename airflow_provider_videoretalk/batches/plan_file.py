@@ -242,7 +242,7 @@ def read_document(path: Destination) -> dict[str, Any]:
         raise _unreadable(path, "it does not exist")
     try:
         document = json.loads(content)
-    except ValueError:
+    except (ValueError, RecursionError):
         document = None
     if not isinstance(document, dict) or document.get("version") != VERSION:
         raise _unreadable(path, f"it is no document of version {VERSION}")

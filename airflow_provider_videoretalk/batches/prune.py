@@ -67,6 +67,6 @@ def _batch_of(video: Destination) -> object:
         content = read_object(metadata_path(video))
     try:
         metadata = json.loads(content or b"null")
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     return metadata.get("batch") if isinstance(metadata, dict) else None

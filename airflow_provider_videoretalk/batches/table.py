@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from airflow_provider_videoretalk.batches.table_text import Fault, Record, listed, read_records, shown
 from airflow_provider_videoretalk.dashscope.errors import DashScopeError, InputError
-from airflow_provider_videoretalk.model_catalog.speech import count_characters, family_of
+from airflow_provider_videoretalk.model_catalog.speech import FAMILIES, count_characters, family_of
 
 COLUMNS = ("name", "text", "text_location", "language", "voice", "video", "destination")
 """The columns of a table."""
@@ -27,6 +27,8 @@ _LANGUAGE = re.compile("[A-Za-z]{2,20}([-_ ][A-Za-z0-9]{1,20}){0,3}")
 # What separates folders, or has a meaning in a URI, in a shell's pattern or in the file names of some system.
 _NOT_IN_NAMES = re.compile(r'[/\\:*?"<>|#%{}\[\]]')
 _NAME_WORDS = 6
+# Of a model whose limit the vendor does not state: the highest of all others.
+_MAX_CHARACTERS = max(family.characters or 0 for family in FAMILIES)
 _MAX_READERS = 16
 
 
@@ -184,8 +186,8 @@ def _faults_of(record: Record, script: str | Fault | None, model: str) -> Iterat
 
 
 def _faults_of_script(line: int, column: str, script: str, model: str) -> Iterator[Fault]:
-    characters, most = count_characters(script), family_of(model).characters
-    if most is not None and characters > most:
+    characters, most = count_characters(script), family_of(model).characters or _MAX_CHARACTERS
+    if characters > most:
         yield Fault(
             line=line,
             column=column,

@@ -268,6 +268,15 @@ def test_a_metadata_file_that_lies_of_its_amounts(store: Store, lie: Any) -> Non
     json.dumps(manifest, allow_nan=False)
 
 
+@pytest.mark.parametrize("content", ["[" * 100_000, "[", "\xff", "null", "[1]", '{"size": 6}'])
+def test_a_metadata_file_that_is_damaged(store: Store, content: str) -> None:
+    published = store.publish(row())
+    published.with_name(f"{published.name}.json").write_bytes(content.encode("latin-1"))
+    (planned,) = store.plan(row())
+    assert planned.state == "make"
+    assert find_unused(store.path, batch="spring", named=()) == []
+
+
 def test_the_same_words_from_another_program(store: Store) -> None:
     store.publish(row(text="Grüße,\nund willkommen."))
     for text in ("Grüße,\r\nund willkommen.", "Gru\u0308ße,\rund willkommen."):

@@ -150,6 +150,22 @@ def test_every_fault_of_every_row_is_named() -> None:
     assert [row.name for row in read(table, read_text=read_text).rows] == ["fine"]
 
 
+def test_a_script_that_no_model_speaks() -> None:
+    """The vendor states no limit for this model, and each task would have the script in XCom."""
+    (fault,) = faults(f"text\n{'a' * 20_001}\n", model="qwen-tts")
+    assert "20001 characters (a Han character counts twice), allowed is at most 20000 with qwen-tts" in fault
+
+
+def test_a_fault_has_no_signature() -> None:
+    def read_text(location: str) -> str:
+        raise InputError(f"{location} {'x' * 5_000}", remedy="Check it.")
+
+    (fault,) = faults("text_location\nfoo://h/a.txt?Signature=secret-of-cell\n", read_text=read_text)
+    assert fault.startswith("line 2, column text_location: foo://h/a.txt")
+    assert "secret-of-cell" not in fault
+    assert len(fault) < 500
+
+
 def test_without_a_presenter() -> None:
     assert faults("text\nHello.", video=None) == [
         "line 2, column video: it is empty, allowed is a location. Name the presenter."
