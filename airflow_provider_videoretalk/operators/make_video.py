@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from datetime import datetime, timedelta, timezone
 from decimal import Decimal
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -13,13 +14,15 @@ from airflow.providers.common.compat.sdk import AirflowSkipException
 from airflow.sdk import XComArg
 
 from airflow_provider_videoretalk.airflow_adapters.location_policy import LocationPolicy
+from airflow_provider_videoretalk.airflow_adapters.url_masking import mask_urls
 from airflow_provider_videoretalk.batches.plan_file import RowReference, RowToMake, read_row
 from airflow_provider_videoretalk.batches.recipe import amount_in, is_made_from, presenter_digest
 from airflow_provider_videoretalk.dashscope.errors import DashScopeError, InputError
 from airflow_provider_videoretalk.model_catalog.speech import synthesize_speech
 from airflow_provider_videoretalk.model_catalog.videoretalk import VIDEORETALK
 from airflow_provider_videoretalk.operators.catalog_model import CatalogModelOperator
-from airflow_provider_videoretalk.operators.location_fields import permanent_fields
+from airflow_provider_videoretalk.operators.job_submission import record_store_of
+from airflow_provider_videoretalk.operators.location_fields import permanent_fields, url_of_output
 from airflow_provider_videoretalk.operators.output_folder import OutputFolder
 from airflow_provider_videoretalk.operators.speech_result import speech_result
 from airflow_provider_videoretalk.operators.template_values import as_bool, as_int, as_mapping
@@ -46,6 +49,9 @@ COST_KEY = "videoretalk_cost"
 
 ERROR_KEY = "videoretalk_error"
 """The XCom key of the error with which the row's task failed, for the manifest."""
+
+# In the task's state: the speech that could not be kept.
+_SPEECH_STATE = "videoretalk_speech"
 
 # Of an error in XCom. All rows together are read at once.
 _MAX_MESSAGE = 1_000
@@ -178,6 +184,7 @@ class MakeVideoOperator(CatalogModelOperator):
 
     def _planned(self, context: Context) -> RowToMake:
         number = as_int("row", as_mapping("row", self.row).get("row"))
+        self._states = record_store_of(context, durable=self.durable)
         self._row_to_make = read_row(self._output_folder.run(context), number)
         if self._row_to_make.planned_before and self.resume.on_clear == "adopt_unfinished":
             # Whoever clears the plan wants what is missing. A video that was made is only not published.
@@ -214,22 +221,38 @@ class MakeVideoOperator(CatalogModelOperator):
             language=recipe.language,
             options=recipe.options,
         )
+        if unkept := self._unkept_speech():
+            self.log.info("Uses the speech of an earlier try, which could not be kept")
+            mask_urls(unkept)
+            return url_of_output("audio_url", unkept, names=("audio_url",)), amount_in(unkept, "seconds")
         speech = self.hook.client.send(request)
         result = speech_result(speech, model=recipe.model, voice=recipe.voice, audio_format="wav", hook=self.hook)
         self._keep(result, stored)
         return result["audio_url"], result["seconds"]
+
+    def _unkept_speech(self) -> Mapping[str, Any] | None:
+        """The row's speech, if an earlier try has paid for it, and its URL lives while the render job may queue."""
+        found = self._states.get(_SPEECH_STATE) if self._states is not None else None
+        if not isinstance(found, Mapping) or found.get("made_of") != self._row_to_make.recipe.speech.file_name:
+            return None
+        fetched = datetime.now(timezone.utc) + timedelta(seconds=self.queue_timeout)
+        try:
+            return found if datetime.fromisoformat(found["expires_at"]) > fetched else None
+        except (KeyError, TypeError, ValueError):
+            return None
 
     def _keep(self, speech: SpeechResult, stored: Destination) -> None:
         # Loads requests.
         from airflow_provider_videoretalk.airflow_adapters.object_storage_path import uri_of
         from airflow_provider_videoretalk.publishing.expected_media import expected_media
         from airflow_provider_videoretalk.publishing.object_metadata import describe_object
-        from airflow_provider_videoretalk.publishing.object_store import make_folder_of
+        from airflow_provider_videoretalk.publishing.object_store import make_folder_of, store_errors_named
         from airflow_provider_videoretalk.publishing.transfer import copy_object
 
         fields = {**permanent_fields(speech), **self._row_to_make.recipe.speech.fields}
         try:
-            make_folder_of(stored)
+            with store_errors_named(stored):
+                make_folder_of(stored)
             copy_object(
                 speech["audio_url"],
                 [stored],
@@ -241,6 +264,8 @@ class MakeVideoOperator(CatalogModelOperator):
         except DashScopeError as error:
             # The service has it for a day. Should the render job be submitted later, it is paid for again.
             self.log.warning("The speech could not be kept: %s", error)
+            if self._states is not None:
+                self._states.set(_SPEECH_STATE, {**speech, "made_of": self._row_to_make.recipe.speech.file_name})
 
     @contextmanager
     def _error_noted(self, context: Context) -> Iterator[None]:

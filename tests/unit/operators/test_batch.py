@@ -230,6 +230,24 @@ def test_a_kept_speech_makes_the_price_exact_and_is_not_paid_twice(batch: Batch)
     assert batch.paid() == {"speech": 1, "videos": 1}
 
 
+@pytest.mark.parametrize(("hours", "speeches"), [(24, 1), (1, 2)])
+def test_a_speech_that_cannot_be_kept_is_used_by_the_next_try(
+    batch: Batch, monkeypatch: pytest.MonkeyPatch, hours: int, speeches: int
+) -> None:
+    """As long as its URL lives: the render job may queue for three hours."""
+    batch.expires = datetime.now(timezone.utc) + timedelta(hours=hours)
+    (row, _) = batch.plan()
+
+    def fail(path: Any) -> None:
+        raise PermissionError(str(path))
+
+    monkeypatch.setattr("airflow_provider_videoretalk.publishing.object_store.make_folder_of", fail)
+    with pytest.raises(InputError, match="max_cost"):
+        batch.make(row, max_cost=0.01)
+    batch.make(row)
+    assert batch.paid() == {"speech": speeches, "videos": 1}
+
+
 def test_a_speech_that_takes_longer_than_the_plan_allows_is_not_rendered(batch: Batch) -> None:
     batch.speech_seconds = 60.0
     (row, _) = batch.plan()
