@@ -531,6 +531,13 @@ def test_prune_leaves_what_somebody_published_since_the_plan(batch: Batch) -> No
     assert batch.document("manifest")["removed"] == []
 
 
+@pytest.mark.parametrize("cost", [0.1, 0.7, 1.1, 50])
+def test_nobody_is_asked_for_the_very_amount(batch: Batch, cost: float) -> None:
+    batch.plan()
+    approve = ApproveVideosOperator(task_id="approve", plan=batch.sums | {"most_cost": cost}, approve_above=f"{cost:g}")
+    assert approve.execute(batch.context("approve")) is None
+
+
 def test_a_rejected_batch_is_not_made(batch: Batch) -> None:
     batch.plan()
     approve = ApproveVideosOperator(task_id="approve", plan=batch.sums, approve_above="1000")
