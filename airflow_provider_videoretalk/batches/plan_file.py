@@ -36,6 +36,9 @@ FOLDER = "batches"
 SPEECHES = "speech"
 """The folder of the speeches that were paid for, in the folder of the videos."""
 
+RUN_FIELD = "run"
+"""The field of a video's metadata file with the name of the run that made it, see :func:`plan_name`."""
+
 ROWS_PER_PART = 100
 _JSON = "application/json"
 _NAME_CHARACTERS = 80
@@ -64,6 +67,7 @@ class RowToMake:
 
     :param uri: of the video's object
     :param most_cost: what the video may cost at most, in the currency of its price, without its speech
+    :param replaces: the id of the render job whose video ``force`` makes again
     :param kept: an earlier plan of the run had the row, and its video need not be made any more
     :param planned_before: an earlier plan of the run had the row, so its video may be paid for and not published
     """
@@ -76,6 +80,7 @@ class RowToMake:
     uri: str
     recipe: VideoRecipe
     most_cost: str
+    replaces: str | None = None
     kept: bool = False
     planned_before: bool = False
 
@@ -138,6 +143,7 @@ def rows_to_make(
             uri=uri,
             recipe=one.recipe,
             most_cost=str(one.most_video_cost),
+            replaces=one.replaces,
             planned_before=number < len(earlier) and one.replaces is None,
         )
         rows[number:] = [row, *rows[number + 1 :]]

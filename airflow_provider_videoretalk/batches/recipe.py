@@ -103,6 +103,11 @@ def is_made_from(metadata: Mapping[str, Any] | None, recipe: SpeechRecipe | Vide
     )
 
 
+def is_made_again(metadata: Mapping[str, Any] | None, recipe: VideoRecipe, *, replaces: str | None) -> bool:
+    """Whether a metadata file says that its video was made from a recipe, and not by the job that is replaced."""
+    return metadata is not None and is_made_from(metadata, recipe) and str(metadata.get("task_id")) != replaces
+
+
 def amount_in(metadata: Mapping[str, Any], name: str) -> float | None:
     """A number of seconds or money in a metadata file, which anybody may have written; ``None`` if it is none."""
     value = metadata.get(name)

@@ -15,12 +15,18 @@ from airflow.sdk import XComArg
 
 from airflow_provider_videoretalk.airflow_adapters.location_policy import LocationPolicy
 from airflow_provider_videoretalk.airflow_adapters.url_masking import mask_urls
-from airflow_provider_videoretalk.batches.plan_file import RowReference, RowToMake, read_row
-from airflow_provider_videoretalk.batches.recipe import amount_in, is_made_from, presenter_digest
+from airflow_provider_videoretalk.batches.plan_file import RUN_FIELD, RowReference, RowToMake, plan_name, read_row
+from airflow_provider_videoretalk.batches.recipe import (
+    amount_in,
+    is_made_again,
+    is_made_from,
+    presenter_digest,
+)
 from airflow_provider_videoretalk.dashscope.errors import DashScopeError, InputError
 from airflow_provider_videoretalk.model_catalog.speech import synthesize_speech
 from airflow_provider_videoretalk.model_catalog.videoretalk import VIDEORETALK
 from airflow_provider_videoretalk.operators.catalog_model import CatalogModelOperator
+from airflow_provider_videoretalk.operators.destination_path import open_destination
 from airflow_provider_videoretalk.operators.job_submission import record_store_of
 from airflow_provider_videoretalk.operators.location_fields import permanent_fields, url_of_output
 from airflow_provider_videoretalk.operators.output_folder import OutputFolder
@@ -45,7 +51,7 @@ DESTINATION_KEY = "videoretalk_destination"
 """The XCom key of the URI at which the video is to be published."""
 
 COST_KEY = "videoretalk_cost"
-"""The XCom key of what the video did cost, small enough to be read for each row of a batch."""
+"""The XCom key of what the video did cost, small enough to be read for each row of a batch; or ``{"kept": true}``."""
 
 ERROR_KEY = "videoretalk_error"
 """The XCom key of the error with which the row's task failed, for the manifest."""
@@ -114,7 +120,7 @@ class MakeVideoOperator(CatalogModelOperator):
             planned = self._planned(context)
             if planned.kept:
                 raise AirflowSkipException("The plan keeps this row's video, or the table does not name it any more.")
-            context["ti"].xcom_push(key=METADATA_KEY, value=_metadata(planned))
+            context["ti"].xcom_push(key=METADATA_KEY, value=_metadata(planned, run=self._run_name))
             context["ti"].xcom_push(key=DESTINATION_KEY, value=planned.uri)
             return _cost_noted(context, super().execute(context))
 
@@ -142,7 +148,9 @@ class MakeVideoOperator(CatalogModelOperator):
         """Checks the presenter, and makes the speech if there is none.
 
         :raises InputError: the presenter is another one than the plan saw, or the job must not be submitted
+        :raises AirflowSkipException: another run has published the video since the plan
         """
+        self._skip_if_published()
         source = self._presenter.content_identity()
         if presenter_digest(source) != self._row_to_make.recipe.presenter:
             raise InputError(
@@ -150,6 +158,23 @@ class MakeVideoOperator(CatalogModelOperator):
                 remedy="Clear the task that plans the batch.",
             )
         return super().prepare(intent)
+
+    def _skip_if_published(self) -> None:
+        # Loads requests.
+        from airflow_provider_videoretalk.publishing.publication import read_metadata
+
+        row = self._row_to_make
+        found = read_metadata(open_destination(row.uri, storage_conn_id=self._output_folder.storage_conn_id))
+        if found is None or not is_made_again(found, row.recipe, replaces=row.replaces):
+            return
+        # What this run has published is only made again if a person cleared the task.
+        if found.get(RUN_FIELD, self._run_name) != self._run_name:
+            self._ti.xcom_push(key=COST_KEY, value={"kept": True})
+            raise AirflowSkipException("Another run has published the video since the plan. Nothing was paid.")
+
+    @property
+    def _run_name(self) -> str:
+        return plan_name(self._ti.dag_id, self._ti.run_id)
 
     def job_inputs(self) -> RetalkInputs:
         # Loads requests.
@@ -184,6 +209,7 @@ class MakeVideoOperator(CatalogModelOperator):
 
     def _planned(self, context: Context) -> RowToMake:
         number = as_int("row", as_mapping("row", self.row).get("row"))
+        self._ti = context["ti"]
         self._states = record_store_of(context, durable=self.durable)
         self._row_to_make = read_row(self._output_folder.run(context), number)
         if self._row_to_make.planned_before and self.resume.on_clear == "adopt_unfinished":
@@ -295,6 +321,12 @@ def _cost_noted(context: Context, result: Any) -> Any:
     return result
 
 
-def _metadata(planned: RowToMake) -> dict[str, Any]:
+def _metadata(planned: RowToMake, *, run: str) -> dict[str, Any]:
     """The fields of the video's metadata file. The next plan compares them."""
-    return {"name": planned.name, "label": planned.label, "batch": planned.batch, **planned.recipe.fields}
+    return {
+        RUN_FIELD: run,
+        "name": planned.name,
+        "label": planned.label,
+        "batch": planned.batch,
+        **planned.recipe.fields,
+    }

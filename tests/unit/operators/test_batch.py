@@ -590,6 +590,28 @@ def test_a_video_that_was_made_and_not_published_is_not_paid_again(batch: Batch)
     assert batch.paid() == {"speech": 2, "videos": 3}
 
 
+def test_two_runs_of_one_batch_pay_once(batch: Batch) -> None:
+    """Both have planned all rows. The second comes to them when the first is through."""
+    batch.plan()
+    (rows, second) = (batch.plan(), batch.runs)
+    batch.runs = second - 1
+    for row in rows:
+        batch.make(row)
+    batch.runs = second
+    batch.pushed.pop(("make", "videoretalk_cost"))
+    for row in rows:
+        with pytest.raises(AirflowSkipException, match="Another run has published the video"):
+            batch.make(row)
+    assert batch.pushed["make", "videoretalk_cost"] == [{"kept": True}, {"kept": True}]
+    assert batch.manifest()["counts"] == {"kept": 2}
+    assert batch.paid() == {"speech": 2, "videos": 2}
+    assert batch.run(force=True)["counts"] == {"published": 2}
+    # A person who clears the task of a row wants another video.
+    batch.clears += 1
+    batch.make(rows[0])
+    assert batch.paid() == {"speech": 2, "videos": 5}
+
+
 def test_a_plan_of_before_stands_for_none_that_fails(batch: Batch) -> None:
     assert batch.run()["counts"] == {"published": 2}
     with pytest.raises(InputError):
