@@ -11,7 +11,7 @@ from typing import Any, Literal
 from airflow_provider_videoretalk.batches.estimate import VideoEstimate, estimate_video
 from airflow_provider_videoretalk.batches.recipe import SpeechRecipe, VideoRecipe, amount_in, is_made_from, speech_of
 from airflow_provider_videoretalk.batches.table import VideoRow
-from airflow_provider_videoretalk.batches.table_text import Fault
+from airflow_provider_videoretalk.batches.table_text import Fault, shown
 from airflow_provider_videoretalk.model_catalog.model import InputLength
 from airflow_provider_videoretalk.model_catalog.price import Price
 from airflow_provider_videoretalk.model_catalog.speech import SPEECH_CURRENCY
@@ -51,6 +51,7 @@ class BatchSettings:
     :param price: of a second of video
     :param max_cost_per_video: highest cost of one video; ``None`` for no limit
     :param force: make also the videos that are there already
+    :param batch: its name; ``None`` replaces the videos of all batches
     """
 
     speech_model: str
@@ -59,6 +60,7 @@ class BatchSettings:
     price: Price
     max_cost_per_video: Decimal | None = None
     force: bool = False
+    batch: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,6 +113,9 @@ def plan_videos(
             if not settings.force:
                 return replace(planned, state="keep", kept=metadata or {})
             planned = replace(planned, replaces=str((metadata or {}).get("task_id")))
+        owner = (metadata or {}).get("batch")
+        if settings.batch is not None and owner not in (None, settings.batch):
+            return replace(planned, state="refuse", faults=(_owned(row, owner),))
         return _priced(planned, presenter, settings, speech_seconds=_seconds_of(speech_store(speech.file_name), speech))
 
     with ThreadPoolExecutor(_MAX_READERS) as pool:
@@ -170,6 +175,16 @@ def _faults(
             limit=f"at most {limit} (max_cost_per_video)",
             remedy="Shorten the script, or raise the limit.",
         )
+
+
+def _owned(row: VideoRow, owner: object) -> Fault:
+    """The fault of a row that would replace a video of another batch, which would then be made and paid for again."""
+    return Fault(
+        line=row.line,
+        column="destination",
+        value=f"a video of the batch {shown(owner)} is there",
+        remedy="Give another name or destination, or set batch to that name if it is the same batch.",
+    )
 
 
 def total_cost(planned: Sequence[PlannedVideo]) -> Decimal:

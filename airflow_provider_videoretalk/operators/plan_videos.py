@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timezone
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
@@ -91,7 +92,8 @@ class PlanVideosOperator(BaseOperator):
 
     :param table: The table itself, or its location. CSV, TSV, JSON Lines or XLSX, of at most 5,000 rows. (templated)
     :param folder: URI of the folder of the videos, with a slash at its end. (templated)
-    :param batch: Name of the batch, for ``prune``. Defaults to the DAG's id. (templated)
+    :param batch: Name of the batch. Videos of other batches are neither replaced nor removed. Defaults to the DAG's id.
+        (templated)
     :param defaults: Values of empty cells, by column. (templated)
     :param speech_model: See ``TextToSpeechOperator``. (templated)
     :param speech_options: Further fields of the speech request's ``input``. (templated)
@@ -203,7 +205,7 @@ class PlanVideosOperator(BaseOperator):
             speech_model=self._settings.speech_model,
             read_text=self._sources.script,
         )
-        planned, faults, named = self._plan(table, folder)
+        planned, faults, named = self._plan(table, folder, context)
         bad = bool(faults) or any(one.state == "refuse" for one in planned)
         unused = [] if prune == "off" or bad else self._unused(folder, named, context)
         earlier = read_earlier_rows(run)
@@ -252,7 +254,9 @@ class PlanVideosOperator(BaseOperator):
             force=as_bool("force", self.force, default=False),
         )
 
-    def _plan(self, table: VideoTable, folder: OutputFolder) -> tuple[list[PlannedVideo], list[Fault], set[str]]:
+    def _plan(
+        self, table: VideoTable, folder: OutputFolder, context: Context
+    ) -> tuple[list[PlannedVideo], list[Fault], set[str]]:
         """The rows that could be read, as planned, the faults of the others, and the keys of all objects in use."""
         placed, faults = _placed(table, folder)
         presenters = self._sources.presenters(row.video for row, _ in placed)
@@ -262,7 +266,7 @@ class PlanVideosOperator(BaseOperator):
         faults += [Fault(line=line, column="destination", value=value, remedy=_OTHER_NAME) for line in sorted(used)]
         planned = plan_videos(
             [(row, path) for row, path in placed if row.line not in used],
-            settings=self._settings,
+            settings=replace(self._settings, batch=self._batch(context)),
             presenters=presenters,
             speech_store=folder.speech,
         )

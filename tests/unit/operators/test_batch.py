@@ -383,6 +383,20 @@ def test_a_destination_at_which_no_video_can_be_published(batch: Batch, destinat
     assert "secret-of-cell" not in str(caught.value)
 
 
+def test_a_video_of_another_batch_is_not_replaced(batch: Batch) -> None:
+    """Else the two batches would make it again and again. If it is the same video, both have it."""
+    batch.run()
+    changed = TABLE.replace("farewell", "sleep well")
+    with pytest.raises(
+        AirflowFailException, match="line 3, column destination: a video of the batch 'spring' is there"
+    ):
+        batch.plan(changed, batch="summer")
+    assert batch.sums["counts"] == {"make": 0, "keep": 1, "refuse": 1}
+    with pytest.raises(AirflowFailException, match="2 rows have faults"):
+        batch.plan(batch="summer", force=True)
+    assert len(batch.plan(changed, batch="spring")) == 1
+
+
 def test_a_video_replaces_no_presenter(batch: Batch) -> None:
     """The next run would find another presenter, and make all videos again."""
     clip = batch.folder / "anna.mp4"
