@@ -53,7 +53,11 @@ def as_int(field: str, value: object, *, default: int | None = None) -> int:
     try:
         if isinstance(value, bool):
             raise ValueError
-        return int(str(value).strip())
+        # JSON has one kind of numbers: a form takes 2.0 for an integer.
+        whole, _, fraction = str(value).strip().partition(".")
+        if fraction.strip("0"):
+            raise ValueError
+        return int(whole)
     except ValueError:
         raise InputError(
             f"{field} is {value!r}, allowed is a whole number", remedy=f"Set {field} to an integer."
