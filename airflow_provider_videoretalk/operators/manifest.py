@@ -121,11 +121,11 @@ class WriteManifestOperator(BaseOperator):
         ]
         removed = []
         for uri, path in zip(plan["unused"], paths, strict=True):
-            if remove_video(path, batch=plan["batch"]):
+            if remove_video(path, batch=plan["batch"], planned_at=plan["planned_at"]):
                 removed.append(uri)
                 self.log.info("Removed %s, which the table does not name", uri)
             else:
-                self.log.info("Left %s, which is no video of this batch any more", uri)
+                self.log.info("Left %s, which is no video of this batch, or is newer than the plan", uri)
         return removed
 
     def _write(self, run: Any, manifest: Mapping[str, Any]) -> dict[str, Any]:

@@ -81,7 +81,14 @@ class Store:
         """The video of a row, as a run publishes it."""
         speech = speech_of(one, model=MODEL, options={})
         recipe = VideoRecipe(speech=speech, presenter=PRESENTER.digest, parameters={"video_extension": True})
-        made = {"task_id": "job-1", "billed_seconds": 4.0, "cost": 0.32, "currency": "CNY", "batch": "spring"}
+        made = {
+            "published_at": "2026-11-26T11:00:00+00:00",
+            "task_id": "job-1",
+            "billed_seconds": 4.0,
+            "cost": 0.32,
+            "currency": "CNY",
+            "batch": "spring",
+        }
         return self.put(one.file_name, **recipe.fields, **(made | fields))
 
 
@@ -324,13 +331,15 @@ def test_what_the_table_does_not_name(store: Store) -> None:
     named, gone = store.publish(row()), store.publish(row("gone"))
     store.put("of-another.mp4", batch="summer")
     store.put("no-batch.mp4")
-    store.put("nested/gone.mp4", batch="spring")
+    store.put("nested/gone.mp4", batch="spring", published_at="2026-11-26T13:00:00+01:00")
     store.put("speech/x.mp4", batch="spring")
     (store.folder / "broken.mp4.json").write_text("[")
     unused = find_unused(store.path, batch="spring", named={str(named).casefold()})
     assert [one.path for one in unused] == [str(gone), str(store.folder / "nested" / "gone.mp4")]
-    assert not remove_video(store.path / "of-another.mp4", batch="spring")
-    assert [remove_video(one, batch="spring") for one in [*unused, *unused]] == [True, True, False, False]
+    assert not remove_video(store.path / "of-another.mp4", batch="spring", planned_at=NOW.isoformat())
+    # The second is as old as the plan.
+    removed = [remove_video(one, batch="spring", planned_at=NOW.isoformat()) for one in [*unused, *unused]]
+    assert removed == [True, False, False, False]
     assert named.exists()
     assert not gone.exists()
     assert not gone.with_name("gone-en.mp4.json").exists()

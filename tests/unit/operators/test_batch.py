@@ -535,11 +535,14 @@ def test_prune_leaves_what_the_table_names(batch: Batch) -> None:
     assert sorted(path.name for path in batch.folder.glob("*.mp4")) == ["a.mp4", "b.mp4", "c.mp4", "d.mp4"]
 
 
-def test_prune_leaves_what_somebody_published_since_the_plan(batch: Batch) -> None:
+@pytest.mark.parametrize(
+    "since", [{"batch": "summer"}, {"published_at": "2200-01-01T00:00:00+00:00"}, {"published_at": None}]
+)
+def test_prune_leaves_what_somebody_published_since_the_plan(batch: Batch, since: dict[str, Any]) -> None:
     batch.run()
     assert batch.plan("name,text\na,Good morning and welcome.\n", prune="remove") == []
     metadata = batch.folder / "b.mp4.json"
-    metadata.write_text(json.dumps(json.loads(metadata.read_text()) | {"batch": "summer"}))
+    metadata.write_text(json.dumps(json.loads(metadata.read_text()) | since))
     batch.manifest()
     assert (batch.folder / "b.mp4").exists()
     assert batch.document("manifest")["removed"] == []
