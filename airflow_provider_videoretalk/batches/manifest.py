@@ -8,8 +8,8 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Literal
 
-from airflow_provider_videoretalk.batches.plan_file import VERSION, RowToMake
-from airflow_provider_videoretalk.batches.recipe import is_made_from
+from airflow_provider_videoretalk.batches.plan_file import RUN_FIELD, VERSION, RowToMake, plan_name
+from airflow_provider_videoretalk.batches.recipe import amount_in, is_made_again
 
 ManifestState = Literal["published", "kept", "failed", "missing", "refused", "planned"]
 """What became of a row.
@@ -28,6 +28,7 @@ WITHOUT_VIDEO: tuple[ManifestState, ...] = ("failed", "missing", "refused")
 COLUMNS = ("line", "name", "language", "state", "uri", "seconds", "cost", "currency", "code", "problem", "remedy")
 
 _MISSING_REMEDY = "See the row's tasks. If its render job has succeeded, clear its task that publishes, which is free."
+_MAX_CURRENCY = 10
 # A spreadsheet takes a cell that begins so as a formula.
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
@@ -66,6 +67,7 @@ def _videos(
     published: Sequence[Mapping[str, Any] | None],
     errors: Mapping[int, Mapping[str, Any]],
 ) -> Iterator[dict[str, Any]]:
+    run = plan_name(plan["dag_id"], plan["run_id"])
     for planned in plan["videos"]:
         video = dict.fromkeys(COLUMNS) | {name: planned[name] for name in ("line", "name", "language", "uri")}
         number = planned["row"]
@@ -83,19 +85,20 @@ def _videos(
             video |= {"state": "planned", "seconds": planned["seconds"], "cost": planned["most_cost"]}
             video["currency"] = plan["currency"]
         else:
-            video |= _made(planned, rows[number], published[number], errors.get(number))
+            video |= _made(rows[number], published[number], errors.get(number), run=run)
         yield video
 
 
 def _made(
-    planned: Mapping[str, Any], row: RowToMake, metadata: Mapping[str, Any] | None, error: Mapping[str, Any] | None
+    row: RowToMake, metadata: Mapping[str, Any] | None, error: Mapping[str, Any] | None, *, run: str
 ) -> dict[str, Any]:
-    is_new = (
-        metadata is not None and is_made_from(metadata, row.recipe) and metadata.get("task_id") != planned["replaces"]
-    )
-    if metadata is not None and is_new:
-        fields = {"seconds": "billed_seconds", "cost": "cost", "currency": "currency"}
-        return {"state": "published", **{name: metadata.get(field) for name, field in fields.items()}}
+    if metadata is not None and is_made_again(metadata, row.recipe, replaces=row.replaces):
+        return {
+            "state": "published" if metadata.get(RUN_FIELD, run) == run else "kept",
+            "seconds": amount_in(metadata, "billed_seconds"),
+            "cost": amount_in(metadata, "cost"),
+            "currency": str(metadata.get("currency") or "")[:_MAX_CURRENCY] or None,
+        }
     if error is None:
         return {"state": "missing", "problem": "there is no video", "remedy": _MISSING_REMEDY}
     return {

@@ -9,9 +9,9 @@ from decimal import Decimal
 from typing import Any, Literal
 
 from airflow_provider_videoretalk.batches.estimate import VideoEstimate, estimate_video
-from airflow_provider_videoretalk.batches.recipe import SpeechRecipe, VideoRecipe, is_made_from, speech_of
+from airflow_provider_videoretalk.batches.recipe import SpeechRecipe, VideoRecipe, amount_in, is_made_from, speech_of
 from airflow_provider_videoretalk.batches.table import VideoRow
-from airflow_provider_videoretalk.batches.table_text import Fault
+from airflow_provider_videoretalk.batches.table_text import Fault, shown
 from airflow_provider_videoretalk.model_catalog.model import InputLength
 from airflow_provider_videoretalk.model_catalog.price import Price
 from airflow_provider_videoretalk.model_catalog.speech import SPEECH_CURRENCY
@@ -33,11 +33,13 @@ class Presenter:
     :param digest: of its content, see :func:`~airflow_provider_videoretalk.batches.recipe.presenter_digest`
     :param length: as far as it is known
     :param problems: why the service would refuse it, each with its remedy
+    :param key: of an object or a file, see :func:`~airflow_provider_videoretalk.publishing.object_name.object_key`
     """
 
     digest: str = ""
     length: InputLength = field(default_factory=InputLength)
     problems: tuple[tuple[str, str], ...] = ()
+    key: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,6 +51,7 @@ class BatchSettings:
     :param price: of a second of video
     :param max_cost_per_video: highest cost of one video; ``None`` for no limit
     :param force: make also the videos that are there already
+    :param batch: its name; ``None`` replaces the videos of all batches
     """
 
     speech_model: str
@@ -57,6 +60,7 @@ class BatchSettings:
     price: Price
     max_cost_per_video: Decimal | None = None
     force: bool = False
+    batch: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,6 +70,7 @@ class PlannedVideo:
     :param estimate: of a video to make, else ``None``
     :param most_cost: the most that it can cost, in the currency of the price; with its speech, if that has to be made
         and its price is known in this currency
+    :param most_video_cost: the part of it that is not for speech. A video that costs more is not submitted
     :param replaces: the id of the render job that made the object which is there, if ``force`` makes it again
     :param kept: the metadata of a video that is kept
     """
@@ -76,6 +81,7 @@ class PlannedVideo:
     recipe: VideoRecipe
     estimate: VideoEstimate | None = None
     most_cost: Decimal = Decimal(0)
+    most_video_cost: Decimal = Decimal(0)
     replaces: str | None = None
     kept: Mapping[str, Any] = field(default_factory=dict)
     faults: tuple[Fault, ...] = ()
@@ -107,6 +113,9 @@ def plan_videos(
             if not settings.force:
                 return replace(planned, state="keep", kept=metadata or {})
             planned = replace(planned, replaces=str((metadata or {}).get("task_id")))
+        owner = (metadata or {}).get("batch")
+        if settings.batch is not None and owner not in (None, settings.batch):
+            return replace(planned, state="refuse", faults=(_owned(row, owner),))
         return _priced(planned, presenter, settings, speech_seconds=_seconds_of(speech_store(speech.file_name), speech))
 
     with ThreadPoolExecutor(_MAX_READERS) as pool:
@@ -116,8 +125,7 @@ def plan_videos(
 def _seconds_of(stored: Destination, speech: SpeechRecipe) -> float | None:
     """The duration of a speech that was paid for before; ``None`` if there is none."""
     metadata = read_metadata(stored)
-    seconds = metadata.get("seconds") if metadata and is_made_from(metadata, speech) else None
-    return float(seconds) if isinstance(seconds, int | float) else None
+    return amount_in(metadata, "seconds") if metadata and is_made_from(metadata, speech) else None
 
 
 def _priced(
@@ -132,13 +140,18 @@ def _priced(
     )
     most, limit = estimate.cost.cost, settings.max_cost_per_video
     faults = tuple(_faults(planned.row, presenter, estimate, limit, speech_seconds=speech_seconds))
-    if limit is not None and not estimate.cost.exact:
-        # A video that would cost more is not submitted.
+    if limit is not None:
         most = min(most, limit)
-    if settings.price.currency == SPEECH_CURRENCY:
-        most += estimate.speech_cost or 0
+    spoken = estimate.speech_cost if settings.price.currency == SPEECH_CURRENCY else None
     state: PlannedState = "refuse" if faults else "make"
-    return replace(planned, state=state, estimate=estimate, most_cost=most, faults=faults)
+    return replace(
+        planned,
+        state=state,
+        estimate=estimate,
+        most_cost=most + (spoken or 0),
+        most_video_cost=most,
+        faults=faults,
+    )
 
 
 def _faults(
@@ -162,6 +175,16 @@ def _faults(
             limit=f"at most {limit} (max_cost_per_video)",
             remedy="Shorten the script, or raise the limit.",
         )
+
+
+def _owned(row: VideoRow, owner: object) -> Fault:
+    """The fault of a row that would replace a video of another batch, which would then be made and paid for again."""
+    return Fault(
+        line=row.line,
+        column="destination",
+        value=f"a video of the batch {shown(owner)} is there",
+        remedy="Give another name or destination, or set batch to that name if it is the same batch.",
+    )
 
 
 def total_cost(planned: Sequence[PlannedVideo]) -> Decimal:

@@ -9,6 +9,7 @@ from typing import Any
 
 from airflow_provider_videoretalk.batches.plan import PlannedVideo, total_cost
 from airflow_provider_videoretalk.batches.plan_file import VERSION
+from airflow_provider_videoretalk.batches.recipe import amount_in
 from airflow_provider_videoretalk.batches.table_text import Fault
 
 _SHOWN_ROWS = 20
@@ -19,6 +20,7 @@ def plan_document(
     planned: Sequence[PlannedVideo],
     *,
     uris: Sequence[str],
+    numbers: Sequence[int | None],
     faults: Sequence[Fault],
     unused: Sequence[str],
     render_seconds: Callable[[float], float],
@@ -28,13 +30,14 @@ def plan_document(
     """The document, as JSON-safe values. Scripts are not in it.
 
     :param uris: of the objects, in the order of the rows
+    :param numbers: see :func:`~airflow_provider_videoretalk.batches.plan_file.numbers_of`
     :param faults: of rows that could not be read
     :param unused: URIs of videos of this batch that the table does not name
     :param render_seconds: how long a render takes, by the seconds of its output
     :param settings: further fields
     """
     costs = [one.estimate.speech_cost for one in planned if one.state == "make" and one.estimate]
-    videos = list(_videos(planned, uris, render_seconds, now))
+    videos = list(_videos(planned, uris, numbers, render_seconds, now))
     refused = list(_refused(faults))
     ready = [video["ready_at"] for video in videos if video["ready_at"]]
     return {
@@ -54,22 +57,26 @@ def plan_document(
 
 
 def _videos(
-    planned: Sequence[PlannedVideo], uris: Sequence[str], render_seconds: Callable[[float], float], now: datetime
+    planned: Sequence[PlannedVideo],
+    uris: Sequence[str],
+    numbers: Sequence[int | None],
+    render_seconds: Callable[[float], float],
+    now: datetime,
 ) -> Iterator[dict[str, Any]]:
     """The service renders one job at a time, so each is ready after those before it."""
-    row, busy = 0, 0.0
-    for one, uri in zip(planned, uris, strict=True):
+    busy = 0.0
+    for one, uri, number in zip(planned, uris, numbers, strict=True):
         video = {
             "line": one.row.line,
             "name": one.row.name,
             "language": one.row.language,
             "label": one.row.label,
             "state": one.state,
-            "row": None,
+            "row": number,
             "uri": uri,
-            "seconds": one.kept.get("billed_seconds"),
+            "seconds": amount_in(one.kept, "billed_seconds"),
             "exact": True,
-            "cost": one.kept.get("cost"),
+            "cost": amount_in(one.kept, "cost"),
             "most_cost": None,
             "ready_at": None,
             "replaces": one.replaces,
@@ -79,13 +86,11 @@ def _videos(
         if one.state == "make" and one.estimate is not None:
             busy += render_seconds(one.estimate.expected_seconds)
             video |= {
-                "row": row,
                 "seconds": one.estimate.cost.seconds,
                 "exact": one.estimate.cost.exact,
                 "most_cost": _amount(one.most_cost),
                 "ready_at": (now + timedelta(seconds=round(busy))).isoformat(),
             }
-            row += 1
         yield video
 
 

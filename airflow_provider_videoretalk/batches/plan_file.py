@@ -9,15 +9,23 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from itertools import count
 from typing import Any, Protocol, TypedDict
 
 from airflow_provider_videoretalk.batches.plan import PlannedVideo
 from airflow_provider_videoretalk.batches.recipe import VideoRecipe
 from airflow_provider_videoretalk.dashscope.errors import StateReadError
 from airflow_provider_videoretalk.publishing.atomic_object import Destination
-from airflow_provider_videoretalk.publishing.object_store import read_object, store_errors_named, write_object
+from airflow_provider_videoretalk.publishing.object_store import (
+    find_object,
+    read_object,
+    remove_object,
+    store_errors_named,
+    write_object,
+)
 
 VERSION = 1
 """Of both formats."""
@@ -27,6 +35,9 @@ FOLDER = "batches"
 
 SPEECHES = "speech"
 """The folder of the speeches that were paid for, in the folder of the videos."""
+
+RUN_FIELD = "run"
+"""The field of a video's metadata file with the name of the run that made it, see :func:`plan_name`."""
 
 ROWS_PER_PART = 100
 _JSON = "application/json"
@@ -55,7 +66,10 @@ class RowToMake:
     """A row whose video has to be made.
 
     :param uri: of the video's object
-    :param most_cost: what the video may cost at most, in the currency of its price
+    :param most_cost: what the video may cost at most, in the currency of its price, without its speech
+    :param replaces: the id of the render job whose video ``force`` makes again
+    :param kept: an earlier plan of the run had the row, and its video need not be made any more
+    :param planned_before: an earlier plan of the run had the row, so its video may be paid for and not published
     """
 
     line: int
@@ -66,6 +80,9 @@ class RowToMake:
     uri: str
     recipe: VideoRecipe
     most_cost: str
+    replaces: str | None = None
+    kept: bool = False
+    planned_before: bool = False
 
     def to_json(self) -> dict[str, Any]:
         return {**vars(self), "recipe": self.recipe.fields}
@@ -86,10 +103,57 @@ def plan_name(dag_id: str, run_id: str) -> str:
     return f"{re.sub('[^A-Za-z0-9_.-]+', '_', run_id)[:_NAME_CHARACTERS].lstrip('.')}-{digest}"
 
 
-def references(planned: Sequence[PlannedVideo]) -> list[RowReference]:
-    """The rows to make, for XCom."""
-    made = (one.row.label for one in planned if one.state == "make")
-    return [{"label": label, "row": number} for number, label in enumerate(made)]
+def numbers_of(
+    planned: Sequence[PlannedVideo], *, uris: Sequence[str], earlier: Sequence[RowToMake] = ()
+) -> list[int | None]:
+    """The number of each row that is to be made; ``None`` for the others.
+
+    A row keeps the number that an earlier plan of the run gave it. The task instance of that number may have paid for
+    its video.
+
+    :param uris: of the objects, in the order of the rows
+    :param earlier: the rows of the earlier plan
+    """
+    known, unused = {row.uri: number for number, row in enumerate(earlier)}, count(len(earlier))
+    return [
+        (known[uri] if uri in known else next(unused)) if one.state == "make" else None
+        for one, uri in zip(planned, uris, strict=True)
+    ]
+
+
+def rows_to_make(
+    planned: Sequence[PlannedVideo],
+    *,
+    batch: str,
+    uris: Sequence[str],
+    numbers: Sequence[int | None],
+    earlier: Sequence[RowToMake] = (),
+) -> list[RowToMake]:
+    """The rows to make, by number. See :func:`numbers_of`."""
+    rows = [replace(row, kept=True) for row in earlier]
+    for one, uri, number in zip(planned, uris, numbers, strict=True):
+        if number is None:
+            continue
+        row = RowToMake(
+            line=one.row.line,
+            name=one.row.name,
+            label=one.row.label,
+            batch=batch,
+            video=one.row.video,
+            uri=uri,
+            recipe=one.recipe,
+            most_cost=str(one.most_video_cost),
+            replaces=one.replaces,
+            planned_before=number < len(earlier) and one.replaces is None,
+        )
+        rows[number:] = [row, *rows[number + 1 :]]
+    return rows
+
+
+def references(rows: Sequence[RowToMake]) -> list[RowReference]:
+    """The rows to make, for XCom. Their places are their numbers, so those that are kept stay between them."""
+    last = max((number for number, row in enumerate(rows) if not row.kept), default=-1)
+    return [{"label": row.label, "row": number} for number, row in enumerate(rows[: last + 1])]
 
 
 def write_rows(folder: Folder, rows: Sequence[RowToMake]) -> None:
@@ -126,15 +190,35 @@ def read_rows(folder: Folder, count: int) -> list[RowToMake]:
     :raises StateReadError: they do not exist, or another release wrote them
     :raises TransportError: the store failed
     """
+    return [row for part in range(0, count, ROWS_PER_PART) for row in _read_part(folder / _part_name(part))]
+
+
+def read_earlier_rows(folder: Folder) -> list[RowToMake]:
+    """The rows that an earlier plan of the run has written; none if there was no plan.
+
+    :param folder: of the run
+    :raises StateReadError: another release wrote them, or they are damaged
+    :raises TransportError: the store failed
+    """
     rows: list[RowToMake] = []
-    for part in range(0, count, ROWS_PER_PART):
-        path = folder / _part_name(part)
-        document = read_document(path)
-        try:
-            rows += map(RowToMake.parse, document["rows"])
-        except (LookupError, TypeError, AttributeError) as error:
-            raise _unreadable(path, f"it has no rows ({type(error).__name__})") from None
+    # A part that is not full is the last one.
+    while len(rows) % ROWS_PER_PART == 0:
+        path = folder / _part_name(len(rows))
+        with store_errors_named(path):
+            found = find_object(path)
+        part = _read_part(path) if found else []
+        if not part:
+            break
+        rows += part
     return rows
+
+
+def _read_part(path: Destination) -> list[RowToMake]:
+    document = read_document(path)
+    try:
+        return [RowToMake.parse(row) for row in document["rows"]]
+    except (LookupError, TypeError, AttributeError) as error:
+        raise _unreadable(path, f"it has no rows ({type(error).__name__})") from None
 
 
 def write_document(path: Destination, content: Mapping[str, Any]) -> None:
@@ -143,6 +227,14 @@ def write_document(path: Destination, content: Mapping[str, Any]) -> None:
     """
     with store_errors_named(path):
         write_object(path, json.dumps(content, ensure_ascii=False, indent=1).encode(), content_type=_JSON)
+
+
+def remove_document(path: Destination) -> None:
+    """
+    :raises TransportError: the store failed
+    """
+    with store_errors_named(path), suppress(FileNotFoundError):
+        remove_object(path)
 
 
 def read_document(path: Destination) -> dict[str, Any]:
@@ -156,7 +248,7 @@ def read_document(path: Destination) -> dict[str, Any]:
         raise _unreadable(path, "it does not exist")
     try:
         document = json.loads(content)
-    except ValueError:
+    except (ValueError, RecursionError):
         document = None
     if not isinstance(document, dict) or document.get("version") != VERSION:
         raise _unreadable(path, f"it is no document of version {VERSION}")
@@ -174,25 +266,4 @@ def _part_name(number: int) -> str:
 
 
 def _unreadable(path: Destination, why: str) -> StateReadError:
-    return StateReadError(
-        f"{path} cannot be read: {why}", remedy="Clear the task that plans the batch. What is published is kept."
-    )
-
-
-def to_make(planned: Sequence[PlannedVideo], *, batch: str, uris: Sequence[str]) -> Iterator[RowToMake]:
-    """The rows to make.
-
-    :param uris: of the objects, in the order of the rows
-    """
-    for one, uri in zip(planned, uris, strict=True):
-        if one.state == "make" and one.estimate is not None:
-            yield RowToMake(
-                line=one.row.line,
-                name=one.row.name,
-                label=one.row.label,
-                batch=batch,
-                video=one.row.video,
-                uri=uri,
-                recipe=one.recipe,
-                most_cost=str(one.estimate.cost.cost),
-            )
+    return StateReadError(f"{path} cannot be read: {why}", remedy="Trigger another run. What is published is kept.")

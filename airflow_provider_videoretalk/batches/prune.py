@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from datetime import datetime
 from typing import Any
 
 from airflow_provider_videoretalk.batches.plan_file import FOLDER, SPEECHES
 from airflow_provider_videoretalk.publishing.atomic_object import Destination
+from airflow_provider_videoretalk.publishing.object_name import object_key
 from airflow_provider_videoretalk.publishing.object_store import read_object, remove_object, store_errors_named
 from airflow_provider_videoretalk.publishing.publication import metadata_path
 
@@ -22,23 +24,38 @@ def find_unused(folder: Any, *, batch: str, named: Collection[str]) -> list[Dest
 
     :param folder: an ``ObjectStoragePath``
     :param batch: its name, which the metadata file of a video has
-    :param named: paths of the videos that the table names
+    :param named: the keys of objects that are not looked at, see
+        :func:`~airflow_provider_videoretalk.publishing.object_name.object_key`
     :raises TransportError: the store cannot be read
     """
     videos = list(_videos(folder, named))
     with ThreadPoolExecutor(_MAX_READERS) as pool:
-        batches = list(pool.map(_batch_of, videos))
-    return [video for video, found in zip(videos, batches, strict=True) if found == batch]
+        metadata = list(pool.map(_metadata_of, videos))
+    return [video for video, found in zip(videos, metadata, strict=True) if found.get("batch") == batch]
 
 
-def remove_video(video: Destination) -> None:
-    """Removes a video and its metadata file.
+def remove_video(video: Destination, *, batch: str, planned_at: str) -> bool:
+    """Removes a video and its metadata file, if a batch has published it before a time. Returns whether it did.
 
+    A plan may be hours old, and another run or batch may have published there since.
+
+    :param planned_at: in ISO 8601
     :raises TransportError: the store failed
     """
+    metadata = _metadata_of(video)
+    if metadata.get("batch") != batch or not _is_before(metadata.get("published_at"), planned_at):
+        return False
     for path in (video, metadata_path(video)):
         with store_errors_named(path), suppress(FileNotFoundError):
             remove_object(path)
+    return True
+
+
+def _is_before(moment: object, planned_at: str) -> bool:
+    try:
+        return datetime.fromisoformat(str(moment)) < datetime.fromisoformat(planned_at)
+    except (TypeError, ValueError):
+        return False
 
 
 def _videos(folder: Any, named: Collection[str]) -> Iterator[Destination]:
@@ -51,15 +68,15 @@ def _videos(folder: Any, named: Collection[str]) -> Iterator[Destination]:
         if not name.endswith(_METADATA) or name.partition("/")[0] in (FOLDER, SPEECHES):
             continue
         video: Destination = folder / name.removesuffix(".json")
-        if video.path not in named:
+        if object_key(video) not in named:
             yield video
 
 
-def _batch_of(video: Destination) -> object:
+def _metadata_of(video: Destination) -> Mapping[str, Any]:
     with store_errors_named(video):
         content = read_object(metadata_path(video))
     try:
         metadata = json.loads(content or b"null")
-    except ValueError:
-        return None
-    return metadata.get("batch") if isinstance(metadata, dict) else None
+    except (ValueError, RecursionError):
+        return {}
+    return metadata if isinstance(metadata, dict) else {}

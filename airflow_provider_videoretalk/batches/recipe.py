@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
+import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -81,7 +83,9 @@ class VideoRecipe:
 
 def speech_of(row: VideoRow, *, model: str, options: Mapping[str, Any]) -> SpeechRecipe:
     voice = row.voice or family_of(model).voice
-    return SpeechRecipe(script=row.text, language=row.language, voice=voice, model=model, options=options)
+    # The same words, whichever program has saved the table.
+    script = unicodedata.normalize("NFC", row.text.replace("\r\n", "\n").replace("\r", "\n"))
+    return SpeechRecipe(script=script, language=row.language, voice=voice, model=model, options=options)
 
 
 def presenter_digest(identity: str) -> str:
@@ -97,6 +101,18 @@ def is_made_from(metadata: Mapping[str, Any] | None, recipe: SpeechRecipe | Vide
     return metadata is not None and all(
         name in metadata and metadata[name] == value for name, value in recipe.fields.items()
     )
+
+
+def is_made_again(metadata: Mapping[str, Any] | None, recipe: VideoRecipe, *, replaces: str | None) -> bool:
+    """Whether a metadata file says that its video was made from a recipe, and not by the job that is replaced."""
+    return metadata is not None and is_made_from(metadata, recipe) and str(metadata.get("task_id")) != replaces
+
+
+def amount_in(metadata: Mapping[str, Any], name: str) -> float | None:
+    """A number of seconds or money in a metadata file, which anybody may have written; ``None`` if it is none."""
+    value = metadata.get(name)
+    is_amount = isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < math.inf
+    return float(value) if is_amount and value is not None else None
 
 
 def _digest(fields: Mapping[str, Any]) -> str:

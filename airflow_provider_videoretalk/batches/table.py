@@ -9,9 +9,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-from airflow_provider_videoretalk.batches.table_text import Fault, Record, read_records, shown
+from airflow_provider_videoretalk.batches.table_text import Fault, Record, listed, read_records, shown
 from airflow_provider_videoretalk.dashscope.errors import DashScopeError, InputError
-from airflow_provider_videoretalk.model_catalog.speech import count_characters, family_of
+from airflow_provider_videoretalk.model_catalog.speech import FAMILIES, count_characters, family_of
 
 COLUMNS = ("name", "text", "text_location", "language", "voice", "video", "destination")
 """The columns of a table."""
@@ -27,6 +27,8 @@ _LANGUAGE = re.compile("[A-Za-z]{2,20}([-_ ][A-Za-z0-9]{1,20}){0,3}")
 # What separates folders, or has a meaning in a URI, in a shell's pattern or in the file names of some system.
 _NOT_IN_NAMES = re.compile(r'[/\\:*?"<>|#%{}\[\]]')
 _NAME_WORDS = 6
+# Of a model whose limit the vendor does not state: the highest of all others.
+_MAX_CHARACTERS = max(family.characters or 0 for family in FAMILIES)
 _MAX_READERS = 16
 
 
@@ -113,10 +115,12 @@ def refuse_repeated(what: str, values: Iterable[tuple[int, object]]) -> None:
     lines = defaultdict(list)
     for line, value in values:
         lines[value].append(line)
-    repeated = [f"{shown(value)} in the lines {', '.join(map(str, at))}" for value, at in lines.items() if len(at) > 1]
+    repeated = [
+        f"{shown(value)} in the lines {listed(list(map(str, at)))}" for value, at in lines.items() if len(at) > 1
+    ]
     if repeated:
         raise InputError(
-            f"table has the same {what} in several rows: {'; '.join(repeated)}, allowed is each once",
+            f"table has the same {what} in several rows: {listed(repeated, separator='; ')}, allowed is each once",
             remedy="Change or remove these rows. A row without a name is called by its first words.",
         )
 
@@ -182,8 +186,8 @@ def _faults_of(record: Record, script: str | Fault | None, model: str) -> Iterat
 
 
 def _faults_of_script(line: int, column: str, script: str, model: str) -> Iterator[Fault]:
-    characters, most = count_characters(script), family_of(model).characters
-    if most is not None and characters > most:
+    characters, most = count_characters(script), family_of(model).characters or _MAX_CHARACTERS
+    if characters > most:
         yield Fault(
             line=line,
             column=column,
@@ -209,7 +213,8 @@ def _faults_of_values(line: int, values: Mapping[str, str]) -> Iterator[Fault]:
         **dict.fromkeys(("video", "destination", "text_location"), _MAX_LOCATION),
     }.items():
         value = values.get(column, "")
-        if len(value) > most or any(unicodedata.category(one) in ("Cc", "Cs") for one in value):
+        bad = ("Cc", "Cs", "Cf", "Zl", "Zp") if column == "destination" else ("Cc", "Cs")
+        if len(value) > most or any(unicodedata.category(one) in bad for one in value):
             limit = f"one line of at most {most} characters"
             yield Fault(line=line, column=column, value=shown(value), limit=limit, remedy="Correct it.")
 

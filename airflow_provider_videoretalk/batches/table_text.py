@@ -13,6 +13,7 @@ from typing import Any
 
 from airflow_provider_videoretalk.batches.xlsx import read_sheet
 from airflow_provider_videoretalk.dashscope.errors import InputError
+from airflow_provider_videoretalk.outbound.signed_url import safe_text
 
 MAX_BYTES = 20 * 1024 * 1024
 """Most bytes of a table."""
@@ -23,6 +24,8 @@ MAX_ROWS = 5_000
 _ZIP, _OLE = b"PK\x03\x04", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 _DELIMITERS = ("\t", ",", ";")
 _SHOWN = 60
+_LISTED = 10
+_MAX_VALUE = 400
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,7 +34,7 @@ class Fault:
 
     :param line: of the file, from 1; of a workbook, the row; 0 for the defaults
     :param column: its name; ``""`` for the whole row
-    :param value: the given value, in words
+    :param value: the given value, in words; its begin is shown, without signatures
     :param limit: what is allowed, in words; ``""`` if ``value`` says it all
     """
 
@@ -42,10 +45,11 @@ class Fault:
     remedy: str
 
     def __str__(self) -> str:
+        value = safe_text(self.value[:_MAX_VALUE])
         place = f"line {self.line}" if self.line else "the defaults"
         place += f", column {self.column}" if self.column else ""
         limit = f", allowed is {self.limit}" if self.limit else ""
-        return f"{place}: {self.value}{limit}. {self.remedy}"
+        return f"{place}: {value}{limit}. {self.remedy}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,6 +70,12 @@ def shown(value: object) -> str:
     """The begin of a value, for messages: never a whole script."""
     text = repr(value)
     return text if len(text) <= _SHOWN else f"{text[: _SHOWN - 3]}..."
+
+
+def listed(texts: Sequence[str], *, separator: str = ", ") -> str:
+    """The first texts, for messages, and how many more there are."""
+    more = f" and {len(texts) - _LISTED} more" if len(texts) > _LISTED else ""
+    return separator.join(texts[:_LISTED]) + more
 
 
 def read_records(content: bytes, *, columns: Sequence[str]) -> list[Record]:
@@ -193,7 +203,7 @@ def _header(line: int, cells: Sequence[str], columns: Sequence[str]) -> list[str
         found = [f"an unknown column {shown(cell.strip())}" for cell in unknown]
         found += [f"the column {name} more than once" for name in repeated]
         raise InputError(
-            f"table has {', '.join(found)} in line {line}, allowed are {', '.join(columns)}, each once",
+            f"table has {listed(found)} in line {line}, allowed are {', '.join(columns)}, each once",
             remedy="The first line has the names of the columns. Correct or remove them.",
         )
     return names

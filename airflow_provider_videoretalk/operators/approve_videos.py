@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import AirflowFailException
@@ -50,7 +51,7 @@ class ApproveVideosOperator(HITLOperator):
         if as_bool("dry_run", plan["dry_run"]) or not plan["counts"]["make"]:
             self.log.info("Nothing is to be made")
             return None
-        if limit is None or plan["most_cost"] <= limit:
+        if limit is None or Decimal(str(plan["most_cost"])) <= limit:
             self.log.info("Nobody is asked: %s %s is not above %s", plan["most_cost"], plan["currency"], limit)
             return None
         self.body = f"{plan['report']}\n\nThe plan, with all rows: `{plan['plan_uri']}`"

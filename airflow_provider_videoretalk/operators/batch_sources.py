@@ -6,7 +6,8 @@ import re
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from airflow_provider_videoretalk.airflow_adapters.location_policy import LocationPolicy
 from airflow_provider_videoretalk.batches.plan import Presenter
@@ -16,6 +17,7 @@ from airflow_provider_videoretalk.dashscope.errors import DashScopeError, InputE
 from airflow_provider_videoretalk.model_catalog.model import InputLength
 from airflow_provider_videoretalk.model_catalog.videoretalk import VIDEORETALK
 from airflow_provider_videoretalk.operators.template_values import as_location, as_text
+from airflow_provider_videoretalk.publishing.object_name import object_key
 
 if TYPE_CHECKING:
     from airflow_provider_videoretalk.inputs.source import Source
@@ -115,7 +117,7 @@ class BatchSources:
             self.log("%s", warning)
         media = found.media.get("video_url")
         length = InputLength(seconds=media.seconds, fps=media.fps) if media else InputLength()
-        return Presenter(digest=digest, length=length)
+        return Presenter(digest=digest, length=length, key=_key_of(source))
 
     def _read(self, field: str, location: str, *, most: int) -> bytes:
         """The bytes at a location, one more than ``most`` at most."""
@@ -128,3 +130,14 @@ class BatchSources:
         budget = ReadBudget(size=2 * most + 4 * 1024 * 1024, requests=_REQUESTS)
         with open_ranged_reader(source.location, field=field, access=self.access, budget=budget) as reader:
             return reader.read_at(0, most + 1)
+
+
+def _key_of(source: Source) -> str | None:
+    """The key of a presenter that is an object or a file."""
+    # Loads fsspec.
+    from airflow_provider_videoretalk.airflow_adapters.object_storage_path import store_path
+
+    location: Any = source.location
+    if isinstance(location, Path):
+        location = store_path(location.as_uri())
+    return object_key(location) if hasattr(location, "protocol") else None

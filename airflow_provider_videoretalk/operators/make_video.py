@@ -5,23 +5,34 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from datetime import datetime, timedelta, timezone
 from decimal import Decimal
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from airflow.providers.common.compat.sdk import AirflowSkipException
 from airflow.sdk import XComArg
 
 from airflow_provider_videoretalk.airflow_adapters.location_policy import LocationPolicy
-from airflow_provider_videoretalk.batches.plan_file import RowReference, RowToMake, read_row
-from airflow_provider_videoretalk.batches.recipe import is_made_from, presenter_digest
+from airflow_provider_videoretalk.airflow_adapters.url_masking import mask_urls
+from airflow_provider_videoretalk.batches.plan_file import RUN_FIELD, RowReference, RowToMake, plan_name, read_row
+from airflow_provider_videoretalk.batches.recipe import (
+    amount_in,
+    is_made_again,
+    is_made_from,
+    presenter_digest,
+)
 from airflow_provider_videoretalk.dashscope.errors import DashScopeError, InputError
 from airflow_provider_videoretalk.model_catalog.speech import synthesize_speech
 from airflow_provider_videoretalk.model_catalog.videoretalk import VIDEORETALK
 from airflow_provider_videoretalk.operators.catalog_model import CatalogModelOperator
-from airflow_provider_videoretalk.operators.location_fields import permanent_fields
+from airflow_provider_videoretalk.operators.destination_path import open_destination
+from airflow_provider_videoretalk.operators.job_submission import record_store_of
+from airflow_provider_videoretalk.operators.location_fields import permanent_fields, url_of_output
 from airflow_provider_videoretalk.operators.output_folder import OutputFolder
 from airflow_provider_videoretalk.operators.speech_result import speech_result
 from airflow_provider_videoretalk.operators.template_values import as_bool, as_int, as_mapping
+from airflow_provider_videoretalk.outbound.signed_url import safe_text
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -40,10 +51,19 @@ DESTINATION_KEY = "videoretalk_destination"
 """The XCom key of the URI at which the video is to be published."""
 
 COST_KEY = "videoretalk_cost"
-"""The XCom key of what the video did cost, small enough to be read for each row of a batch."""
+"""The XCom key of what the video did cost, small enough to be read for each row of a batch; or ``{"kept": true}``."""
 
 ERROR_KEY = "videoretalk_error"
 """The XCom key of the error with which the row's task failed, for the manifest."""
+
+# In the task's state: the speech that could not be kept.
+_SPEECH_STATE = "videoretalk_speech"
+
+# Of an error in XCom. All rows together are read at once.
+_MAX_MESSAGE = 1_000
+
+# The longest frame, as far as an estimate rounds it.
+_FRAME_SECONDS = 0.07
 
 _PLAN_AGAIN = "Clear the task that plans the batch: it prices the video anew. Its speech is kept."
 
@@ -61,7 +81,8 @@ class MakeVideoOperator(CatalogModelOperator):
     clear finds the render job of the same row, as
     :class:`~airflow_provider_videoretalk.operators.videoretalk.VideoRetalkOperator` does.
 
-    A video whose price is higher than the plan says is not submitted.
+    A video whose price is higher than the plan says is not submitted. If the plan is cleared, a row that it does not
+    make any more is skipped.
 
     XCom has, for ``PublishMediaOperator``:
 
@@ -97,7 +118,9 @@ class MakeVideoOperator(CatalogModelOperator):
             if as_bool("dry_run", self.is_dry_run, default=False):
                 raise InputError("dry_run is set, allowed is False", remedy="Set dry_run of PlanVideosOperator.")
             planned = self._planned(context)
-            context["ti"].xcom_push(key=METADATA_KEY, value=_metadata(planned))
+            if planned.kept:
+                raise AirflowSkipException("The plan keeps this row's video, or the table does not name it any more.")
+            context["ti"].xcom_push(key=METADATA_KEY, value=_metadata(planned, run=self._run_name))
             context["ti"].xcom_push(key=DESTINATION_KEY, value=planned.uri)
             return _cost_noted(context, super().execute(context))
 
@@ -125,7 +148,9 @@ class MakeVideoOperator(CatalogModelOperator):
         """Checks the presenter, and makes the speech if there is none.
 
         :raises InputError: the presenter is another one than the plan saw, or the job must not be submitted
+        :raises AirflowSkipException: another run has published the video since the plan
         """
+        self._skip_if_published()
         source = self._presenter.content_identity()
         if presenter_digest(source) != self._row_to_make.recipe.presenter:
             raise InputError(
@@ -133,6 +158,23 @@ class MakeVideoOperator(CatalogModelOperator):
                 remedy="Clear the task that plans the batch.",
             )
         return super().prepare(intent)
+
+    def _skip_if_published(self) -> None:
+        # Loads requests.
+        from airflow_provider_videoretalk.publishing.publication import read_metadata
+
+        row = self._row_to_make
+        found = read_metadata(open_destination(row.uri, storage_conn_id=self._output_folder.storage_conn_id))
+        if found is None or not is_made_again(found, row.recipe, replaces=row.replaces):
+            return
+        # What this run has published is only made again if a person cleared the task.
+        if found.get(RUN_FIELD, self._run_name) != self._run_name:
+            self._ti.xcom_push(key=COST_KEY, value={"kept": True})
+            raise AirflowSkipException("Another run has published the video since the plan. Nothing was paid.")
+
+    @property
+    def _run_name(self) -> str:
+        return plan_name(self._ti.dag_id, self._ti.run_id)
 
     def job_inputs(self) -> RetalkInputs:
         # Loads requests.
@@ -153,7 +195,9 @@ class MakeVideoOperator(CatalogModelOperator):
     def _check(self, report: PreflightReport) -> None:
         super()._check(report)
         most, estimate = Decimal(self._row_to_make.most_cost), report.estimate
-        if estimate.exact and estimate.cost > most:
+        # Also a bound counts, except for the last frame of a presenter whose rate cannot be read again.
+        seconds = estimate.seconds if estimate.exact else max(estimate.seconds - _FRAME_SECONDS, 0)
+        if estimate.price.cost(seconds) > most:
             raise InputError(
                 f"the video costs {estimate}, and the plan allows at most {most} {estimate.price.currency}",
                 remedy=_PLAN_AGAIN,
@@ -165,7 +209,12 @@ class MakeVideoOperator(CatalogModelOperator):
 
     def _planned(self, context: Context) -> RowToMake:
         number = as_int("row", as_mapping("row", self.row).get("row"))
+        self._ti = context["ti"]
+        self._states = record_store_of(context, durable=self.durable)
         self._row_to_make = read_row(self._output_folder.run(context), number)
+        if self._row_to_make.planned_before and self.resume.on_clear == "adopt_unfinished":
+            # Whoever clears the plan wants what is missing. A video that was made is only not published.
+            self.resume = replace(self.resume, on_clear="reuse")
         return self._row_to_make
 
     @cached_property
@@ -190,7 +239,7 @@ class MakeVideoOperator(CatalogModelOperator):
         metadata = read_metadata(stored)
         if metadata is not None and is_made_from(metadata, recipe):
             self.log.info("Uses the speech at %s, which was paid for before", stored)
-            return stored, metadata.get("seconds")
+            return stored, amount_in(metadata, "seconds")
         request = synthesize_speech(
             text=recipe.script,
             model=recipe.model,
@@ -198,22 +247,38 @@ class MakeVideoOperator(CatalogModelOperator):
             language=recipe.language,
             options=recipe.options,
         )
+        if unkept := self._unkept_speech():
+            self.log.info("Uses the speech of an earlier try, which could not be kept")
+            mask_urls(unkept)
+            return url_of_output("audio_url", unkept, names=("audio_url",)), amount_in(unkept, "seconds")
         speech = self.hook.client.send(request)
         result = speech_result(speech, model=recipe.model, voice=recipe.voice, audio_format="wav", hook=self.hook)
         self._keep(result, stored)
         return result["audio_url"], result["seconds"]
+
+    def _unkept_speech(self) -> Mapping[str, Any] | None:
+        """The row's speech, if an earlier try has paid for it, and its URL lives while the render job may queue."""
+        found = self._states.get(_SPEECH_STATE) if self._states is not None else None
+        if not isinstance(found, Mapping) or found.get("made_of") != self._row_to_make.recipe.speech.file_name:
+            return None
+        fetched = datetime.now(timezone.utc) + timedelta(seconds=self.queue_timeout)
+        try:
+            return found if datetime.fromisoformat(found["expires_at"]) > fetched else None
+        except (KeyError, TypeError, ValueError):
+            return None
 
     def _keep(self, speech: SpeechResult, stored: Destination) -> None:
         # Loads requests.
         from airflow_provider_videoretalk.airflow_adapters.object_storage_path import uri_of
         from airflow_provider_videoretalk.publishing.expected_media import expected_media
         from airflow_provider_videoretalk.publishing.object_metadata import describe_object
-        from airflow_provider_videoretalk.publishing.object_store import make_folder_of
+        from airflow_provider_videoretalk.publishing.object_store import make_folder_of, store_errors_named
         from airflow_provider_videoretalk.publishing.transfer import copy_object
 
         fields = {**permanent_fields(speech), **self._row_to_make.recipe.speech.fields}
         try:
-            make_folder_of(stored)
+            with store_errors_named(stored):
+                make_folder_of(stored)
             copy_object(
                 speech["audio_url"],
                 [stored],
@@ -225,20 +290,24 @@ class MakeVideoOperator(CatalogModelOperator):
         except DashScopeError as error:
             # The service has it for a day. Should the render job be submitted later, it is paid for again.
             self.log.warning("The speech could not be kept: %s", error)
+            if self._states is not None:
+                self._states.set(_SPEECH_STATE, {**speech, "made_of": self._row_to_make.recipe.speech.file_name})
 
     @contextmanager
     def _error_noted(self, context: Context) -> Iterator[None]:
         """Pushes an error, by which the manifest says why there is no video."""
         try:
             yield
+        except AirflowSkipException:
+            raise
         except Exception as error:
             cause = error if isinstance(error, DashScopeError) else error.__cause__
             known = cause if isinstance(cause, DashScopeError) else None
             noted = {
                 "row": self.row.get("row") if isinstance(self.row, Mapping) else None,
                 "code": (known.code if known else "") or type(known or error).__name__,
-                "message": known.message if known else str(error),
-                "remedy": known.remedy if known else "",
+                "message": safe_text((known.message if known else str(error))[:_MAX_MESSAGE]),
+                "remedy": safe_text((known.remedy if known else "")[:_MAX_MESSAGE]),
             }
             context["ti"].xcom_push(key=ERROR_KEY, value=noted)
             raise
@@ -252,6 +321,12 @@ def _cost_noted(context: Context, result: Any) -> Any:
     return result
 
 
-def _metadata(planned: RowToMake) -> dict[str, Any]:
+def _metadata(planned: RowToMake, *, run: str) -> dict[str, Any]:
     """The fields of the video's metadata file. The next plan compares them."""
-    return {"name": planned.name, "label": planned.label, "batch": planned.batch, **planned.recipe.fields}
+    return {
+        RUN_FIELD: run,
+        "name": planned.name,
+        "label": planned.label,
+        "batch": planned.batch,
+        **planned.recipe.fields,
+    }

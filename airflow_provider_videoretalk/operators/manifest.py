@@ -70,9 +70,6 @@ class WriteManifestOperator(BaseOperator):
         self.storage_conn_id = storage_conn_id
 
     def execute(self, context: Context) -> dict[str, Any]:
-        tolerate = as_int("tolerate", self.tolerate, default=0)
-        if tolerate < 0:
-            raise InputError(f"tolerate is {tolerate}, allowed is 0 or more", remedy="Set it to a number of videos.")
         folder = OutputFolder.open(self.folder, storage_conn_id=self.storage_conn_id)
         run = folder.run(context)
         try:
@@ -84,15 +81,23 @@ class WriteManifestOperator(BaseOperator):
         manifest = self._manifest(plan, folder, run, context)
         missing = [video for video in manifest["videos"] if video["state"] in WITHOUT_VIDEO]
         if plan["prune"] == "remove" and not missing and not plan["dry_run"]:
-            manifest["removed"] = self._remove(plan["unused"])
+            manifest["removed"] = self._remove(plan)
         sums = self._write(run, manifest)
         context["ti"].xcom_push(key=MANIFEST_KEY, value=sums)
+        # Not before: whatever it is, the manifest says what became of the videos.
+        tolerate = self._tolerated()
         if len(missing) > tolerate and not plan["dry_run"]:
             raise AirflowFailException(_named(missing, len(manifest["videos"]), tolerate, sums["manifest_uri"]))
         return sums
 
+    def _tolerated(self) -> int:
+        tolerate = as_int("tolerate", self.tolerate, default=0)
+        if tolerate < 0:
+            raise InputError(f"tolerate is {tolerate}, allowed is 0 or more", remedy="Set it to a number of videos.")
+        return tolerate
+
     def _manifest(self, plan: Mapping[str, Any], folder: OutputFolder, run: Any, context: Context) -> dict[str, Any]:
-        rows = read_rows(run, plan["counts"]["make"])
+        rows = read_rows(run, plan["rows"])
 
         def published(uri: str) -> Mapping[str, Any] | None:
             return read_metadata(open_destination(uri, storage_conn_id=folder.storage_conn_id))
@@ -105,18 +110,23 @@ class WriteManifestOperator(BaseOperator):
         pulled = context["ti"].xcom_pull(task_ids=self.make_task_id, key=ERROR_KEY)
         # Without mapped tasks there is none, and of a single one its value.
         found = pulled if isinstance(pulled, Sequence) else [pulled]
-        return {error["row"]: error for error in found if isinstance(error, Mapping) and error.get("row") is not None}
+        errors = [error for error in found if isinstance(error, Mapping)]
+        return {error["row"]: error for error in errors if isinstance(error.get("row"), int)}
 
-    def _remove(self, unused: Sequence[str]) -> list[str]:
+    def _remove(self, plan: Mapping[str, Any]) -> list[str]:
         # Whoever can write the plan must not choose what is removed elsewhere.
         paths = [
             open_destination(uri, storage_conn_id=self.storage_conn_id, allowed_destinations=self.folder)
-            for uri in unused
+            for uri in plan["unused"]
         ]
-        for uri, path in zip(unused, paths, strict=True):
-            remove_video(path)
-            self.log.info("Removed %s, which the table does not name", uri)
-        return list(unused)
+        removed = []
+        for uri, path in zip(plan["unused"], paths, strict=True):
+            if remove_video(path, batch=plan["batch"], planned_at=plan["planned_at"]):
+                removed.append(uri)
+                self.log.info("Removed %s, which the table does not name", uri)
+            else:
+                self.log.info("Left %s, which is no video of this batch, or is newer than the plan", uri)
+        return removed
 
     def _write(self, run: Any, manifest: Mapping[str, Any]) -> dict[str, Any]:
         from airflow_provider_videoretalk.airflow_adapters.object_storage_path import uri_of

@@ -7,20 +7,27 @@ import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import reduce
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_videoretalk.batches.plan_file import FOLDER, SPEECHES, plan_name
 from airflow_provider_videoretalk.batches.table import VideoRow
+from airflow_provider_videoretalk.batches.table_text import shown
 from airflow_provider_videoretalk.dashscope.errors import InputError
 from airflow_provider_videoretalk.operators.destination_path import open_destination
 from airflow_provider_videoretalk.operators.template_values import as_optional_text, as_text
-from airflow_provider_videoretalk.publishing.object_name import object_in_folder
+from airflow_provider_videoretalk.outbound.signed_url import safe_text
+from airflow_provider_videoretalk.publishing.atomic_object import is_local
+from airflow_provider_videoretalk.publishing.object_name import object_in_folder, object_key
 
 if TYPE_CHECKING:
     from airflow.sdk import ObjectStoragePath
 
 SUFFIX = ".mp4"
 """Of every video."""
+
+MAX_PART_BYTES, MAX_PATH_BYTES = 250, 1_000
+"""Most bytes in UTF-8 of a part of a destination, and of all of it. A metadata file has a suffix besides."""
 
 _REMEDY = "Leave it empty, or name it as spring/welcome.mp4."
 _NOT_IN_PATHS = re.compile(r'[\\:*?"<>|#%{}\[\]]')
@@ -75,25 +82,46 @@ class OutputFolder:
         destination = row.destination or ""
         name = destination + row.file_name if not destination or destination.endswith("/") else destination
         if not name.endswith(SUFFIX):
-            raise InputError(f"destination is {name!r}, allowed is a name that ends with {SUFFIX}", remedy=_REMEDY)
+            raise _refusal(name, f"a name that ends with {SUFFIX}")
         if "://" in name or name.startswith("/"):
-            return open_destination(
-                name, storage_conn_id=self.storage_conn_id, allowed_destinations=self.allowed_destinations
-            )
-        return self._below(unicodedata.normalize("NFC", name))
+            path = self._elsewhere(name)
+        else:
+            path = self._below(unicodedata.normalize("NFC", name))
+        self._check(name, path)
+        return path
+
+    def _elsewhere(self, name: str) -> ObjectStoragePath:
+        if name.lower().startswith(("http://", "https://")):
+            # A video that was paid for could not be published there.
+            raise _refusal(name, "an object in a store, or a file")
+        return open_destination(
+            name, storage_conn_id=self.storage_conn_id, allowed_destinations=self.allowed_destinations
+        )
 
     def _below(self, name: str) -> ObjectStoragePath:
         parts = name.split("/")
-        if parts[0] in (FOLDER, SPEECHES) and len(parts) > 1:
-            raise InputError(
-                f"destination is {name!r}, allowed is no folder {FOLDER} and {SPEECHES}: plans and speeches are there",
-                remedy=_REMEDY,
-            )
         for part in parts:
             if not part.strip(". ") or part.startswith(".") or _NOT_IN_PATHS.search(part):
-                raise InputError(f"destination is {name!r}, allowed is a plain path below the folder", remedy=_REMEDY)
+                raise _refusal(name, "a plain path below the folder")
         return self._inside(*parts)
+
+    def _check(self, name: str, path: ObjectStoragePath) -> None:
+        """
+        :raises InputError: no video could be published there, or plans and speeches are there
+        """
+        key, folder = object_key(path), object_key(self.path)
+        if key.removeprefix(f"{folder}/").partition("/")[0] in (FOLDER, SPEECHES):
+            raise _refusal(name, f"no folder {FOLDER} and {SPEECHES}: plans and speeches are there")
+        *folders, _ = parts = path.path.split("/")
+        if max(len(part.encode()) for part in parts) > MAX_PART_BYTES or len(path.path.encode()) > MAX_PATH_BYTES:
+            raise _refusal(name, f"at most {MAX_PART_BYTES} bytes in each part, and {MAX_PATH_BYTES} in all")
+        if any(part.endswith(SUFFIX) for part in folders) or (is_local(path) and Path(path.path).is_dir()):
+            raise _refusal(name, "no folder with the name of a video")
 
     def _inside(self, *names: str) -> ObjectStoragePath:
         path: ObjectStoragePath = reduce(object_in_folder, names, self.path)
         return path
+
+
+def _refusal(name: str, allowed: str) -> InputError:
+    return InputError(f"destination is {shown(safe_text(name))}, allowed is {allowed}", remedy=_REMEDY)

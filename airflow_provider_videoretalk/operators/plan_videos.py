@@ -3,26 +3,32 @@
 from __future__ import annotations
 
 import re
-import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timezone
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
-from airflow.providers.common.compat.sdk import AirflowFailException, conf
 from airflow.sdk import BaseOperator
 
-from airflow_provider_videoretalk.airflow_adapters import variable_store
 from airflow_provider_videoretalk.airflow_adapters.url_masking import mask_rendered_urls, mask_urls
-from airflow_provider_videoretalk.batches.plan import BatchSettings, PlannedVideo, plan_videos, total_cost
+from airflow_provider_videoretalk.batches.plan import BatchSettings, PlannedVideo, plan_videos
 from airflow_provider_videoretalk.batches.plan_document import plan_document, report, summary
-from airflow_provider_videoretalk.batches.plan_file import plan_path, references, to_make, write_document, write_rows
+from airflow_provider_videoretalk.batches.plan_file import (
+    numbers_of,
+    plan_path,
+    read_earlier_rows,
+    references,
+    remove_document,
+    rows_to_make,
+    write_document,
+    write_rows,
+)
 from airflow_provider_videoretalk.batches.plan_rows import ROWS_KEY, rows_for_xcom
 from airflow_provider_videoretalk.batches.prune import find_unused
-from airflow_provider_videoretalk.batches.table import VideoTable, read_table, refuse_repeated
+from airflow_provider_videoretalk.batches.table import VideoRow, VideoTable, read_table, refuse_repeated
 from airflow_provider_videoretalk.batches.table_text import Fault
-from airflow_provider_videoretalk.dashscope.errors import DashScopeError, InputError
-from airflow_provider_videoretalk.dashscope.task import JOB_SECONDS
+from airflow_provider_videoretalk.dashscope.errors import ConfigurationError, InputError
 from airflow_provider_videoretalk.links import BatchLink
 from airflow_provider_videoretalk.model_catalog.catalog import price_of
 from airflow_provider_videoretalk.model_catalog.speech import DEFAULT_MODEL
@@ -33,9 +39,12 @@ from airflow_provider_videoretalk.model_catalog.videoretalk import (
 )
 from airflow_provider_videoretalk.operators.batch_sources import BatchSources
 from airflow_provider_videoretalk.operators.output_folder import OutputFolder
+from airflow_provider_videoretalk.operators.plan_limits import check_plan
+from airflow_provider_videoretalk.operators.render_forecast import render_seconds
 from airflow_provider_videoretalk.operators.template_values import (
     as_bool,
     as_int,
+    as_json,
     as_mapping,
     as_optional_amount,
     as_optional_mapping,
@@ -43,11 +52,13 @@ from airflow_provider_videoretalk.operators.template_values import (
     as_text,
     check_word,
 )
+from airflow_provider_videoretalk.publishing.atomic_object import Destination
+from airflow_provider_videoretalk.publishing.object_name import object_key
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-    from airflow_provider_videoretalk.batches.plan_file import RowReference
+    from airflow_provider_videoretalk.batches.plan_file import RowReference, RowToMake
     from airflow_provider_videoretalk.hooks.dashscope import DashScopeHook
 
 PLAN_KEY = "videoretalk_plan"
@@ -56,9 +67,9 @@ PLAN_KEY = "videoretalk_plan"
 Prune = Literal["off", "list", "remove"]
 """What to do about videos of the batch that the table does not name any more."""
 
-# Faults that the error names. The log and the plan have all.
-_NAMED_FAULTS = 30
-_URL = re.compile(r"""[A-Za-z0-9+.-]+://[^\s"'<>|]+""")
+_OTHER_NAME = "Give the row another name or destination: the video would replace the presenter."
+# From the beginning of a word, so that a long word without a URL is read once.
+_URL = re.compile(r"""(?<![A-Za-z0-9+.-])[A-Za-z0-9+.-]+://[^\s"'<>|]+""")
 
 
 class PlanVideosOperator(BaseOperator):
@@ -81,7 +92,8 @@ class PlanVideosOperator(BaseOperator):
 
     :param table: The table itself, or its location. CSV, TSV, JSON Lines or XLSX, of at most 5,000 rows. (templated)
     :param folder: URI of the folder of the videos, with a slash at its end. (templated)
-    :param batch: Name of the batch, for ``prune``. Defaults to the DAG's id. (templated)
+    :param batch: Name of the batch. Videos of other batches are neither replaced nor removed. Defaults to the DAG's id.
+        (templated)
     :param defaults: Values of empty cells, by column. (templated)
     :param speech_model: See ``TextToSpeechOperator``. (templated)
     :param speech_options: Further fields of the speech request's ``input``. (templated)
@@ -184,19 +196,36 @@ class PlanVideosOperator(BaseOperator):
         folder = OutputFolder.open(
             self.folder, storage_conn_id=self.storage_conn_id, allowed_destinations=self.allowed_destinations
         )
+        run = folder.run(context)
+        # Should this plan fail, the manifest must not take an earlier one of the run for it.
+        remove_document(plan_path(run))
         table = read_table(
             self._sources.table(self.table),
             defaults=as_mapping("defaults", self.defaults or {}),
             speech_model=self._settings.speech_model,
             read_text=self._sources.script,
         )
-        planned, faults = self._plan(table, folder)
+        planned, faults, named = self._plan(table, folder, context)
         bad = bool(faults) or any(one.state == "refuse" for one in planned)
-        unused = [] if prune == "off" or bad else self._unused(folder, planned, context)
-        document = self._document(planned, faults, unused, prune=prune, context=context)
-        self._write(folder.run(context), document, planned, context)
-        self._check(document, planned, faults, max_cost=max_cost)
-        return [] if as_bool("dry_run", self.is_dry_run) else references(planned)
+        unused = [] if prune == "off" or bad else self._unused(folder, named, context)
+        earlier = read_earlier_rows(run)
+        numbers = numbers_of(planned, uris=self._uris(planned), earlier=earlier)
+        document = self._document(planned, numbers, faults, unused, prune=prune, context=context)
+        rows = rows_to_make(
+            planned, batch=document["batch"], uris=self._uris(planned), numbers=numbers, earlier=earlier
+        )
+        document["rows"] = len(rows)
+        self._write(run, document, planned, rows, context)
+        found = references(rows)
+        check_plan(
+            document,
+            planned,
+            faults,
+            max_cost=max_cost,
+            skip_bad_rows=as_bool("skip_bad_rows", self.skip_bad_rows, default=False),
+            tasks=len(found),
+        )
+        return [] if as_bool("dry_run", self.is_dry_run) else found
 
     @cached_property
     def _hook(self) -> DashScopeHook:
@@ -215,7 +244,7 @@ class PlanVideosOperator(BaseOperator):
         check_face_threshold(threshold)
         return BatchSettings(
             speech_model=as_optional_text("speech_model", self.speech_model) or DEFAULT_MODEL,
-            speech_options=as_optional_mapping("speech_options", self.speech_options),
+            speech_options=as_json("speech_options", as_optional_mapping("speech_options", self.speech_options)),
             parameters={
                 "video_extension": as_bool("video_extension", self.video_extension, default=True),
                 "query_face_threshold": threshold,
@@ -225,28 +254,27 @@ class PlanVideosOperator(BaseOperator):
             force=as_bool("force", self.force, default=False),
         )
 
-    def _plan(self, table: VideoTable, folder: OutputFolder) -> tuple[list[PlannedVideo], list[Fault]]:
-        """The rows that could be read, as planned, and the faults of the others."""
-        faults, placed = list(table.faults), []
-        for row in table.rows:
-            try:
-                placed.append((row, folder.video(row)))
-            except InputError as error:
-                value = error.message.removeprefix("destination is ")
-                faults.append(Fault(line=row.line, column="destination", value=value, remedy=error.remedy))
-        refuse_repeated("destination", [(row.line, str(path)) for row, path in placed])
+    def _plan(
+        self, table: VideoTable, folder: OutputFolder, context: Context
+    ) -> tuple[list[PlannedVideo], list[Fault], set[str]]:
+        """The rows that could be read, as planned, the faults of the others, and the keys of all objects in use."""
+        placed, faults = _placed(table, folder)
+        presenters = self._sources.presenters(row.video for row, _ in placed)
+        clips = {one.key for one in presenters.values() if one.key is not None}
+        used = {row.line for row, path in placed if object_key(path) in clips}
+        value = "it is a presenter of the table"
+        faults += [Fault(line=line, column="destination", value=value, remedy=_OTHER_NAME) for line in sorted(used)]
         planned = plan_videos(
-            placed,
-            settings=self._settings,
-            presenters=self._sources.presenters(row.video for row, _ in placed),
+            [(row, path) for row, path in placed if row.line not in used],
+            settings=replace(self._settings, batch=self._batch(context)),
+            presenters=presenters,
             speech_store=folder.speech,
         )
-        return planned, faults
+        return planned, faults, clips | {object_key(path) for _, path in placed}
 
-    def _unused(self, folder: OutputFolder, planned: Sequence[PlannedVideo], context: Context) -> list[str]:
+    def _unused(self, folder: OutputFolder, named: Collection[str], context: Context) -> list[str]:
         from airflow_provider_videoretalk.airflow_adapters.object_storage_path import uri_of
 
-        named = {one.destination.path for one in planned}
         return [uri_of(path) for path in find_unused(folder.path, batch=self._batch(context), named=named)]
 
     def _batch(self, context: Context) -> str:
@@ -255,6 +283,7 @@ class PlanVideosOperator(BaseOperator):
     def _document(
         self,
         planned: Sequence[PlannedVideo],
+        numbers: Sequence[int | None],
         faults: Sequence[Fault],
         unused: Sequence[str],
         *,
@@ -265,9 +294,10 @@ class PlanVideosOperator(BaseOperator):
         return plan_document(
             planned,
             uris=self._uris(planned),
+            numbers=numbers,
             faults=faults,
             unused=unused,
-            render_seconds=_render_seconds(self.log.warning),
+            render_seconds=render_seconds(self.log.warning),
             now=datetime.now(timezone.utc),
             batch=self._batch(context),
             dag_id=ti.dag_id,
@@ -282,10 +312,17 @@ class PlanVideosOperator(BaseOperator):
 
         return [uri_of(one.destination) for one in planned]
 
-    def _write(self, run: Any, document: Mapping[str, Any], planned: Sequence[PlannedVideo], context: Context) -> None:
+    def _write(
+        self,
+        run: Any,
+        document: Mapping[str, Any],
+        planned: Sequence[PlannedVideo],
+        rows: Sequence[RowToMake],
+        context: Context,
+    ) -> None:
         from airflow_provider_videoretalk.airflow_adapters.object_storage_path import uri_of
 
-        write_rows(run, list(to_make(planned, batch=document["batch"], uris=self._uris(planned))))
+        write_rows(run, rows)
         write_document(plan_path(run), document)
         sums = {name: value for name, value in document.items() if name not in ("videos", "unused")}
         sums |= {"plan_uri": uri_of(plan_path(run)), "report": report(document)}
@@ -295,52 +332,19 @@ class PlanVideosOperator(BaseOperator):
         for uri in document["unused"]:
             self.log.info("The table does not name %s", uri)
 
-    def _check(
-        self, document: Mapping[str, Any], planned: Sequence[PlannedVideo], faults: Sequence[Fault], *, max_cost: Any
-    ) -> None:
-        """
-        :raises AirflowFailException: nothing may be made
-        """
-        found = sorted([*faults, *(fault for one in planned for fault in one.faults)], key=lambda fault: fault.line)
-        for fault in found:
-            self.log.error("%s", fault)
-        if found and not as_bool("skip_bad_rows", self.skip_bad_rows, default=False):
-            raise AirflowFailException(_refusal(found, document["counts"]["refuse"]))
-        cost, currency = total_cost(planned), document["currency"]
-        if max_cost is not None and cost > max_cost:
-            bound = "" if document["exact"] else "at most "
-            raise AirflowFailException(
-                f"the batch costs {bound}{cost:f} {currency}, allowed is at most {max_cost} {currency} (max_cost). "
-                "Nothing was submitted. Lower max_cost_per_video, shorten the table, or raise max_cost."
-            )
-        rows, most = document["counts"]["make"], conf.getint("core", "max_map_length", fallback=1024)
-        if rows > most:
-            raise AirflowFailException(
-                f"{rows} videos are to be made, Airflow allows {most} mapped tasks in a run. "
-                "Nothing was submitted. Raise [core] max_map_length of Airflow's configuration, or split the table."
-            )
 
+def _placed(table: VideoTable, folder: OutputFolder) -> tuple[list[tuple[VideoRow, Destination]], list[Fault]]:
+    """The rows with the objects that they become, and the faults of all others.
 
-def _refusal(faults: Sequence[Fault], rows: int) -> str:
-    named = "\n".join(map(str, faults[:_NAMED_FAULTS]))
-    more = f"\n... and {len(faults) - _NAMED_FAULTS} more, in the task's log" if len(faults) > _NAMED_FAULTS else ""
-    return f"{rows} rows have faults, and nothing was submitted. Correct them, or set skip_bad_rows:\n{named}{more}"
-
-
-def _render_seconds(warn: Callable[..., None]) -> Callable[[float], float]:
-    """How long a render takes, by the seconds of its output: as the last ones, else as the vendor's sample."""
-    # Loads the client's modules.
-    from airflow_provider_videoretalk.polling.render_times import RenderTimes
-    from airflow_provider_videoretalk.submission.registry import SubmissionRegistry
-
-    times, records = RenderTimes(), []
-    if variable_store.HAS_KEYS:
+    :raises InputError: an object is there twice
+    """
+    faults = list(table.faults)
+    placed: list[tuple[VideoRow, Destination]] = []
+    for row in table.rows:
         try:
-            registry = SubmissionRegistry(variable_store.VariableStore())
-            records = registry.records(since=time.time() - JOB_SECONDS)
-        except DashScopeError as error:
-            warn("The last renders cannot be read: %s", error)
-    for record in records:
-        if record.intent.model == VIDEORETALK.name and record.render_seconds is not None:
-            times.note(record.render_seconds, output_seconds=record.billed_seconds)
-    return lambda seconds: times.expected(seconds) or seconds * VIDEORETALK.render_factor
+            placed.append((row, folder.video(row)))
+        except (InputError, ConfigurationError) as error:
+            value = error.message.removeprefix("destination is ")
+            faults.append(Fault(line=row.line, column="destination", value=value, remedy=error.remedy))
+    refuse_repeated("destination", [(row.line, object_key(path)) for row, path in placed])
+    return placed, faults

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection, Mapping
 from datetime import timedelta
 from decimal import Decimal
@@ -52,7 +53,11 @@ def as_int(field: str, value: object, *, default: int | None = None) -> int:
     try:
         if isinstance(value, bool):
             raise ValueError
-        return int(str(value).strip())
+        # JSON has one kind of numbers: a form takes 2.0 for an integer.
+        whole, _, fraction = str(value).strip().partition(".")
+        if fraction.strip("0"):
+            raise ValueError
+        return int(whole)
     except ValueError:
         raise InputError(
             f"{field} is {value!r}, allowed is a whole number", remedy=f"Set {field} to an integer."
@@ -153,6 +158,20 @@ def as_optional_mapping(field: str, value: object) -> dict[str, Any]:
     """
     given = {} if is_empty(value) else as_mapping(field, value)
     return {name: one for name, one in given.items() if not is_empty(one)}
+
+
+def as_json(field: str, value: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The value as it is read back from JSON, with which it may be compared.
+
+    :raises InputError: it is not JSON-safe
+    """
+    try:
+        stored: Mapping[str, Any] = json.loads(json.dumps(value, allow_nan=False))
+    except (TypeError, ValueError) as error:
+        raise InputError(
+            f"{field} cannot be written as JSON: {error}", remedy="Give texts, numbers, booleans, lists and mappings."
+        ) from None
+    return stored
 
 
 def as_seconds(field: str, value: timedelta | float) -> float:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import os.path
 import re
+import unicodedata
 from collections.abc import Mapping
 from pathlib import PurePosixPath
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from airflow_provider_videoretalk.dashscope.errors import InputError
-from airflow_provider_videoretalk.publishing.atomic_object import Destination
+from airflow_provider_videoretalk.publishing.atomic_object import Destination, is_local
 from airflow_provider_videoretalk.publishing.expected_media import ExpectedMedia
 from airflow_provider_videoretalk.publishing.media_types import suffix_of_name
 
@@ -48,6 +50,17 @@ def object_in_folder(folder: Any, name: str) -> Any:
     if path.path != f"{folder.path.rstrip('/')}/{name}" or "/" in name or name in (".", ".."):
         raise InputError(f"{name!r} is not a name in the folder {folder}", remedy=_REMEDY)
     return path
+
+
+def object_key(path: Destination) -> str:
+    """A text that is the same for all spellings of one object's path.
+
+    It is also the same for paths that differ only in capitals or in the composition of their letters. Some disks, and
+    the computers of those who download the objects, take them for one. The store and its connection are not in it.
+    """
+    place = os.path.realpath(path.path) if is_local(path) else path.path.rstrip("/")
+    folded = unicodedata.normalize("NFC", place).casefold()
+    return unicodedata.normalize("NFC", folded)
 
 
 def _checked(field: str, value: object) -> str:

@@ -40,7 +40,7 @@ def read_metadata(destination: Destination) -> Mapping[str, Any] | None:
         content = read_object(metadata_path(destination)) if found else None
     try:
         metadata = json.loads(content or b"null")
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     fits = isinstance(metadata, dict) and found is not None and metadata.get("size") == found["size"]
     return metadata if fits else None

@@ -181,6 +181,8 @@ def _state(planned: PlannedRow, tasks: BatchTasks, run: RunTasks, make: RowTask)
         return "review", "Waits for a review"
     if make.state == "failed":
         return "failed", "Failed in Airflow"
+    if make.state == "skipped" and isinstance(make.cost, Mapping) and make.cost.get("kept") is True:
+        return "kept", "Published by another run"
     if make.state in _NEVER_BEGAN:
         return "missing", "Not made"
     if make.state != "success":

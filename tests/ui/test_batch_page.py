@@ -243,6 +243,13 @@ def test_without_a_plan(plan_state: str | None, run_state: str, words: str, runs
     assert login(DAG).get(f"{HERE}.csv").status_code == 404
 
 
+def test_a_video_that_another_run_has_published(runs: Runs, login: Login) -> None:
+    rows = [plan_task([planned_row(2)]), task("make", 0, "skipped", videoretalk_cost={"kept": True})]
+    runs(DAG, one=[*rows, task("publish", 0, "skipped")])
+    assert "Published by another run" in login(DAG).get(HERE).text
+    assert login(DAG).get(f"{HERE}?show=missing").text.count("clip0002") == 0
+
+
 @pytest.mark.parametrize("state", ["upstream_failed", "skipped"])
 def test_rows_that_never_begin_are_missing(state: str, runs: Runs, login: Login) -> None:
     """Before Airflow maps the tasks, one task instance stands for all of them."""

@@ -98,7 +98,8 @@ def row_tasks(session: Session, *, dag_id: str, run_id: str, make: str, after: S
         TaskInstance.task_id,
         TaskInstance.map_index,
         TaskInstance.state,
-        case((and_(is_make, ended), cost), else_=null()),
+        # A task that is skipped notes that the video was there.
+        case((and_(is_make, TaskInstance.state.in_(("success", "skipped"))), cost), else_=null()),
         case((is_make, null()), (and_(ended, published.is_not(None)), literal(1)), else_=null()),
     ).where(*_of_tasks(dag_id, run_id, [make, *after]))
     return {

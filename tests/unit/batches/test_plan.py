@@ -19,11 +19,13 @@ from airflow_provider_videoretalk.batches.manifest import as_csv, manifest_docum
 from airflow_provider_videoretalk.batches.plan import BatchSettings, PlannedVideo, Presenter, plan_videos, total_cost
 from airflow_provider_videoretalk.batches.plan_document import plan_document, report, summary
 from airflow_provider_videoretalk.batches.plan_file import (
+    RowToMake,
+    numbers_of,
     plan_name,
     read_row,
     read_rows,
     references,
-    to_make,
+    rows_to_make,
     write_rows,
 )
 from airflow_provider_videoretalk.batches.prune import find_unused, remove_video
@@ -79,8 +81,15 @@ class Store:
         """The video of a row, as a run publishes it."""
         speech = speech_of(one, model=MODEL, options={})
         recipe = VideoRecipe(speech=speech, presenter=PRESENTER.digest, parameters={"video_extension": True})
-        made = {"task_id": "job-1", "billed_seconds": 4.0, "cost": 0.32, "currency": "CNY", "batch": "spring"}
-        return self.put(one.file_name, **recipe.fields, **made, **fields)
+        made = {
+            "published_at": "2026-11-26T11:00:00+00:00",
+            "task_id": "job-1",
+            "billed_seconds": 4.0,
+            "cost": 0.32,
+            "currency": "CNY",
+            "batch": "spring",
+        }
+        return self.put(one.file_name, **recipe.fields, **(made | fields))
 
 
 @pytest.fixture
@@ -199,7 +208,12 @@ def document(planned: list[PlannedVideo], **values: Any) -> dict[str, Any]:
         "currency": "CNY",
     }
     uris = [f"s3://b/{one.destination.name}" for one in planned]
-    return plan_document(planned, uris=uris, now=NOW, **(given | values))
+    return plan_document(planned, uris=uris, numbers=numbers_of(planned, uris=uris), now=NOW, **(given | values))
+
+
+def listed(planned: list[PlannedVideo]) -> list[RowToMake]:
+    uris = [f"s3://b/{number}.mp4" for number in range(len(planned))]
+    return rows_to_make(planned, batch="spring", uris=uris, numbers=numbers_of(planned, uris=uris))
 
 
 def test_the_document_of_a_plan(store: Store) -> None:
@@ -224,16 +238,16 @@ def test_the_document_of_a_plan(store: Store) -> None:
 
 def test_rows_are_read_back_one_by_one(store: Store) -> None:
     planned = store.plan(*(row(f"clip {number}", line=number) for number in range(250)))
-    rows = list(to_make(planned, batch="spring", uris=[f"s3://b/{number}.mp4" for number in range(250)]))
+    rows = listed(planned)
     write_rows(store.path / "batches", rows)
     assert read_rows(store.path / "batches", 250) == rows
     assert [read_row(store.path / "batches", number) for number in (0, 99, 100, 249)] == [
         rows[number] for number in (0, 99, 100, 249)
     ]
-    assert references(planned)[249] == {"label": "clip 249 (en)", "row": 249}
-    assert len(json.dumps(references(planned))) < 250 * 60
+    assert references(rows)[249] == {"label": "clip 249 (en)", "row": 249}
+    assert len(json.dumps(references(rows))) < 250 * 60
     for number in (250, 300, -1):
-        with pytest.raises(StateReadError, match="Clear the task that plans"):
+        with pytest.raises(StateReadError, match=r"it has no row|does not exist"):
             read_row(store.path / "batches", number)
 
 
@@ -243,16 +257,58 @@ def test_the_name_of_a_run_is_plain() -> None:
     assert name != plan_name("e", "manual__2026-11-26T12:00:00+00:00/../x")
 
 
+@pytest.mark.parametrize("lie", [float("nan"), float("inf"), -1.0, True, "0.32", {"a": 1}, [0.3], None])
+def test_a_metadata_file_that_lies_of_its_amounts(store: Store, lie: Any) -> None:
+    """Whoever may write there can write anything."""
+    store.publish(row(), cost=lie, billed_seconds=lie)
+    store.put(f"speech/{speech_of(row('b'), model=MODEL, options={}).file_name}", seconds=lie)
+    planned = store.plan(row(), row("b", line=3))
+    plan = document(planned)
+    assert [(video["state"], video["cost"], video["exact"]) for video in plan["videos"]] == [
+        ("keep", None, True),
+        ("make", None, False),
+    ]
+    json.dumps(plan, allow_nan=False)
+    metadata = {**listed(planned)[0].recipe.fields, "cost": lie, "billed_seconds": lie, "currency": lie}
+    manifest = manifest_document(plan, rows=listed(planned), published=[metadata], errors={})
+    assert (manifest["counts"], manifest["cost"]) == ({"kept": 1, "published": 1}, 0)
+    json.dumps(manifest, allow_nan=False)
+
+
+@pytest.mark.parametrize("content", ["[" * 100_000, "[", "\xff", "null", "[1]", '{"size": 6}'])
+def test_a_metadata_file_that_is_damaged(store: Store, content: str) -> None:
+    published = store.publish(row())
+    published.with_name(f"{published.name}.json").write_bytes(content.encode("latin-1"))
+    (planned,) = store.plan(row())
+    assert planned.state == "make"
+    assert find_unused(store.path, batch="spring", named=()) == []
+
+
+def test_the_same_words_from_another_program(store: Store) -> None:
+    store.publish(row(text="Grüße,\nund willkommen."))
+    for text in ("Grüße,\r\nund willkommen.", "Gru\u0308ße,\rund willkommen."):
+        (planned,) = store.plan(row(text=text))
+        assert planned.state == "keep"
+
+
+def test_a_forced_video_without_a_job_is_missing(store: Store) -> None:
+    store.publish(row(), task_id=None)
+    planned = store.plan(row(), force=True)
+    old = {**planned[0].recipe.fields, "task_id": None}
+    manifest = manifest_document(document(planned), rows=listed(planned), published=[old], errors={})
+    assert manifest["counts"] == {"missing": 1}
+
+
 def test_the_manifest_says_what_became_of_each_row(store: Store) -> None:
     store.publish(row("kept"))
     store.publish(row("forced"))
     rows = [row("kept"), row("made", line=3), row("failed", line=4), row("lost", line=5)]
     planned = store.plan(*rows)
     plan = document(planned, faults=[Fault(line=9, column="name", value="'='", remedy="=Rename it.")])
-    listed = list(to_make(planned, batch="spring", uris=["s3://b/x.mp4"] * 4))
-    metadata = {**listed[0].recipe.fields, "task_id": "j", "billed_seconds": 4.0, "cost": 0.32, "currency": "CNY"}
+    to_make = listed(planned)
+    metadata = {**to_make[0].recipe.fields, "task_id": "j", "billed_seconds": 4.0, "cost": 0.32, "currency": "CNY"}
     error = {"row": 1, "code": "InvalidURL", "message": "not found", "remedy": "Check it."}
-    manifest = manifest_document(plan, rows=listed, published=[metadata, None, {}], errors={1: error})
+    manifest = manifest_document(plan, rows=to_make, published=[metadata, None, {}], errors={1: error})
     assert [(video["name"], video["state"], video["cost"], video["code"]) for video in manifest["videos"]] == [
         ("kept", "kept", 0.32, None),
         ("made", "published", 0.32, None),
@@ -266,7 +322,7 @@ def test_the_manifest_says_what_became_of_each_row(store: Store) -> None:
     assert "'=Rename it." in text
     (forced,) = store.plan(row("forced"), force=True)
     old = {**forced.recipe.fields, "task_id": "job-1"}
-    (one,) = to_make([forced], batch="spring", uris=["s3://b/x.mp4"])
+    (one,) = listed([forced])
     (video,) = manifest_document(document([forced]), rows=[one], published=[old], errors={})["videos"]
     assert video["state"] == "missing"
 
@@ -275,13 +331,15 @@ def test_what_the_table_does_not_name(store: Store) -> None:
     named, gone = store.publish(row()), store.publish(row("gone"))
     store.put("of-another.mp4", batch="summer")
     store.put("no-batch.mp4")
-    store.put("nested/gone.mp4", batch="spring")
+    store.put("nested/gone.mp4", batch="spring", published_at="2026-11-26T13:00:00+01:00")
     store.put("speech/x.mp4", batch="spring")
     (store.folder / "broken.mp4.json").write_text("[")
-    unused = find_unused(store.path, batch="spring", named={str(named)})
+    unused = find_unused(store.path, batch="spring", named={str(named).casefold()})
     assert [one.path for one in unused] == [str(gone), str(store.folder / "nested" / "gone.mp4")]
-    for one in [*unused, *unused]:
-        remove_video(one)
+    assert not remove_video(store.path / "of-another.mp4", batch="spring", planned_at=NOW.isoformat())
+    # The second is as old as the plan.
+    removed = [remove_video(one, batch="spring", planned_at=NOW.isoformat()) for one in [*unused, *unused]]
+    assert removed == [True, False, False, False]
     assert named.exists()
     assert not gone.exists()
     assert not gone.with_name("gone-en.mp4.json").exists()

@@ -19,9 +19,11 @@ from xlsx_files import SHEET, of_sheet, replaced, workbook
 
 from airflow_provider_videoretalk.batches.table import VideoTable, read_table
 from airflow_provider_videoretalk.batches.table_text import MAX_BYTES, MAX_ROWS
+from airflow_provider_videoretalk.batches.xlsx import MAX_MARKS
 from airflow_provider_videoretalk.dashscope.errors import InputError, TransportError
 
 VIDEO = "https://clips.example/presenter.mp4"
+TEXT_ROW = '<row r="1"><c r="A1" t="str"><v>text</v></c></row>'
 COLUMNS = ("name", "text", "language", "voice", "video", "destination")
 
 
@@ -148,6 +150,22 @@ def test_every_fault_of_every_row_is_named() -> None:
     assert [row.name for row in read(table, read_text=read_text).rows] == ["fine"]
 
 
+def test_a_script_that_no_model_speaks() -> None:
+    """The vendor states no limit for this model, and each task would have the script in XCom."""
+    (fault,) = faults(f"text\n{'a' * 20_001}\n", model="qwen-tts")
+    assert "20001 characters (a Han character counts twice), allowed is at most 20000 with qwen-tts" in fault
+
+
+def test_a_fault_has_no_signature() -> None:
+    def read_text(location: str) -> str:
+        raise InputError(f"{location} {'x' * 5_000}", remedy="Check it.")
+
+    (fault,) = faults("text_location\nfoo://h/a.txt?Signature=secret-of-cell\n", read_text=read_text)
+    assert fault.startswith("line 2, column text_location: foo://h/a.txt")
+    assert "secret-of-cell" not in fault
+    assert len(fault) < 500
+
+
 def test_without_a_presenter() -> None:
     assert faults("text\nHello.", video=None) == [
         "line 2, column video: it is empty, allowed is a location. Name the presenter."
@@ -222,6 +240,21 @@ def test_what_is_no_table_is_refused_whole(table: bytes, message: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("table", "end"),
+    [
+        ("name," + ",".join(f"word{n}" for n in range(400)) + "\na,b\n", " and 390 more in line 1, allowed are name"),
+        ("name,text\n" + "a,Hello.\n" * 400, "8, 9, 10, 11 and 390 more, allowed is each once"),
+        ("name,text\n" + "".join(f"a{n % 200},Hello.\n" for n in range(400)), "; and 190 more, allowed is each once"),
+    ],
+)
+def test_a_message_names_the_first_of_many(table: str, end: str) -> None:
+    with pytest.raises(InputError) as caught:
+        read(table)
+    assert end.removeprefix("; ") in str(caught.value)
+    assert len(str(caught.value)) < 1_500
+
+
+@pytest.mark.parametrize(
     ("defaults", "message"),
     [({"text": "Hello."}, "A text has no default"), ({"language": "?"}, "the defaults, column language: '?'")],
 )
@@ -266,6 +299,12 @@ def test_phonetic_texts_are_no_part_of_a_cell() -> None:
     assert [row.text for row in table.rows] == ["東京"]
 
 
+def test_a_formula_whose_value_is_empty_and_a_format_at_the_last_column() -> None:
+    row = '<row r="2"><c r="A2" t="str"><f>B1</f><v></v></c><c r="B2"><f>1+1</f><v>2</v></c><c r="XFD2" s="0"/></row>'
+    names = '<row r="1"><c r="A1" t="str"><v>voice</v></c><c r="B1" t="str"><v>text</v></c></row>'
+    assert [(row.voice, row.text) for row in read(of_sheet(names + row)).rows] == [(None, "2")]
+
+
 def test_a_size_that_the_file_says_wrongly_hides_nothing() -> None:
     rows = '<row r="1"><c r="A1" t="str"><v>text</v></c></row><row r="2"><c r="A2" t="str"><v>Hello.</v></c></row>'
     good = of_sheet(rows)
@@ -279,13 +318,30 @@ def test_a_size_that_the_file_says_wrongly_hides_nothing() -> None:
     [
         (of_sheet('<row r="1"><c r="A1" t="e"><v>#REF!</v></c></row>'), "the error '#REF!' in cell A1"),
         (of_sheet('<row r="1"><c r="A1" t="s"><v>9</v></c></row>'), "IndexError"),
+        (of_sheet(f'{TEXT_ROW}<row r="2"><c r="A2"><f>B1</f><v></v></c></row>'), "formula without a value in cell A2"),
+        (of_sheet(f'{TEXT_ROW}</sheetData><mergeCells><mergeCell ref="A2:A7"/></mergeCells><sheetData>'), "'A2:A7'"),
+        (of_sheet(f'{TEXT_ROW}<row r="999999999999"><c t="str"><v>x</v></c></row>'), "row 999999999999 after row 1"),
+        (of_sheet(f'{TEXT_ROW}<row r="1"><c t="str"><v>x</v></c></row>'), "row 1 after row 1"),
+        (of_sheet(f"<row>{'<c/>' * MAX_MARKS}</row>"), "tags and attributes or more, allowed are 2000000"),
         (replaced(workbook([]), {SHEET: "<worksheet>"}), "ParseError"),
         (replaced(workbook([]), {SHEET: " " * 101 * 1024 * 1024}), "bytes, allowed are 104857600"),
         (replaced(workbook([]), {"xl/workbook.xml": "<html/>"}), "without a sheet"),
         (workbook([["text"], ["Hello."]])[:-100], "BadZipFile"),
     ],
     # The archives hold the time, and each process that tests makes its own.
-    ids=["error", "no shared text", "cut XML", "unpacks to much", "no sheets", "cut archive"],
+    ids=[
+        "error",
+        "no shared text",
+        "no value",
+        "merged",
+        "far",
+        "order",
+        "cells",
+        "cut XML",
+        "unpacks to much",
+        "no sheets",
+        "cut archive",
+    ],
 )
 def test_workbooks_that_cannot_be_read(content: bytes, message: str) -> None:
     with pytest.raises(InputError) as caught:

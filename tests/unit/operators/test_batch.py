@@ -12,7 +12,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from airflow.providers.common.compat.sdk import AirflowFailException
+from airflow.providers.common.compat.sdk import AirflowFailException, AirflowSkipException
 from media_files import video, wav
 from pytest_httpserver import HTTPServer
 from state_store import TaskStateStore
@@ -23,7 +23,7 @@ from airflow_provider_videoretalk.dashscope.errors import DashScopeError, InputE
 from airflow_provider_videoretalk.operators.approve_videos import ApproveVideosOperator
 from airflow_provider_videoretalk.operators.make_video import MakeVideoOperator
 from airflow_provider_videoretalk.operators.manifest import WriteManifestOperator
-from airflow_provider_videoretalk.operators.plan_videos import PlanVideosOperator
+from airflow_provider_videoretalk.operators.plan_videos import _URL, PlanVideosOperator
 from airflow_provider_videoretalk.operators.publish import PublishMediaOperator
 
 from ..conftest import OutletEvents
@@ -57,7 +57,8 @@ class Batch:
         self.service, self.folder = service, folder
         self.expires = datetime.now(timezone.utc) + timedelta(hours=24)
         self.speech_seconds = 3.0
-        self.runs = 0
+        self.runs, self.clears = 0, 0
+        self._states: dict[tuple[str, str, int], TaskStateStore] = {}
         self.pushed: dict[tuple[str, str], Any] = {}
         made = video(folder.parent / "made.mp4", seconds=3)
         clip = video(folder.parent / "clip.mp4", seconds=4)
@@ -99,16 +100,22 @@ class Batch:
         return {"speech": sent.count(SPEECH), "videos": sent.count(SUBMIT)}
 
     def context(self, task_id: str, map_index: int = -1) -> dict[str, Any]:
+        ti = TaskInstance(f"manual__{self.runs}", task_id, map_index, self.pushed)
+        ti.max_tries = self.clears
         return {
-            "ti": TaskInstance(f"manual__{self.runs}", task_id, map_index, self.pushed),
-            "dag_run": SimpleNamespace(clear_number=0),
+            "ti": ti,
+            "dag_run": SimpleNamespace(clear_number=self.clears),
             "outlet_events": OutletEvents(),
-            "task_state_store": TaskStateStore(),
+            "task_state_store": self._states.setdefault((ti.run_id, task_id, map_index), TaskStateStore()),
         }
 
-    def plan(self, table: str | bytes = TABLE, **arguments: Any) -> Any:
+    def plan(self, table: str | bytes = TABLE, *, same_run: bool = False, **arguments: Any) -> Any:
+        """
+        :param same_run: the task was cleared
+        """
         self.pushed.clear()
-        self.runs += 1
+        self.runs += not same_run
+        self.clears = self.clears + 1 if same_run else 0
         given = {"table": table, "folder": f"{self.folder.as_uri()}/", "defaults": {"video": self.presenter}}
         return PlanVideosOperator(task_id="plan", **(given | arguments)).execute(self.context("plan"))
 
@@ -223,6 +230,24 @@ def test_a_kept_speech_makes_the_price_exact_and_is_not_paid_twice(batch: Batch)
     assert batch.paid() == {"speech": 1, "videos": 1}
 
 
+@pytest.mark.parametrize(("hours", "speeches"), [(24, 1), (1, 2)])
+def test_a_speech_that_cannot_be_kept_is_used_by_the_next_try(
+    batch: Batch, monkeypatch: pytest.MonkeyPatch, hours: int, speeches: int
+) -> None:
+    """As long as its URL lives: the render job may queue for three hours."""
+    batch.expires = datetime.now(timezone.utc) + timedelta(hours=hours)
+    (row, _) = batch.plan()
+
+    def fail(path: Any) -> None:
+        raise PermissionError(str(path))
+
+    monkeypatch.setattr("airflow_provider_videoretalk.publishing.object_store.make_folder_of", fail)
+    with pytest.raises(InputError, match="max_cost"):
+        batch.make(row, max_cost=0.01)
+    batch.make(row)
+    assert batch.paid() == {"speech": speeches, "videos": 1}
+
+
 def test_a_speech_that_takes_longer_than_the_plan_allows_is_not_rendered(batch: Batch) -> None:
     batch.speech_seconds = 60.0
     (row, _) = batch.plan()
@@ -233,6 +258,32 @@ def test_a_speech_that_takes_longer_than_the_plan_allows_is_not_rendered(batch: 
     (row, _) = batch.plan()
     batch.make(row)
     assert batch.paid() == {"speech": 1, "videos": 1}
+
+
+def test_no_video_costs_more_than_the_plan_counted_it_with(batch: Batch) -> None:
+    """A speech of 9 s, where the script alone would allow 11 s, costs 0.72."""
+    batch.speech_seconds = 9.0
+    (row, _) = batch.plan(max_cost_per_video="0.4", max_cost="0.81")
+    with pytest.raises(InputError, match=r"the plan allows at most 0\.4 CNY"):
+        batch.make(row)
+    assert batch.paid() == {"speech": 1, "videos": 0}
+
+
+def test_a_video_of_unknown_length_may_cost_no_more_either(batch: Batch) -> None:
+    """A speech whose header cannot be read may take 120 s, which costs 9.6."""
+    (row, _) = batch.plan()
+    measured, batch.speech_seconds = batch.speech_seconds, 0.0
+    with pytest.raises(InputError, match=r"costs at most 120 s of output, at most 9\.6 CNY .*the plan allows at most"):
+        batch.make(row, preflight="off")
+    assert batch.paid() == {"speech": 1, "videos": 0}
+    batch.speech_seconds = measured
+    (_, row) = batch.plan()
+    with pytest.raises(InputError, match="max_cost"):
+        batch.make(row, max_cost=0.01)
+    (_, row) = batch.plan()
+    # Its speech is kept, so its price is exact, but for the rate of the presenter's frames.
+    batch.make(row, preflight="off")
+    assert batch.paid() == {"speech": 2, "videos": 1}
 
 
 def test_an_error_of_a_row_is_in_the_manifest(batch: Batch) -> None:
@@ -288,9 +339,72 @@ def test_nothing_is_made_while_a_row_is_wrong(batch: Batch) -> None:
     assert batch.paid() == {"speech": 0, "videos": 0}
 
 
-def test_the_same_destination_twice(batch: Batch) -> None:
+@pytest.mark.parametrize(
+    "other",
+    [
+        "a.mp4",
+        "A.mp4",
+        "{folder}/a.mp4",
+        "{folder}//a.mp4",
+        "{folder}/./a.mp4",
+        "{folder}/sub/../a.mp4",
+        "{folder}/link/a.mp4",
+    ],
+)
+def test_the_same_destination_twice(batch: Batch, other: str) -> None:
+    (batch.folder / "link").symlink_to(batch.folder)
     with pytest.raises(InputError, match="the same destination in several rows"):
-        batch.plan("name,text,destination\na,Hello.,\nb,Hello.,a.mp4\n")
+        batch.plan(f"name,text,destination\na,Hello.,\nb,Hello.,{other.format(folder=batch.folder.as_uri())}\n")
+
+
+@pytest.mark.parametrize(
+    ("destination", "allowed"),
+    [
+        ("x.mp4/y.mp4", "no folder with the name of a video"),
+        ("folder.mp4", "no folder with the name of a video"),
+        ("https://h/x.mp4", "an object in a store, or a file"),
+        ("speech/x.mp4", "no folder batches and speech"),
+        ("Speech/x.mp4", "no folder batches and speech"),
+        ("{folder}/batches/x.mp4", "no folder batches and speech"),
+        (f"{'x' * 247}.mp4", "at most 250 bytes in each part"),
+        (f"{'early/' * 200}x.mp4", "at most 250 bytes in each part, and 1000 in all"),
+        ("x\u202e4pm.mp4", "one line of at most"),
+        ("https://h/x.avi?Signature=secret-of-cell", "a name that ends with .mp4"),
+    ],
+)
+def test_a_destination_at_which_no_video_can_be_published(batch: Batch, destination: str, allowed: str) -> None:
+    """Its video would be paid for."""
+    (batch.folder / "folder.mp4").mkdir()
+    table = f"text,destination\nHello there.,{destination.format(folder=batch.folder.as_uri())}\n"
+    with pytest.raises(AirflowFailException, match="line 2, column destination: ") as caught:
+        batch.plan(table)
+    assert allowed in str(caught.value)
+    assert len(str(caught.value)) < 400
+    assert "secret-of-cell" not in str(caught.value)
+
+
+def test_a_video_of_another_batch_is_not_replaced(batch: Batch) -> None:
+    """Else the two batches would make it again and again. If it is the same video, both have it."""
+    batch.run()
+    changed = TABLE.replace("farewell", "sleep well")
+    with pytest.raises(
+        AirflowFailException, match="line 3, column destination: a video of the batch 'spring' is there"
+    ):
+        batch.plan(changed, batch="summer")
+    assert batch.sums["counts"] == {"make": 0, "keep": 1, "refuse": 1}
+    with pytest.raises(AirflowFailException, match="2 rows have faults"):
+        batch.plan(batch="summer", force=True)
+    assert len(batch.plan(changed, batch="spring")) == 1
+
+
+def test_a_video_replaces_no_presenter(batch: Batch) -> None:
+    """The next run would find another presenter, and make all videos again."""
+    clip = batch.folder / "anna.mp4"
+    clip.write_bytes((batch.folder.parent / "clip.mp4").read_bytes())
+    table = f"name,text,video\nb,Hello there.,{clip}\nAnna,Hello there.,\n"
+    with pytest.raises(AirflowFailException, match="line 3, column destination: it is a presenter of the table"):
+        batch.plan(table)
+    assert [row["label"] for row in batch.plan(table, skip_bad_rows=True)] == ["b"]
 
 
 def test_limits_of_the_batch(batch: Batch, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -365,9 +479,80 @@ def test_a_folder_that_is_not_allowed(batch: Batch, folder: str) -> None:
         batch.plan(folder=batch.folder.as_uri())
 
 
+def test_the_manifest_is_written_whatever_is_tolerated(batch: Batch) -> None:
+    batch.plan()
+    for tolerate in ("10%", "-1"):
+        with pytest.raises(InputError, match=f"tolerate is '?{tolerate}"):
+            batch.manifest(tolerate=tolerate)
+        assert batch.document("manifest")["counts"] == {"missing": 2}
+
+
+def test_options_that_json_writes_otherwise(batch: Batch) -> None:
+    """They are compared with what a metadata file has."""
+    options = {"instructions": ("slow", "low"), "extra": {1: "a"}}
+    assert batch.run(speech_options=options)["counts"] == {"published": 2}
+    assert batch.run(speech_options=options)["counts"] == {"kept": 2}
+    for value in ({"a"}, float("nan")):
+        with pytest.raises(InputError, match="speech_options cannot be written as JSON"):
+            batch.plan(speech_options={"rate": value})
+    assert batch.paid() == {"speech": 2, "videos": 2}
+
+
+def test_an_error_in_xcom_is_short_and_has_no_signature(batch: Batch, monkeypatch: pytest.MonkeyPatch) -> None:
+    (row, _) = batch.plan()
+
+    def prepare(self: Any, intent: Any) -> Any:
+        raise OSError("GET https://h/a.wav?Expires=1&Signature=secret-of-store failed " + "x" * 10_000)
+
+    monkeypatch.setattr(MakeVideoOperator, "prepare", prepare)
+    with pytest.raises(OSError, match="GET"):
+        batch.make(row)
+    (noted,) = batch.pushed["make", "videoretalk_error"]
+    assert "secret-of-store" not in json.dumps(noted)
+    assert (noted["code"], len(noted["message"]) <= 1_000) == ("OSError", True)
+
+
+def test_urls_in_a_long_word_are_found_in_one_reading() -> None:
+    """Searched from each of its letters, this text would take hours."""
+    text = "a" * 2_000_000
+    assert _URL.findall(f"{text},{text} https://h/a.mp4?Signature=b,c") == ["https://h/a.mp4?Signature=b,c"]
+
+
 def test_a_manifest_without_a_plan(batch: Batch) -> None:
     with pytest.raises(AirflowFailException, match="There is no plan"):
         batch.manifest()
+
+
+def test_prune_leaves_what_the_table_names(batch: Batch) -> None:
+    """By another spelling, or as a presenter."""
+    batch.run(f"{TABLE}c,Good morning to you.\n")
+    folder = batch.folder.as_uri()
+    table = (
+        f"name,text,destination,video\na,Good morning and welcome.,,\nb,Good night and farewell.,{folder}/./b.mp4,\n"
+        f"d,Good evening.,,{batch.folder}/c.mp4\n"
+    )
+    batch.run(table, prune="remove")
+    assert sorted(path.name for path in batch.folder.glob("*.mp4")) == ["a.mp4", "b.mp4", "c.mp4", "d.mp4"]
+
+
+@pytest.mark.parametrize(
+    "since", [{"batch": "summer"}, {"published_at": "2200-01-01T00:00:00+00:00"}, {"published_at": None}]
+)
+def test_prune_leaves_what_somebody_published_since_the_plan(batch: Batch, since: dict[str, Any]) -> None:
+    batch.run()
+    assert batch.plan("name,text\na,Good morning and welcome.\n", prune="remove") == []
+    metadata = batch.folder / "b.mp4.json"
+    metadata.write_text(json.dumps(json.loads(metadata.read_text()) | since))
+    batch.manifest()
+    assert (batch.folder / "b.mp4").exists()
+    assert batch.document("manifest")["removed"] == []
+
+
+@pytest.mark.parametrize("cost", [0.1, 0.7, 1.1, 50])
+def test_nobody_is_asked_for_the_very_amount(batch: Batch, cost: float) -> None:
+    batch.plan()
+    approve = ApproveVideosOperator(task_id="approve", plan=batch.sums | {"most_cost": cost}, approve_above=f"{cost:g}")
+    assert approve.execute(batch.context("approve")) is None
 
 
 def test_a_rejected_batch_is_not_made(batch: Batch) -> None:
@@ -384,6 +569,72 @@ def test_a_rejected_batch_is_not_made(batch: Batch) -> None:
         approve.execute_complete(batch.context("approve"), event)
     answer = approve.execute_complete(batch.context("approve"), event | {"chosen_options": ["Approve"]})
     assert answer["responded_by_user"]["name"] == "Ada"
+
+
+def test_a_plan_that_is_cleared_keeps_the_numbers_of_its_rows(batch: Batch) -> None:
+    """The task instance of a number may have a job in the queue, which another one would pay again."""
+    table = "name,text\n" + "".join(f"{name},Good morning to {name}.\n" for name in "abcd")
+    a, _, c, _ = batch.plan(table)
+    batch.make(a)
+    batch.make(c)
+    again = batch.plan(table.replace("name,text\n", "name,text\ne,Good evening.\n"), same_run=True)
+    assert [row["label"] for row in again] == ["a", "b", "c", "d", "e"]
+    assert [row["row"] for row in again] == [0, 1, 2, 3, 4]
+    for row in (again[0], again[2]):
+        with pytest.raises(AirflowSkipException, match="keeps this row's video"):
+            batch.make(row)
+    assert ("make", "videoretalk_error") not in batch.pushed
+    assert [video["row"] for video in batch.document("plan")["videos"]] == [4, None, 1, None, 3]
+    for row in (again[1], again[3], again[4]):
+        batch.make(row)
+    assert batch.manifest()["counts"] == {"published": 3, "kept": 2}
+    assert batch.paid() == {"speech": 5, "videos": 5}
+    assert batch.plan(table, same_run=True) == []
+
+
+def test_a_video_that_was_made_and_not_published_is_not_paid_again(batch: Batch) -> None:
+    """Its task that publishes failed, and the run is cleared."""
+    first, second = batch.plan()
+    job = batch.make(first)["task_id"]
+    (batch.folder / "a.mp4").unlink()
+    first, second = batch.plan(same_run=True)
+    assert batch.make(first)["task_id"] == job
+    assert batch.make(second)["task_id"] != job
+    assert batch.paid() == {"speech": 2, "videos": 2}
+    # A person who clears the task of a row alone, or plans with force, wants another video.
+    (first, _) = batch.plan(same_run=True, force=True)
+    assert batch.make(first)["task_id"] != job
+    assert batch.paid() == {"speech": 2, "videos": 3}
+
+
+def test_two_runs_of_one_batch_pay_once(batch: Batch) -> None:
+    """Both have planned all rows. The second comes to them when the first is through."""
+    batch.plan()
+    (rows, second) = (batch.plan(), batch.runs)
+    batch.runs = second - 1
+    for row in rows:
+        batch.make(row)
+    batch.runs = second
+    batch.pushed.pop(("make", "videoretalk_cost"))
+    for row in rows:
+        with pytest.raises(AirflowSkipException, match="Another run has published the video"):
+            batch.make(row)
+    assert batch.pushed["make", "videoretalk_cost"] == [{"kept": True}, {"kept": True}]
+    assert batch.manifest()["counts"] == {"kept": 2}
+    assert batch.paid() == {"speech": 2, "videos": 2}
+    assert batch.run(force=True)["counts"] == {"published": 2}
+    # A person who clears the task of a row wants another video.
+    batch.clears += 1
+    batch.make(rows[0])
+    assert batch.paid() == {"speech": 2, "videos": 5}
+
+
+def test_a_plan_of_before_stands_for_none_that_fails(batch: Batch) -> None:
+    assert batch.run()["counts"] == {"published": 2}
+    with pytest.raises(InputError):
+        batch.plan("nmae\na\n", same_run=True)
+    with pytest.raises(AirflowFailException, match="There is no plan"):
+        batch.manifest()
 
 
 def test_a_changed_plan_removes_nothing_outside_of_the_folder(batch: Batch) -> None:

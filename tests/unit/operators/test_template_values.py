@@ -61,6 +61,17 @@ def test_a_wrong_type_is_refused() -> None:
         as_int("query_face_threshold", "high", default=170)
 
 
+@pytest.mark.parametrize("value", [2, 2.0, "2", "2.0", " 2.00 "])
+def test_whole_numbers(value: Any) -> None:
+    assert as_int("tolerate", value) == 2
+
+
+@pytest.mark.parametrize("value", ["2.5", "2.x", ".0", "1e3", "inf", True, "10%"])
+def test_what_is_no_whole_number(value: Any) -> None:
+    with pytest.raises(InputError, match=r"tolerate is .*, allowed is a whole number"):
+        as_int("tolerate", value)
+
+
 @pytest.mark.parametrize("uri", ["file://host/a.mp4", "FILE://host/a.mp4"])
 def test_a_file_of_another_machine(uri: str) -> None:
     with pytest.raises(InputError, match=r"video_url is '.*', which names no file on this machine"):
