@@ -18,6 +18,7 @@ from airflow_provider_videoretalk.ui.recent_failures import RecentFailures, grou
 from airflow_provider_videoretalk.ui.spend import spend_of
 from airflow_provider_videoretalk.ui.spend_chart import HEIGHT, WIDTH, spend_bars
 from airflow_provider_videoretalk.ui.video import Phase
+from airflow_provider_videoretalk.ui.word_search import MAX_LENGTH, WordSearch
 
 router = APIRouter(dependencies=CAN_READ_RUNS)
 
@@ -26,9 +27,10 @@ def _filters(
     dag: Annotated[str, Query(max_length=250)] = "",
     state: Phase | Literal[""] = "",
     day: Day | Literal[""] = "",
+    q: Annotated[str, Query(max_length=MAX_LENGTH)] = "",
 ) -> Filters:
     """The filters of the form. An empty field arrives as an empty text."""
-    return Filters(dag=dag.strip() or None, state=state or None, day=day or None)
+    return Filters(dag=dag.strip() or None, state=state or None, day=day or None, search=WordSearch(q.strip()))
 
 
 FiltersDep = Annotated[Filters, Depends(_filters)]
@@ -36,7 +38,8 @@ FiltersDep = Annotated[Filters, Depends(_filters)]
 
 def _query_of(filters: Filters) -> str:
     """The inverse of :func:`_filters`: the query of an address."""
-    return urlencode({"dag": filters.dag or "", "state": filters.state or "", "day": filters.day or ""})
+    values = {"dag": filters.dag, "state": filters.state, "day": filters.day, "q": filters.search.text}
+    return urlencode({name: value or "" for name, value in values.items()})
 
 
 After = Annotated[str, Query(max_length=300)]

@@ -136,12 +136,14 @@ QUERY_VALUES = (
 @given(
     page=st.sampled_from(["", "videos", "queue", "spend", "failures"]),
     query=st.lists(
-        st.tuples(st.sampled_from(["dag", "dag_id", "state", "day", "after", "page", "x"]), QUERY_VALUES), max_size=4
+        st.tuples(st.sampled_from(["dag", "dag_id", "state", "day", "q", "after", "page", "x"]), QUERY_VALUES),
+        max_size=4,
     ),
 )
 @example(page="", query=[("day", "9999-12-31")])
 @example(page="", query=[("after", "99999999999999999999.0.retalk")])
 @example(page="", query=[("dag_id", "\0")])
+@example(page="", query=[("q", "\ud800"), ("state", "done")])
 @example(page="failures", query=[("day", "0001-01-01")])
 @example(page="failures", query=[("page", "99999999999999999999")])
 @example(page="failures", query=[("page", "10000")])

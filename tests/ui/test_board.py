@@ -7,9 +7,11 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
+import pytest
 from fastapi.testclient import TestClient
 from video_rows import NOW, Row, finished_run, result
 
+from airflow_provider_videoretalk.ui import board
 from airflow_provider_videoretalk.ui.board import Cursor
 from airflow_provider_videoretalk.ui.service_status import QueueCounts
 
@@ -79,6 +81,52 @@ def test_filters(runs: Runs, login: Login) -> None:
     }.items():
         assert {name for page in all_shown(client, query) for name in page} == expected, query
     assert client.get("/videoretalk/?state=odd").status_code == 422
+
+
+def test_search_by_name_and_script(runs: Runs, login: Login, published: Any) -> None:
+    named = {"script": "Wir öffnen um neun.", "language": "de", "label": "Frühling (de)", "name": "frühling"}
+    runs(DAG, spring=finished_run("a", published=published("a", b"0") | named))
+    runs(DAG, autumn=finished_run("b", script="The shop CLOSES at nine. " * 50))
+    runs(
+        DAG, waits=[Row(task_id="retalk", state="deferred", xcoms={"dashscope_task_id": "c"}, fields={"text": "Soon."})]
+    )
+    runs(
+        "videoretalk_batch", secret=[Row(task_id="video.make", xcoms={"dashscope_task_id": "d"}, fields={"label": "x"})]
+    )
+    client = login(DAG, OTHER)
+    for query, expected in {
+        "q=": {"spring", "autumn", "waits"},
+        "q=fr%C3%BChling": {"spring"},
+        "q=FRU%CC%88HLING": {"spring"},
+        "q=(de)+neun": {"spring"},
+        "q=fr%C3%BChling-de": {"spring"},
+        "q=closes+shop": {"autumn"},
+        "q=nine+neun": set(),
+        "q=soon": {"waits"},
+        "q=videoretalk_quickstart+closes": {"autumn"},
+        "q=%25": set(),
+        f"q=closes&dag={OTHER}": set(),
+        "q=closes&state=waiting": set(),
+        "q=closes&state=done": {"autumn"},
+        "q=x": set(),
+    }.items():
+        assert {name for page in all_shown(client, query) for name in page} == expected, query
+    assert 'name="q" value="&#34;&gt;&lt;b&gt;"' in client.get("/videoretalk/?q=%22%3E%3Cb%3E").text
+    assert client.get("/videoretalk/?q=" + "x" * 201).status_code == 422
+
+
+def test_a_search_goes_on_with_older_videos(runs: Runs, login: Login, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(board, "SCAN_LIMIT", 30)
+    runs(
+        DAG,
+        old=finished_run("old", script="The oldest."),
+        **{f"run{number:02}": clip(f"t{number}") for number in range(40)},
+    )
+    client = login(DAG)
+    first = client.get("/videoretalk/?q=oldest").text
+    assert "None of the 30 videos that were searched matches the filters." in first
+    assert "Search older videos" in first
+    assert all_shown(client, "q=oldest") == [[], ["old"]]
 
 
 def test_a_cursor_survives_its_text() -> None:

@@ -86,7 +86,14 @@ def test_the_reader_of_another_dag_sees_nothing_of_it_by_any_id(pages: FastAPI, 
         assert reply.status_code == (403 if "/dags/" in address else 200), address
         assert "task-one" not in reply.text
         assert "Only for readers." not in reply.text
-    for query in (f"?dag={MINE}", f"?dag_id={OTHER}&dag={MINE}", "?after=999.9.z", "?state=done", f"?day={NOW.date()}"):
+    for query in (
+        f"?dag={MINE}",
+        f"?dag_id={OTHER}&dag={MINE}",
+        "?after=999.9.z",
+        "?state=done",
+        f"?day={NOW.date()}",
+        "?q=readers",
+    ):
         assert "/dags/" not in client.get(f"/videoretalk/{query}").text.partition('<ul class="grid">')[2], query
     # Ids of his own DAG in the path, or in the query, open nothing of another's run.
     for dag in (OTHER, "~", f"{OTHER}%2F..%2F{MINE}", f"{OTHER}/runs/x/../../{MINE}"):

@@ -31,6 +31,7 @@ from airflow_provider_videoretalk.ui.recent_failures import load_recent_failures
 from airflow_provider_videoretalk.ui.spend import load_spend
 from airflow_provider_videoretalk.ui.task_instance_ref import TaskInstanceRef
 from airflow_provider_videoretalk.ui.task_outputs import load_video
+from airflow_provider_videoretalk.ui.word_search import WordSearch
 
 if TYPE_CHECKING:
     from sqlalchemy.engine import Engine
@@ -209,6 +210,13 @@ def second_page(session: Session) -> object:
     return page
 
 
+def searched_page(session: Session) -> object:
+    page = load_board_page(session, dag_ids=DAGS, filters=Filters(search=WordSearch("good MORNING")))
+    assert len(page.videos) == PAGE_SIZE
+    assert page.searched == VIDEOS + 2
+    return page
+
+
 def batch_page_and_csv(session: Session) -> object:
     batch_page._plan.cache.clear()
     for run_id in ("old", "new"):
@@ -228,6 +236,7 @@ PAGES: dict[str, Callable[[Session], object]] = {
     "its second page": second_page,
     "one DAG": lambda session: load_board_page(session, dag_ids=DAGS, filters=Filters(dag=DAG)),
     "failed ones": lambda session: load_board_page(session, dag_ids=DAGS, filters=Filters(state="failed")),
+    "a search": searched_page,
     "one day": lambda session: load_board_page(session, dag_ids=DAGS, filters=Filters(day=NOW.date())),
     "failures": lambda session: load_recent_failures(session, dag_ids=DAGS, filters=Filters()),
     "what waits": lambda session: load_waiting_videos(session, dag_ids=DAGS, latest_videos=[]),
