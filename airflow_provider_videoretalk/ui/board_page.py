@@ -15,8 +15,6 @@ from airflow_provider_videoretalk.ui.page_rendering import render_page
 from airflow_provider_videoretalk.ui.permissions import CAN_READ_RUNS, CanReadLogs, ReadableDags, SessionDep
 from airflow_provider_videoretalk.ui.queue_status import WaitingVideos, ask_for_queue, load_waiting_videos
 from airflow_provider_videoretalk.ui.recent_failures import RecentFailures, group_failures, load_recent_failures
-from airflow_provider_videoretalk.ui.spend import spend_of
-from airflow_provider_videoretalk.ui.spend_chart import HEIGHT, WIDTH, spend_bars
 from airflow_provider_videoretalk.ui.video import Phase
 from airflow_provider_videoretalk.ui.word_search import MAX_LENGTH, WordSearch
 
@@ -78,14 +76,6 @@ async def queue(request: Request, waiting: Annotated[WaitingVideos, Depends(_wai
     """The videos that wait now."""
     status = await ask_for_queue(waiting)
     return render_page(request, "queue.html", queue=status, now=datetime.now(timezone.utc))
-
-
-@router.get("/spend")
-async def spend(request: Request, dag_ids: ReadableDags, filters: FiltersDep) -> HTMLResponse:
-    """The spend by day and DAG."""
-    found = await spend_of(dag_ids=dag_ids, dag=filters.dag)
-    bars = list(spend_bars(found)) if found else []
-    return render_page(request, "spend.html", spend=found, bars=bars, width=WIDTH, height=HEIGHT)
 
 
 def _failures(

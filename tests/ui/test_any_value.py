@@ -31,7 +31,7 @@ from airflow_provider_videoretalk.ui.stored_values import (
 DAG = "videoretalk_quickstart"
 HERE = f"dags/{DAG}/runs/one/tasks/retalk"
 PARTS = ("", "/status", "/outcome", "/failure")
-PAGES = ("", "videos", "queue", "spend", "failures", *(f"{HERE}/-1{part}" for part in PARTS))
+PAGES = ("", "videos", "queue", "spend", "spend/panel", "failures", *(f"{HERE}/-1{part}" for part in PARTS))
 MEDIA = tuple(f"{HERE}/-1/media/{part}" for part in ("source", "result", "audio"))
 
 Runs = Callable[..., None]
@@ -134,9 +134,12 @@ QUERY_VALUES = (
 
 @fast
 @given(
-    page=st.sampled_from(["", "videos", "queue", "spend", "failures"]),
+    page=st.sampled_from(["", "videos", "queue", "spend", "spend.csv", "failures"]),
     query=st.lists(
-        st.tuples(st.sampled_from(["dag", "dag_id", "state", "day", "q", "after", "page", "x"]), QUERY_VALUES),
+        st.tuples(
+            st.sampled_from(["dag", "dag_id", "state", "day", "q", "from", "to", "by", "after", "page", "x"]),
+            QUERY_VALUES,
+        ),
         max_size=4,
     ),
 )
@@ -144,6 +147,8 @@ QUERY_VALUES = (
 @example(page="", query=[("after", "99999999999999999999.0.retalk")])
 @example(page="", query=[("dag_id", "\0")])
 @example(page="", query=[("q", "\ud800"), ("state", "done")])
+@example(page="spend", query=[("from", "2000-01-01"), ("by", "person")])
+@example(page="spend.csv", query=[("to", "2000-01-01"), ("dag", "\n")])
 @example(page="failures", query=[("day", "0001-01-01")])
 @example(page="failures", query=[("page", "99999999999999999999")])
 @example(page="failures", query=[("page", "10000")])

@@ -57,6 +57,7 @@ def test_all_routes_are_known(pages: FastAPI) -> None:
     assert addresses(pages) == sorted(
         [f"/videoretalk/{name}" for name in ("", "videos", "queue", "spend", "failures", "static/videoretalk.css")]
         + [here, *(f"{here}/{name}" for name in ("status", "outcome", "failure", "media/result"))]
+        + [f"/videoretalk/spend{part}" for part in ("/panel", ".csv")]
         + [f"{here.partition('/tasks/')[0]}/batch{part}" for part in ("", "/rows", ".csv")]
     )
 

@@ -19,6 +19,7 @@ from video_rows import NOW, Row, add_runs, finished_run, tables, write_dags
 
 from airflow_provider_videoretalk.ui import batch_page, board, queue_status
 from airflow_provider_videoretalk.ui.airflow_db.batch_queries import row_errors
+from airflow_provider_videoretalk.ui.airflow_db.run_triggers import find_run_triggers
 from airflow_provider_videoretalk.ui.airflow_db.state_changes import find_state_change
 from airflow_provider_videoretalk.ui.airflow_db.stored_dags import ProviderDags
 from airflow_provider_videoretalk.ui.airflow_db.task_queries import find_task_row, latest_task_rows
@@ -262,9 +263,27 @@ def test_spend_reads_no_xcom_and_the_variables_once(filled: Engine) -> None:
     statements: list[str] = []
     event.listen(filled, "before_cursor_execute", lambda *arguments: statements.append(arguments[2]))
     with Session(filled) as session:
-        load_spend(session, dag_ids=DAGS)
+        load_spend(session, dag_ids=DAGS, by="label")
     assert len(statements) == 1
     assert "FROM variable" in statements[0]
+
+
+def test_the_triggers_of_runs_are_looked_up_one_by_one(filled: Engine) -> None:
+    runs = [(DAG, f"v{number}") for number in range(VIDEOS)] + [(OTHER_DAG, "s1"), (DAG, "s1")]
+    found: dict[Any, Any] = {}
+    statements = asked(filled, lambda session: found.update(find_run_triggers(session, runs)), tables={"dag_run"})
+    assert set(found) == set(runs[:-1])
+    assert len(statements) == 2, "one for each DAG"
+    for statement, parameters in statements:
+        with filled.connect() as connection:
+            if filled.dialect.name == "sqlite":
+                plan = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters).all()
+                assert re.search(r"SEARCH dag_run USING INDEX \w+ \(dag_id=\? AND run_id=\?\)", str(plan))
+                continue
+            rows = connection.exec_driver_sql(f"EXPLAIN (ANALYZE, FORMAT JSON) {statement}", parameters).scalar_one()
+            (node,) = [node for node in _nodes(rows[0]["Plan"]) if node.get("Relation Name") == "dag_run"]
+            read = (node["Actual Rows"] + node.get("Rows Removed by Filter", 0)) * node["Actual Loops"]
+            assert read <= VIDEOS + 10, node
 
 
 def test_a_dag_that_may_have_videos_makes_no_scan_either(filled: Engine) -> None:
