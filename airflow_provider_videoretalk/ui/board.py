@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from typing import TYPE_CHECKING
@@ -17,7 +17,13 @@ from typing import TYPE_CHECKING
 from airflow_provider_videoretalk.ui.address_limits import MAX_INTEGER
 from airflow_provider_videoretalk.ui.airflow_db.stored_dags import provider_dags
 from airflow_provider_videoretalk.ui.airflow_db.task_queries import latest_task_rows, task_rows_of_runs
-from airflow_provider_videoretalk.ui.airflow_db.task_row import JOB_ID_KEY, RETURN_VALUE_KEY, TaskRow, group_by_run
+from airflow_provider_videoretalk.ui.airflow_db.task_row import (
+    JOB_ID_KEY,
+    RETURN_VALUE_KEY,
+    TaskRow,
+    group_by_index,
+    group_by_run,
+)
 from airflow_provider_videoretalk.ui.related_tasks import RelatedTasks, find_related_tasks
 from airflow_provider_videoretalk.ui.task_instance_ref import TaskInstanceRef
 from airflow_provider_videoretalk.ui.task_outputs import TaskOutputs
@@ -51,6 +57,10 @@ class Filters:
     @property
     def are_set(self) -> bool:
         return self != Filters()
+
+    def dags_of(self, dag_ids: Collection[str]) -> Collection[str]:
+        """Those of the DAGs that match."""
+        return dag_ids if self.dag is None else {self.dag}.intersection(dag_ids)
 
     @property
     def need_scan(self) -> bool:
@@ -120,8 +130,7 @@ def matching_dags(session: Session, dag_ids: Collection[str], filters: Filters) 
 
     :param dag_ids: the DAGs that the caller may read
     """
-    selected = dag_ids if filters.dag is None else {filters.dag}.intersection(dag_ids)
-    return provider_dags.intersection(session, selected)
+    return provider_dags.intersection(session, filters.dags_of(dag_ids))
 
 
 def _load_videos(session: Session, rows: Sequence[TaskRow]) -> list[tuple[TaskRow, Video]]:
@@ -138,17 +147,22 @@ def _load_videos(session: Session, rows: Sequence[TaskRow]) -> list[tuple[TaskRo
 
 def _load_group(session: Session, related: RelatedTasks, rows: Sequence[TaskRow]) -> dict[TaskInstanceRef, Video]:
     """The videos of one task, of all versions of its DAG with the same related tasks."""
-    rows_by_run = group_by_run(
-        task_rows_of_runs(
-            session,
-            dag_id=rows[0].ref.dag_id,
-            run_ids={row.ref.run_id for row in rows},
-            task_ids=related.task_ids,
-            map_indexes={row.ref.map_index for row in rows} | {-1},
-            keys=[RETURN_VALUE_KEY],
-        )
+    found = task_rows_of_runs(
+        session,
+        dag_id=rows[0].ref.dag_id,
+        run_ids={row.ref.run_id for row in rows},
+        task_ids=related.task_ids,
+        map_indexes={row.ref.map_index for row in rows} | {-1},
+        keys=[RETURN_VALUE_KEY],
     )
+    rows_by_run = {run_id: group_by_index(of_run) for run_id, of_run in group_by_run(found).items()}
     return {
-        row.ref: TaskOutputs.from_rows(row, related=related, rows=rows_by_run.get(row.ref.run_id, [])).to_video()
-        for row in rows
+        row.ref: TaskOutputs.from_rows(row, related=related, rows=_rows_of(row, rows_by_run)).to_video() for row in rows
     }
+
+
+def _rows_of(row: TaskRow, rows_by_run: Mapping[str, Mapping[int, Sequence[TaskRow]]]) -> list[TaskRow]:
+    """The rows of a run that can belong to the video of one of them. To a mapped one, no other map index does."""
+    by_index = rows_by_run.get(row.ref.run_id, {})
+    indexes = (row.ref.map_index, -1) if row.ref.map_index >= 0 else by_index
+    return [found for index in indexes for found in by_index.get(index, ())]

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
+import batch_rows
 import pytest
 from fastapi.testclient import TestClient
 from video_rows import NOW, Row, finished_run, result
@@ -127,6 +128,24 @@ def test_a_search_goes_on_with_older_videos(runs: Runs, login: Login, monkeypatc
     assert "None of the 30 videos that were searched matches the filters." in first
     assert "Search older videos" in first
     assert all_shown(client, "q=oldest") == [[], ["old"]]
+
+
+def test_a_clip_of_a_large_run_is_made_of_its_own_rows(
+    runs: Runs, login: Login, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With those of all others, 600 clips of one run cost 360,000 rows, and seconds."""
+    given: list[int] = []
+    from_rows = board.TaskOutputs.from_rows
+
+    def noted(viewed: Any, *, related: Any, rows: Any) -> Any:
+        given.append(len(rows))
+        return from_rows(viewed, related=related, rows=rows)
+
+    monkeypatch.setattr(board.TaskOutputs, "from_rows", noted)
+    runs(batch_rows.DAG, one=batch_rows.many_rows(40))
+    page = login(batch_rows.DAG).get("/videoretalk/?q=clip").text
+    assert page.count('<span class="badge done">Done</span>') == PAGE_SIZE
+    assert given == [2] * 40, "the task that makes it, and the one that publishes it"
 
 
 def test_a_cursor_survives_its_text() -> None:

@@ -62,3 +62,11 @@ def group_by_run(rows: Iterable[TaskRow]) -> dict[str, list[TaskRow]]:
     for row in rows:
         groups.setdefault(row.ref.run_id, []).append(row)
     return groups
+
+
+def group_by_index(rows: Iterable[TaskRow]) -> dict[int, list[TaskRow]]:
+    """The rows by map index."""
+    groups: dict[int, list[TaskRow]] = {}
+    for row in rows:
+        groups.setdefault(row.ref.map_index, []).append(row)
+    return groups
