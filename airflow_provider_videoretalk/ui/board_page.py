@@ -14,6 +14,7 @@ from airflow_provider_videoretalk.ui.board import BoardPage, Cursor, Filters, lo
 from airflow_provider_videoretalk.ui.page_rendering import render_page
 from airflow_provider_videoretalk.ui.permissions import CAN_READ_RUNS, CanReadLogs, ReadableDags, SessionDep
 from airflow_provider_videoretalk.ui.queue_status import WaitingVideos, ask_for_queue, load_waiting_videos
+from airflow_provider_videoretalk.ui.recent_batches import load_recent_batches
 from airflow_provider_videoretalk.ui.recent_failures import RecentFailures, group_failures, load_recent_failures
 from airflow_provider_videoretalk.ui.video import Phase
 from airflow_provider_videoretalk.ui.word_search import MAX_LENGTH, WordSearch
@@ -61,6 +62,13 @@ def show(request: Request, page: BoardPageDep, filters: FiltersDep, after: After
 def videos(request: Request, page: BoardPageDep, filters: FiltersDep) -> HTMLResponse:
     """The cards of the videos alone, by which the board refreshes itself."""
     return render_page(request, "videos.html", page=page, filters=filters, chosen=_query_of(filters))
+
+
+@router.get("/batches")
+def batches(request: Request, session: SessionDep, dag_ids: ReadableDags, filters: FiltersDep) -> HTMLResponse:
+    """The latest batches, also those that have submitted nothing yet."""
+    found = load_recent_batches(session, dag_ids=dag_ids, filters=filters)
+    return render_page(request, "batches.html", found=found, filters=filters)
 
 
 def _waiting_videos(session: SessionDep, dag_ids: ReadableDags) -> WaitingVideos:

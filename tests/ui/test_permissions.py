@@ -55,7 +55,10 @@ def _flat(routes: Any) -> list[Any]:
 def test_all_routes_are_known(pages: FastAPI) -> None:
     here = f"/videoretalk/dags/{MINE}/runs/one/tasks/retalk/-1"
     assert addresses(pages) == sorted(
-        [f"/videoretalk/{name}" for name in ("", "videos", "queue", "spend", "failures", "static/videoretalk.css")]
+        [
+            f"/videoretalk/{name}"
+            for name in ("", "videos", "batches", "queue", "spend", "failures", "static/videoretalk.css")
+        ]
         + [here, *(f"{here}/{name}" for name in ("status", "outcome", "failure", "media/result"))]
         + [f"/videoretalk/spend{part}" for part in ("/panel", ".csv")]
         + [f"{here.partition('/tasks/')[0]}/batch{part}" for part in ("", "/rows", ".csv")]
@@ -109,7 +112,7 @@ def test_a_reader_sees_all_of_it_and_no_signed_url(pages: FastAPI, login: Login)
     for address in addresses(pages):
         reply = client.get(address)
         # The DAG makes no batch.
-        assert reply.status_code == (404 if "/batch" in address else 200), (address, reply.text)
+        assert reply.status_code == (404 if "/one/batch" in address else 200), (address, reply.text)
         assert not [secret for secret in SECRETS if secret in reply.text], address
     page = client.get(f"/videoretalk/dags/{MINE}/runs/one/tasks/retalk/-1").text
     assert "task-one" in page

@@ -17,7 +17,7 @@ from sqlalchemy import create_engine, event, insert, text
 from sqlalchemy.orm import Session
 from video_rows import NOW, Row, add_runs, finished_run, tables, write_dags
 
-from airflow_provider_videoretalk.ui import batch_page, board, queue_status
+from airflow_provider_videoretalk.ui import batch_page, board, queue_status, recent_batches
 from airflow_provider_videoretalk.ui.airflow_db.batch_queries import row_errors
 from airflow_provider_videoretalk.ui.airflow_db.run_triggers import find_run_triggers
 from airflow_provider_videoretalk.ui.airflow_db.state_changes import find_state_change
@@ -28,6 +28,7 @@ from airflow_provider_videoretalk.ui.batch import Selection
 from airflow_provider_videoretalk.ui.batch_details import load_shown_rows
 from airflow_provider_videoretalk.ui.board import PAGE_SIZE, Filters, load_board_page
 from airflow_provider_videoretalk.ui.queue_status import load_waiting_videos
+from airflow_provider_videoretalk.ui.recent_batches import load_recent_batches
 from airflow_provider_videoretalk.ui.recent_failures import load_recent_failures
 from airflow_provider_videoretalk.ui.spend import load_spend
 from airflow_provider_videoretalk.ui.task_instance_ref import TaskInstanceRef
@@ -232,6 +233,16 @@ def batch_page_and_csv(session: Session) -> object:
     return found
 
 
+def batches(session: Session) -> object:
+    recent_batches._count_once.cache.clear()
+    found = load_recent_batches(session, dag_ids={*DAGS, BATCH_DAG}, filters=Filters())
+    assert [(one.run.run_id, one.videos, one.rows) for one in found.batches] == [
+        ("new", BATCH_ROWS, BATCH_ROWS),
+        ("old", BATCH_ROWS, BATCH_ROWS),
+    ]
+    return found
+
+
 PAGES: dict[str, Callable[[Session], object]] = {
     "the board": lambda session: load_board_page(session, dag_ids=DAGS, filters=Filters()),
     "its second page": second_page,
@@ -243,6 +254,7 @@ PAGES: dict[str, Callable[[Session], object]] = {
     "what waits": lambda session: load_waiting_videos(session, dag_ids=DAGS, latest_videos=[]),
     "a result page": result_page,
     "a batch": batch_page_and_csv,
+    "batches": batches,
 }
 
 
@@ -252,6 +264,7 @@ def test_no_page_scans_the_xcoms_of_others(
 ) -> None:
     for module in (board, queue_status):
         monkeypatch.setattr(module, "provider_dags", ProviderDags())
+    monkeypatch.setattr(recent_batches, "batch_dags", ProviderDags("videoretalk_batch"))
     statements = asked(filled, page)
     found = [step for one in statements for step in steps(filled, *one)]
     assert found
@@ -317,9 +330,21 @@ def test_the_audit_log_is_read_by_its_index(filled: Engine) -> None:
             assert [node for node in read if "run_id" in node["Index Cond"]]
 
 
-def test_a_batch_reads_no_task_of_others(filled: Engine) -> None:
-    statements = asked(filled, batch_page_and_csv, tables={"task_instance"})
-    assert len(statements) == 12, "of two runs: the plan, its rows, the tasks, the reviews, the page and the errors"
+@pytest.mark.parametrize(
+    ("page", "number"),
+    [
+        # Of two runs: the plan, its rows, the tasks, the reviews, the page and the errors.
+        (batch_page_and_csv, 12),
+        # Of two runs: the sums of both plans, and how many are made.
+        (batches, 3),
+    ],
+)
+def test_a_batch_reads_no_task_of_others(
+    page: Callable[[Session], object], number: int, filled: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(recent_batches, "batch_dags", ProviderDags("videoretalk_batch"))
+    statements = asked(filled, page, tables={"task_instance"})
+    assert len(statements) == number
     for statement, parameters in statements:
         with filled.connect() as connection:
             if filled.dialect.name == "sqlite":
