@@ -68,8 +68,8 @@ class RecentBatch:
 
     @property
     def missing(self) -> int:
-        """How many videos are not there, and are not going to be made."""
-        return (self.rows or 0) - self.videos if self.has_ended and not self.is_dry_run else 0
+        """How many videos are not there, and are not going to be made. A dry run makes none."""
+        return (self.rows or 0) - self.videos if self.has_ended else 0
 
 
 @dataclass(frozen=True, kw_only=True)

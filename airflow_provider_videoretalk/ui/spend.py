@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from airflow_provider_videoretalk.job_history.fold import KEPT_DAYS
 from airflow_provider_videoretalk.job_history.job_record import JobRecord
 from airflow_provider_videoretalk.ui.airflow_db.own_session import call_with_session
+from airflow_provider_videoretalk.ui.clip_name import cut
 from airflow_provider_videoretalk.ui.day_span import DaySpan
 from airflow_provider_videoretalk.ui.job_history import IS_KEPT, load_jobs
 from airflow_provider_videoretalk.ui.shared_answers import SharedAnswers, Unanswered
@@ -24,6 +25,8 @@ from airflow_provider_videoretalk.ui.spend_group import Group, GroupBy, groups_o
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
+
+_MAX_UNIT = 12
 
 # Reading two weeks of a large history takes a second or two.
 _SPENDS: SharedAnswers[Spend] = SharedAnswers(seconds=15.0, kept_seconds=10.0, silent_seconds=5.0, threads=2)
@@ -162,7 +165,8 @@ def load_spend(
             figures[group][job.day].videos += 1
             figures[group][job.day].amount += amount
     return Spend(
-        unit=unit,
+        # Whoever may write Variables can store any text.
+        unit=cut(unit, longest=_MAX_UNIT),
         span=span,
         by=by,
         figures={group: dict(days) for group, days in figures.items()},

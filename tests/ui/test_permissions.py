@@ -120,6 +120,26 @@ def test_a_reader_sees_all_of_it_and_no_signed_url(pages: FastAPI, login: Login)
     assert 'href="/videoretalk/dags/' in client.get("/videoretalk/").text
 
 
+@pytest.mark.usefixtures("one_video")
+@pytest.mark.parametrize("entity", ["RUN", "TASK_INSTANCE", "XCOM"])
+def test_who_may_read_the_dag_but_not_what_its_runs_did(
+    entity: str, pages: FastAPI, login: Login, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from airflow.api_fastapi.app import get_auth_manager
+
+    manager = type(get_auth_manager())
+    may_read = manager.is_authorized_dag
+
+    def may_read_less(self: Any, *, access_entity: Any = None, **named: Any) -> bool:
+        refused = access_entity is not None and access_entity.name == entity
+        return not refused and may_read(self, access_entity=access_entity, **named)
+
+    monkeypatch.setattr(manager, "is_authorized_dag", may_read_less)
+    client = login(MINE)
+    for address in addresses(pages):
+        assert client.get(address).status_code == (200 if "/static/" in address else 403), address
+
+
 def test_every_reply_says_what_a_browser_may_do(pages: FastAPI, login: Login) -> None:
     for address in [*addresses(pages), "/videoretalk/none"]:
         for client in (login(), login(MINE)):

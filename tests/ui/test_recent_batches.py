@@ -46,6 +46,7 @@ def test_how_many_videos_of_all_are_there(runs: Runs, login: Login) -> None:
         planned_row(7, name="marked", row=3),
         planned_row(8, name="unpublished", row=4),
         planned_row(9, name="marked at the end", row=5),
+        planned_row(10, name="without a video", row=6),
     ]
     cost: dict[str, Any] = {"return_value": {}, "videoretalk_cost": {"cost": 0.6}}
     tasks = [
@@ -59,18 +60,20 @@ def test_how_many_videos_of_all_are_there(runs: Runs, login: Login) -> None:
         task("publish", 4, "failed"),
         task("make", 5, "success", **cost),
         task("publish", 5, "success"),
+        task("make", 6, "success", return_value={}),
+        task("publish", 6, "success", return_value={}),
     ]
     runs(DAG, one=[plan_task(rows), *tasks])
     set_run_state(DAG, "one", "running")
     client = login(DAG)
-    assert shown(client) == {"one": "2 of 8 done, 1 of them kept."}
+    assert shown(client) == {"one": "2 of 9 done, 1 of them kept."}
     page = client.get(f"/videoretalk/dags/{DAG}/runs/one/batch").text
-    assert "<strong>2 of 8</strong> videos are there" in page, "the batch page says the same"
+    assert "<strong>2 of 9</strong> videos are there" in page, "the batch page says the same"
     text = client.get(HERE).text
     assert f'<a href="/videoretalk/dags/{DAG}/runs/one/batch" aria-label="spring, one">spring</a>' in text
-    assert '<progress value="2" max="8" aria-hidden="true">' in text
+    assert '<progress value="2" max="9" aria-hidden="true">' in text
     set_run_state(DAG, "one", "failed")
-    assert shown(client) == {"one": "2 of 8 done, 1 of them kept, 6 missing."}
+    assert shown(client) == {"one": "2 of 9 done, 1 of them kept, 7 missing."}
     assert f'data-load="{HERE}?' in client.get("/videoretalk/").text
 
 
@@ -83,7 +86,7 @@ def test_a_batch_for_which_nothing_was_submitted(runs: Runs, login: Login) -> No
         DAG,
         kept=[plan_task(kept), *never],
         asks=[plan_task(rows), Row(task_id="approve", state="deferred"), *ahead],
-        answered=[plan_task(rows), Row(task_id="approve", state="failed"), *ahead],
+        ended=[plan_task(rows), Row(task_id="approve", state="deferred"), *ahead],
         dry=[plan_task(rows, dry_run=True), *never],
         planning=[Row(task_id="plan", state="running")],
         queued=[Row(task_id="plan", state=None)],
@@ -92,9 +95,9 @@ def test_a_batch_for_which_nothing_was_submitted(runs: Runs, login: Login) -> No
     )
     for run_id in ("asks", "planning", "queued"):
         set_run_state(DAG, run_id, "running")
-    set_run_state(DAG, "answered", "failed")
+    set_run_state(DAG, "ended", "failed")
     ask_about("asks", task_id="approve", map_index=-1)
-    ask_about("answered", task_id="approve", map_index=-1)
+    ask_about("ended", task_id="approve", map_index=-1)
     found = shown(login(DAG))
     assert found == {
         "deleted": "The sums of the plan cannot be read.",
@@ -102,7 +105,7 @@ def test_a_batch_for_which_nothing_was_submitted(runs: Runs, login: Login) -> No
         "queued": "Not planned yet.",
         "planning": "Not planned yet.",
         "dry": "Dry run: 2 of 3 would be made, 1 kept.",
-        "answered": "1 of 3 done, 1 of them kept, 2 missing.",
+        "ended": "1 of 3 done, 1 of them kept, 2 missing.",
         "asks": "1 of 3 done, 1 of them kept. Waits for a person: Required Actions",
         "kept": "3 of 3 done, 3 of them kept.",
     }

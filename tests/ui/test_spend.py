@@ -159,11 +159,15 @@ def test_before_airflow_3_3_the_page_says_that_there_is_no_history(
 
 
 def test_values_are_shown_as_text(history: JobHistory, dags: None, login: Login) -> None:
-    history.note("submitted", submit("a", currency="<b>"))
-    history.note("ended", billed("a", currency="<b>"))
+    currency = "<b>" + "x" * 400
+    history.note("submitted", submit("a", currency=currency))
+    history.note("ended", billed("a", currency=currency))
+    history.note("submitted", submit("b", currency=currency, hours_ago=0.1))
     text = page(login(DAG))
-    assert "&lt;b&gt;" in text
+    assert "0.80 &lt;b&gt;xxxxxxxxx…" in text
+    assert "at most 0.90 &lt;b&gt;x" in text
     assert not re.search("<b>", text)
+    assert "x" * 20 not in text
 
 
 def test_a_job_is_found_by_its_id_and_by_its_task(variables: VariableRows) -> None:

@@ -19,6 +19,8 @@ from video_rows import Row
 from airflow_provider_videoretalk.job_history.fold import fold
 from airflow_provider_videoretalk.job_history.history import JobHistory
 from airflow_provider_videoretalk.ui import spend as spend_module
+from airflow_provider_videoretalk.ui import spend_group
+from airflow_provider_videoretalk.ui.airflow_db import run_triggers
 from airflow_provider_videoretalk.ui.day_span import DaySpan, DaySpanError
 
 Runs = Callable[..., None]
@@ -107,8 +109,8 @@ def test_each_day_has_its_date_its_amount_and_a_bar_that_is_read_aloud(variables
 @pytest.mark.usefixtures("dags")
 def test_a_span_has_its_first_and_its_last_day(variables: VariableRows, login: Login) -> None:
     for days_ago in (11, 10, 9, 8, 7):
-        # The end of a job may be told two days after the span.
-        spent(variables, f"job{days_ago}", days_ago=days_ago, ended_after=2, cost=float(days_ago))
+        # The end of a job may be told three days after the span.
+        spent(variables, f"job{days_ago}", days_ago=days_ago, ended_after=3, cost=float(days_ago))
     client, query = login(DAG), f"?from={ago(10)}&to={ago(8)}"
     for _ in ("single facts", "folded days"):
         text = page(client, query)
@@ -221,6 +223,22 @@ def test_by_person(variables: VariableRows, runs: Runs, login: Login) -> None:
     assert {line["person"]: line["videos"] for line in lines(client, "?by=person")}["'=cmd()"] == "1"
 
 
+def test_the_latest_runs_are_looked_up(
+    variables: VariableRows, runs: Runs, login: Login, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(run_triggers, "_AT_ONCE", 2)
+    monkeypatch.setattr(spend_group, "MAX_RUNS", 3)
+    names = [f"run{days}" for days in range(1, 6)]
+    runs(DAG, **{name: [Row(task_id="retalk")] for name in names})
+    for days, name in enumerate(names, start=1):
+        trigger(DAG, name, triggering_user_name=f"user of {name}")
+        spent(variables, name, days_ago=days, run=name)
+    assert groups(page(login(DAG), "?by=person")) == {
+        "<em>not looked up</em>": ("2", "1.60 CNY"),
+        **{f"user of run{days}": ("1", "0.80 CNY") for days in (1, 2, 3)},
+    }
+
+
 @pytest.mark.usefixtures("dags")
 def test_the_csv_has_the_figures_of_the_page(variables: VariableRows, login: Login) -> None:
     spent(variables, "a", days_ago=2, cost=0.1)
@@ -252,6 +270,25 @@ def test_the_csv_has_the_figures_of_the_page(variables: VariableRows, login: Log
     assert f'href="/videoretalk/spend.csv?from={ago(13)}&amp;to={TODAY}&amp;by=person&amp;dag={DAG}"' in page(
         client, f"?by=person&dag={DAG}"
     )
+
+
+@pytest.mark.usefixtures("dags")
+def test_no_reader_gets_the_answer_to_another_question(variables: VariableRows, login: Login) -> None:
+    spent(variables, "a", days_ago=1, label="x")
+    spent(variables, "b", days_ago=3, label="y", dag=OTHER)
+    both = login(DAG, OTHER)
+    for client, query, expected in (
+        (both, "", {DAG, OTHER}),
+        (both, "?by=label", {"x", "y"}),
+        (both, f"?by=label&to={ago(2)}", {"y"}),
+        (both, f"?by=label&from={ago(2)}", {"x"}),
+        (both, f"?by=label&dag={DAG}", {"x"}),
+        (login(OTHER), "?by=label", {"y"}),
+        (both, "", {DAG, OTHER}),
+    ):
+        # All of it in the seconds for which an answer is kept.
+        text = " ".join(client.get(f"/videoretalk/spend{query}").text.split())
+        assert set(groups(text)) == expected, query
 
 
 @pytest.mark.usefixtures("dags")
