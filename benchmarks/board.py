@@ -42,6 +42,8 @@ ASKED = {
     "one DAG": f"{_OURS}/?dag={DAG}",
     "failed ones": f"{_OURS}/?state=failed",
     "one day": f"{_OURS}/?day={{day}}",
+    "a search": f"{_OURS}/?q=nothing",
+    "batches": f"{_OURS}/batches",
     "what waits": f"{_OURS}/queue",
     "spend": f"{_OURS}/spend",
     "failures": f"{_OURS}/failures",

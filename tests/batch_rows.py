@@ -48,8 +48,34 @@ def plan_xcom(rows: Sequence[Mapping[str, Any]], **values: Any) -> dict[str, Any
     }
 
 
+def sums_xcom(rows: Sequence[Mapping[str, Any]], **values: Any) -> dict[str, Any]:
+    counts = {state: sum(row["state"] == state for row in rows) for state in ("make", "keep", "refuse")}
+    return {"version": 1, "batch": "spring", "dry_run": False, "counts": counts, "report": "...", **values}
+
+
 def plan_task(rows: Sequence[Mapping[str, Any]], **values: Any) -> Row:
-    return Row(task_id="plan", xcoms={"videoretalk_rows": plan_xcom(rows, **values), "return_value": []})
+    plan = {"videoretalk_rows": plan_xcom(rows, **values), "videoretalk_plan": sums_xcom(rows, **values)}
+    return Row(task_id="plan", xcoms={**plan, "return_value": []})
+
+
+def ask_about(run_id: str, *, task_id: str, map_index: int) -> None:
+    """Makes a task instance wait for a person."""
+    from airflow.models.hitl import HITLDetail
+    from airflow.models.taskinstance import TaskInstance
+    from airflow.utils.session import create_session
+    from sqlalchemy import insert, select
+
+    ti = TaskInstance
+    with create_session(scoped=False) as session:
+        found = select(ti.id).where(ti.run_id == run_id, ti.task_id == task_id, ti.map_index == map_index)
+        asked = {
+            "ti_id": session.scalar(found),
+            "options": ["Approve"],
+            "subject": "?",
+            "params": {},
+            "params_input": {},
+        }
+        session.execute(insert(HITLDetail.__table__), [asked])
 
 
 def made(place: int, *, cost: float | None = 0.6, name: str = "") -> list[Row]:

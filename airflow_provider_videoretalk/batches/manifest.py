@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Literal
 
+from airflow_provider_videoretalk.batches.csv_file import csv_file
 from airflow_provider_videoretalk.batches.plan_file import RUN_FIELD, VERSION, RowToMake, plan_name
 from airflow_provider_videoretalk.batches.recipe import amount_in, is_made_again
 
@@ -29,8 +28,6 @@ COLUMNS = ("line", "name", "language", "state", "uri", "seconds", "cost", "curre
 
 _MISSING_REMEDY = "See the row's tasks. If its render job has succeeded, clear its task that publishes, which is free."
 _MAX_CURRENCY = 10
-# A spreadsheet takes a cell that begins so as a formula.
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 def manifest_document(
@@ -110,14 +107,5 @@ def _made(
 
 
 def as_csv(manifest: Mapping[str, Any]) -> bytes:
-    """The rows of a manifest as CSV in UTF-8, with the mark by which spreadsheets know it."""
-    file = io.StringIO(newline="")
-    writer = csv.DictWriter(file, COLUMNS)
-    writer.writeheader()
-    for video in manifest["videos"]:
-        writer.writerow({name: _cell(video[name]) for name in COLUMNS})
-    return file.getvalue().encode("utf-8-sig")
-
-
-def _cell(value: object) -> object:
-    return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) else value
+    """The rows of a manifest as CSV."""
+    return csv_file(COLUMNS, manifest["videos"])

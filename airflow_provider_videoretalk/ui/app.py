@@ -9,7 +9,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import FileResponse, HTMLResponse
 from starlette.exceptions import HTTPException as StarletteHTTPException
 
-from airflow_provider_videoretalk.ui import batch_page, board_page, result_page
+from airflow_provider_videoretalk.ui import batch_page, board_page, result_page, spend_page
 from airflow_provider_videoretalk.ui.address_limits import AddressLimitsMiddleware
 from airflow_provider_videoretalk.ui.page_rendering import UI_FOLDER, render_page
 from airflow_provider_videoretalk.ui.permissions import LOGGED_IN
@@ -29,6 +29,7 @@ def create_app() -> FastAPI:
     app.add_exception_handler(RequestValidationError, _show_validation_error)
     app.add_api_route("/static/{name}", static, dependencies=LOGGED_IN, methods=["GET"])
     app.include_router(board_page.router)
+    app.include_router(spend_page.router)
     app.include_router(result_page.router)
     app.include_router(batch_page.router)
     return app

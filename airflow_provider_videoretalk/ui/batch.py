@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import unicodedata
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -15,6 +14,7 @@ from airflow_provider_videoretalk.ui.airflow_db.task_row import TaskKey
 from airflow_provider_videoretalk.ui.batch_plan import BatchPlan, PlannedRow
 from airflow_provider_videoretalk.ui.related_tasks import BatchTasks
 from airflow_provider_videoretalk.ui.stored_values import as_amount, as_name
+from airflow_provider_videoretalk.ui.word_search import WordSearch, folded
 
 RowState = Literal["waiting", "review", "done", "kept", "failed", "missing", "refused", "planned"]
 """What became of a row.
@@ -222,17 +222,16 @@ class Selection:
     """
 
     show: Show | None = None
-    search: str = ""
+    search: WordSearch = field(default_factory=WordSearch)
     sort: Sort = "line"
     page: int = 0
 
     def rows_of(self, batch: Batch) -> list[BatchRow]:
         """All rows that match, in order."""
         states = _SHOWN[self.show] if self.show else None
-        words = _folded(self.search).split()
         found = [row for row in batch.rows if states is None or row.state in states]
-        if words:
-            found = [row for row in found if all(word in _searched(row.plan) for word in words)]
+        if self.search:
+            found = [row for row in found if self.search.finds((row.plan.name, row.plan.language, row.plan.script))]
         return sorted(found, key=_KEYS[self.sort])
 
     def page_of(self, rows: Sequence[BatchRow]) -> Sequence[BatchRow]:
@@ -241,15 +240,7 @@ class Selection:
 
 _KEYS: Mapping[Sort, Callable[[BatchRow], Any]] = {
     "line": lambda row: row.plan.line,
-    "name": lambda row: (_folded(row.plan.name), row.plan.language or "", row.plan.line),
+    "name": lambda row: (folded(row.plan.name), row.plan.language or "", row.plan.line),
     "state": lambda row: (_ORDER.index(row.state), row.plan.line),
     "cost": lambda row: (-row.sort_cost, row.plan.line),
 }
-
-
-def _searched(planned: PlannedRow) -> str:
-    return _folded(f"{planned.name} {planned.language or ''} {planned.script}")
-
-
-def _folded(text: str) -> str:
-    return unicodedata.normalize("NFKC", text).casefold()

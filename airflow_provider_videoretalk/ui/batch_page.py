@@ -33,6 +33,7 @@ from airflow_provider_videoretalk.ui.clip_name import content_disposition, cut, 
 from airflow_provider_videoretalk.ui.page_rendering import render_page
 from airflow_provider_videoretalk.ui.permissions import CAN_READ_RUNS, SessionDep
 from airflow_provider_videoretalk.ui.related_tasks import BatchTasks, find_batches
+from airflow_provider_videoretalk.ui.word_search import MAX_LENGTH, WordSearch
 
 router = APIRouter(prefix="/dags/{dag_id}/runs/{run_id}/batch", dependencies=CAN_READ_RUNS)
 
@@ -72,12 +73,12 @@ class _Found:
 
 def _selection(
     show: Show | Literal[""] = "",
-    q: Annotated[str, Query(max_length=200)] = "",
+    q: Annotated[str, Query(max_length=MAX_LENGTH)] = "",
     sort: Sort | Literal[""] = "",
     page: Annotated[int, Query(ge=0, le=MAX_PAGE)] = 0,
 ) -> Selection:
     """The filters of the form. An empty field arrives as an empty text."""
-    return Selection(show=show or None, search=q.strip(), sort=sort or "line", page=page)
+    return Selection(show=show or None, search=WordSearch(q.strip()), sort=sort or "line", page=page)
 
 
 SelectionDep = Annotated[Selection, Depends(_selection)]
@@ -154,7 +155,7 @@ def _query_of(found: _Found, selection: Selection, **changed: Any) -> str:
     values: Mapping[str, Any] = {
         "plan": found.tasks.plan if found.others else "",
         "show": selection.show or "",
-        "q": selection.search,
+        "q": selection.search.text,
         "sort": selection.sort if selection.sort != "line" else "",
         "page": selection.page or "",
         **changed,

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import date
 from typing import TYPE_CHECKING
 
@@ -22,6 +22,7 @@ from airflow_provider_videoretalk.ui.related_tasks import RelatedTasks, find_rel
 from airflow_provider_videoretalk.ui.task_instance_ref import TaskInstanceRef
 from airflow_provider_videoretalk.ui.task_outputs import TaskOutputs
 from airflow_provider_videoretalk.ui.video import Phase, Video
+from airflow_provider_videoretalk.ui.word_search import WordSearch
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
@@ -31,7 +32,7 @@ PAGE_SIZE = 24
 _CURSOR = re.compile(r"([0-9]{1,10})\.(-1|[0-9]{1,10})\.(.+)\Z")
 
 SCAN_LIMIT = 600
-"""Videos that are searched for a rare state by one request, which bounds its time."""
+"""Videos that one request searches for a state or for words, which bounds its time."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,11 +40,31 @@ class Filters:
     """The filters of the board. ``None`` selects all.
 
     :param day: the day of the runs' ``run_after``, in UTC
+    :param search: words in the names and scripts of the videos
     """
 
     dag: str | None = None
     state: Phase | None = None
     day: date | None = None
+    search: WordSearch = field(default_factory=WordSearch)
+
+    @property
+    def are_set(self) -> bool:
+        return self != Filters()
+
+    def dags_of(self, dag_ids: Collection[str]) -> Collection[str]:
+        """Those of the DAGs that match."""
+        return dag_ids if self.dag is None else {self.dag}.intersection(dag_ids)
+
+    @property
+    def need_scan(self) -> bool:
+        """Whether the database cannot tell which videos match."""
+        return self.state is not None or bool(self.search)
+
+    def match(self, video: Video) -> bool:
+        """Whether a video has the state and the words."""
+        has_state = self.state in (None, video.phase) or (self.state, video.phase) == ("failed", "unpublished")
+        return has_state and self.search.finds((video.name, video.label, video.file_name, video.language, video.script))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,10 +91,12 @@ class Cursor:
 class BoardPage:
     """One page of videos, the latest first.
 
+    :param searched: videos that were compared with the filters
     :param next_cursor: the start of the next page; ``None`` on the last one
     """
 
     videos: Sequence[Video]
+    searched: int
     next_cursor: Cursor | None
 
 
@@ -84,17 +107,16 @@ def load_board_page(
 
     :param dag_ids: the DAGs that the caller may read
     """
-    limit = SCAN_LIMIT if filters.state else size
+    limit = SCAN_LIMIT if filters.need_scan else size
     start = (after.run_number, after.task_id, after.map_index) if after else None
     selected = matching_dags(session, dag_ids, filters)
     rows = latest_task_rows(session, key=JOB_ID_KEY, dag_ids=selected, day=filters.day, after=start, limit=limit)
-    matches = [(row, video) for row, video in _load_videos(session, rows) if _matches_state(video, filters.state)]
-    matches = matches[:size]
+    matches = [(row, video) for row, video in _load_videos(session, rows) if filters.match(video)][:size]
     last = matches[-1][0] if len(matches) == size else rows[-1] if len(rows) == limit else None
     cursor = None
     if last:
         cursor = Cursor(run_number=last.run_number, task_id=last.ref.task_id, map_index=last.ref.map_index)
-    return BoardPage(videos=[video for _, video in matches], next_cursor=cursor)
+    return BoardPage(videos=[video for _, video in matches], searched=len(rows), next_cursor=cursor)
 
 
 def matching_dags(session: Session, dag_ids: Collection[str], filters: Filters) -> frozenset[str]:
@@ -102,12 +124,7 @@ def matching_dags(session: Session, dag_ids: Collection[str], filters: Filters) 
 
     :param dag_ids: the DAGs that the caller may read
     """
-    selected = dag_ids if filters.dag is None else {filters.dag}.intersection(dag_ids)
-    return provider_dags.intersection(session, selected)
-
-
-def _matches_state(video: Video, state: Phase | None) -> bool:
-    return state in (None, video.phase) or (state, video.phase) == ("failed", "unpublished")
+    return provider_dags.intersection(session, filters.dags_of(dag_ids))
 
 
 def _load_videos(session: Session, rows: Sequence[TaskRow]) -> list[tuple[TaskRow, Video]]:

@@ -14,10 +14,10 @@ from airflow_provider_videoretalk.ui.board import BoardPage, Cursor, Filters, lo
 from airflow_provider_videoretalk.ui.page_rendering import render_page
 from airflow_provider_videoretalk.ui.permissions import CAN_READ_RUNS, CanReadLogs, ReadableDags, SessionDep
 from airflow_provider_videoretalk.ui.queue_status import WaitingVideos, ask_for_queue, load_waiting_videos
+from airflow_provider_videoretalk.ui.recent_batches import load_recent_batches
 from airflow_provider_videoretalk.ui.recent_failures import RecentFailures, group_failures, load_recent_failures
-from airflow_provider_videoretalk.ui.spend import spend_of
-from airflow_provider_videoretalk.ui.spend_chart import HEIGHT, WIDTH, spend_bars
 from airflow_provider_videoretalk.ui.video import Phase
+from airflow_provider_videoretalk.ui.word_search import MAX_LENGTH, WordSearch
 
 router = APIRouter(dependencies=CAN_READ_RUNS)
 
@@ -26,9 +26,10 @@ def _filters(
     dag: Annotated[str, Query(max_length=250)] = "",
     state: Phase | Literal[""] = "",
     day: Day | Literal[""] = "",
+    q: Annotated[str, Query(max_length=MAX_LENGTH)] = "",
 ) -> Filters:
     """The filters of the form. An empty field arrives as an empty text."""
-    return Filters(dag=dag.strip() or None, state=state or None, day=day or None)
+    return Filters(dag=dag.strip() or None, state=state or None, day=day or None, search=WordSearch(q.strip()))
 
 
 FiltersDep = Annotated[Filters, Depends(_filters)]
@@ -36,7 +37,8 @@ FiltersDep = Annotated[Filters, Depends(_filters)]
 
 def _query_of(filters: Filters) -> str:
     """The inverse of :func:`_filters`: the query of an address."""
-    return urlencode({"dag": filters.dag or "", "state": filters.state or "", "day": filters.day or ""})
+    values = {"dag": filters.dag, "state": filters.state, "day": filters.day, "q": filters.search.text}
+    return urlencode({name: value or "" for name, value in values.items()})
 
 
 After = Annotated[str, Query(max_length=300)]
@@ -62,6 +64,13 @@ def videos(request: Request, page: BoardPageDep, filters: FiltersDep) -> HTMLRes
     return render_page(request, "videos.html", page=page, filters=filters, chosen=_query_of(filters))
 
 
+@router.get("/batches")
+def batches(request: Request, session: SessionDep, dag_ids: ReadableDags, filters: FiltersDep) -> HTMLResponse:
+    """The latest batches, also those that have submitted nothing yet."""
+    found = load_recent_batches(session, dag_ids=dag_ids, filters=filters)
+    return render_page(request, "batches.html", found=found, filters=filters)
+
+
 def _waiting_videos(session: SessionDep, dag_ids: ReadableDags) -> WaitingVideos:
     latest_videos = load_board_page(session, dag_ids=dag_ids, filters=Filters()).videos
     waiting = load_waiting_videos(session, dag_ids=dag_ids, latest_videos=latest_videos)
@@ -75,14 +84,6 @@ async def queue(request: Request, waiting: Annotated[WaitingVideos, Depends(_wai
     """The videos that wait now."""
     status = await ask_for_queue(waiting)
     return render_page(request, "queue.html", queue=status, now=datetime.now(timezone.utc))
-
-
-@router.get("/spend")
-async def spend(request: Request, dag_ids: ReadableDags, filters: FiltersDep) -> HTMLResponse:
-    """The spend by day and DAG."""
-    found = await spend_of(dag_ids=dag_ids, dag=filters.dag)
-    bars = list(spend_bars(found)) if found else []
-    return render_page(request, "spend.html", spend=found, bars=bars, width=WIDTH, height=HEIGHT)
 
 
 def _failures(

@@ -38,13 +38,17 @@ class JobsOfDags:
     unreadable: Sequence[str] = field(default_factory=list)
 
 
-def load_jobs(session: Session, *, dag_ids: Collection[str], since: date) -> JobsOfDags:
-    """The jobs of some DAGs that were submitted on a day or later.
+def load_jobs(session: Session, *, dag_ids: Collection[str], since: date, until: date | None = None) -> JobsOfDags:
+    """The jobs of some DAGs that were submitted on these days.
 
     :param dag_ids: the DAGs that the caller may read
+    :param since: the first day
+    :param until: the last day; ``None`` for today
     """
-    history = StoredHistory(values=_values(session, since=since - LATER_FACTS))
-    jobs = [record for record in history.records(since=since) if record.dag_id in dag_ids]
+    values = _values(session, since=since - LATER_FACTS, until=until + LATER_FACTS if until else None)
+    history = StoredHistory(values=values)
+    records = (record for record in history.records(since=since) if until is None or record.day <= until)
+    jobs = [record for record in records if record.dag_id in dag_ids]
     return JobsOfDags(jobs=jobs, unreadable=history.unreadable)
 
 
@@ -82,15 +86,19 @@ def _records_of(task_instance: str, values: Iterable[tuple[FactKey, object]]) ->
     return [record for record in records if record.submitted and record.task_instance == task_instance]
 
 
-def _values(session: Session, *, since: date, subjects: Sequence[str] = ()) -> Iterator[tuple[FactKey, object]]:
+def _values(
+    session: Session, *, since: date, until: date | None = None, subjects: Sequence[str] = ()
+) -> Iterator[tuple[FactKey, object]]:
     """The stored values of the history.
 
+    :param until: the last day on which a value was written
     :param subjects: if there are any, the single facts about them are read, and no others
     """
     stored = read_variables(
         session,
         prefix=PREFIX,
         rest_from=f"{since:%Y%m%d}" if since > date.min else "",
+        rest_to=f"{until:%Y%m%d}" if until else "",
         containing=[f"_{subject}" for subject in subjects],
         or_length=DAY_LENGTH,
     )

@@ -1,4 +1,4 @@
-"""What the service billed for the latest videos, by day and DAG, as the job history has it.
+"""What the service billed in a span of days, by DAG, label or person, as the job history has it.
 
 The history has every render job, whatever became of its task: also those of tasks that failed, were cleared, or were
 marked, and of runs that were deleted.
@@ -11,17 +11,22 @@ from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta, timezone
+from functools import cached_property
 from typing import TYPE_CHECKING
 
+from airflow_provider_videoretalk.job_history.fold import KEPT_DAYS
 from airflow_provider_videoretalk.job_history.job_record import JobRecord
 from airflow_provider_videoretalk.ui.airflow_db.own_session import call_with_session
+from airflow_provider_videoretalk.ui.clip_name import cut
+from airflow_provider_videoretalk.ui.day_span import DaySpan
 from airflow_provider_videoretalk.ui.job_history import IS_KEPT, load_jobs
 from airflow_provider_videoretalk.ui.shared_answers import SharedAnswers, Unanswered
+from airflow_provider_videoretalk.ui.spend_group import Group, GroupBy, groups_of
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
-DAYS = 14
+_MAX_UNIT = 12
 
 # Reading two weeks of a large history takes a second or two.
 _SPENDS: SharedAnswers[Spend] = SharedAnswers(seconds=15.0, kept_seconds=10.0, silent_seconds=5.0, threads=2)
@@ -41,14 +46,29 @@ class NotIncluded:
     estimated: int = 0
 
 
+@dataclass(kw_only=True, slots=True)
+class Figures:
+    """What is known of the videos of a group on a day.
+
+    :param amount: billed, in the unit of the spend
+    :param videos: how many were billed
+    :param open: videos that queue or render, as far as known, and are not in the amount
+    :param unknown: videos with an unknown bill, which are not in the amount either
+    """
+
+    amount: float = 0.0
+    videos: int = 0
+    open: int = 0
+    unknown: int = 0
+
+
 @dataclass(frozen=True, kw_only=True)
 class Spend:
-    """The spend of the last days, by the service's word.
+    """The spend of some days, by the service's word.
 
     :param unit: the currency of the costs; ``s`` for billed seconds, if the costs have no common currency
-    :param days: the last fourteen days, the latest last. A video belongs to the day of its submit, in UTC
-    :param by_dag: the amounts of each DAG, one for each of these days
-    :param videos: how many were billed
+    :param span: the days. A video belongs to the day of its submit, in UTC
+    :param figures: of each group, by the days on which it has any
     :param open: videos that queue or render, as far as known
     :param unknown: videos of which nobody knows what was billed, and submits of which nobody knows whether they created
         a render job
@@ -57,75 +77,103 @@ class Spend:
     """
 
     unit: str
-    days: Sequence[date]
-    by_dag: Mapping[str, Sequence[float]] = field(default_factory=dict)
-    videos: int = 0
+    span: DaySpan
+    by: GroupBy = "dag"
+    figures: Mapping[Group, Mapping[date, Figures]] = field(default_factory=dict)
     open: NotIncluded = NotIncluded()
     unknown: NotIncluded = NotIncluded()
     unreadable: int = 0
     is_kept: bool = True
 
+    @cached_property
+    def totals(self) -> Mapping[Group, Figures]:
+        """The sums of the groups with billed videos, the highest amount first."""
+        sums = {
+            group: Figures(
+                amount=sum(each.amount for each in days.values()), videos=sum(each.videos for each in days.values())
+            )
+            for group, days in self.figures.items()
+        }
+        billed = {group: total for group, total in sums.items() if total.videos}
+        return dict(sorted(billed.items(), key=lambda pair: (-pair[1].amount, pair[0])))
+
     @property
     def total(self) -> float:
-        return sum(sum(amounts) for amounts in self.by_dag.values())
+        return sum(total.amount for total in self.totals.values())
 
     @property
-    def highest(self) -> float:
-        """The highest amount of a day, over all DAGs."""
-        return max((sum(amounts) for amounts in zip(*self.by_dag.values(), strict=True)), default=0.0)
+    def videos(self) -> int:
+        """How many were billed."""
+        return sum(total.videos for total in self.totals.values())
+
+    @property
+    def kept_since(self) -> date:
+        """The first day of which the history is whole. Jobs of earlier days may have been deleted from it."""
+        return self.span.today - timedelta(days=KEPT_DAYS)
 
 
-async def spend_of(*, dag_ids: frozenset[str], dag: str | None = None) -> Spend | None:
+async def spend_of(
+    *, dag_ids: frozenset[str], dag: str | None = None, span: DaySpan | None = None, by: GroupBy = "dag"
+) -> Spend | None:
     """The spend of the DAGs that the caller may read; ``None`` if the history cannot be read in time.
 
-    Runs in a thread of these pages' own. Readers of the same DAGs share the answer.
+    Runs in a thread of these pages' own. Readers of the same DAGs and days share the answer.
 
     :param dag: of one of these DAGs alone
+    :param span: by default the last two weeks
     """
     selected = dag_ids if dag is None else dag_ids.intersection({dag})
+    span = span or DaySpan.of()
     if not IS_KEPT:
-        return Spend(unit="s", days=_last_days(None), is_kept=False)
+        return Spend(unit="s", span=span, by=by, is_kept=False)
     found = await _SPENDS.get(
-        selected, lambda: call_with_session(lambda session: load_spend(session, dag_ids=selected)), source="history"
+        (selected, span, by),
+        lambda: call_with_session(lambda session: load_spend(session, dag_ids=selected, span=span, by=by)),
+        source="history",
     )
     return None if isinstance(found, Unanswered) else found
 
 
-def load_spend(session: Session, *, dag_ids: Collection[str], now: float | None = None) -> Spend:
+def load_spend(
+    session: Session,
+    *,
+    dag_ids: Collection[str],
+    span: DaySpan | None = None,
+    by: GroupBy = "dag",
+    now: float | None = None,
+) -> Spend:
     """
     :param dag_ids: the DAGs that the caller may read
+    :param span: by default the last two weeks
     :param now: in seconds since the epoch
     """
     now = time.time() if now is None else now
-    days = _last_days(now)
-    found = load_jobs(session, dag_ids=dag_ids, since=days[0])
+    span = span or DaySpan.of(today=datetime.fromtimestamp(now, tz=timezone.utc).date())
+    found = load_jobs(session, dag_ids=dag_ids, since=span.first, until=span.last)
     unit = _common_unit(found.jobs)
-    column_of = {day: column for column, day in enumerate(days)}
-    by_dag: dict[str, list[float]] = defaultdict(lambda: [0.0] * DAYS)
-    videos, open_jobs, unknown = 0, [], []
-    for job in found.jobs:
+    figures: dict[Group, dict[date, Figures]] = defaultdict(lambda: defaultdict(Figures))
+    open_jobs, unknown = [], []
+    for job, group in zip(found.jobs, groups_of(session, found.jobs, by=by), strict=True):
         billing, amount = job.billing(now=now), job.billed_seconds if unit == "s" else job.cost
         if billing == "open":
             open_jobs.append(job)
+            figures[group][job.day].open += 1
         elif billing == "unknown" or amount is None:
             unknown.append(job)
-        elif billing == "billed" and job.day in column_of:
-            videos += 1
-            by_dag[job.dag_id or ""][column_of[job.day]] += amount
+            figures[group][job.day].unknown += 1
+        elif billing == "billed":
+            figures[group][job.day].videos += 1
+            figures[group][job.day].amount += amount
     return Spend(
-        unit=unit,
-        days=days,
-        by_dag=dict(by_dag),
-        videos=videos,
+        # Whoever may write Variables can store any text.
+        unit=cut(unit, longest=_MAX_UNIT),
+        span=span,
+        by=by,
+        figures={group: dict(days) for group, days in figures.items()},
         open=_not_included(open_jobs, unit),
         unknown=_not_included(unknown, unit),
         unreadable=len(found.unreadable),
     )
-
-
-def _last_days(now: float | None) -> list[date]:
-    today = datetime.fromtimestamp(time.time() if now is None else now, tz=timezone.utc).date()
-    return [today - timedelta(days=back) for back in range(DAYS - 1, -1, -1)]
 
 
 def _common_unit(jobs: Sequence[JobRecord]) -> str:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import batch_rows
+import job_facts
 import pytest
 import uvicorn
 from dag_readers import reader_of
@@ -17,6 +18,7 @@ from selenium.webdriver.common.keys import Keys
 from system.waiting import until
 from video_rows import Row, finished_run
 
+from airflow_provider_videoretalk.job_history.history import JobHistory
 from airflow_provider_videoretalk.ui.airflow_db.task_logs import TaskLog
 
 from ..ui import conftest as page_server
@@ -28,11 +30,13 @@ PAGES = (
     "",
     *(f"dags/{DAG}/runs/{run}/tasks/retalk/-1" for run in ("done", "waits", "bad", "made", WORD)),
     f"dags/{batch_rows.DAG}/runs/spring/batch",
+    *(f"spend?by={by}" for by in ("dag", "label", "person")),
 )
 
 Runs = Callable[..., None]
 
 database, server, dags, runs = page_server.database, page_server.server, page_server.dags, page_server.runs
+variables, history = page_server.variables, page_server.history
 
 
 @pytest.fixture(scope="module")
@@ -102,7 +106,16 @@ def batch(runs: Runs) -> None:
     batch_rows.set_run_state(batch_rows.DAG, "spring", "running")
 
 
-@pytest.mark.usefixtures("many", "batch")
+@pytest.fixture
+def bills(history: JobHistory) -> None:
+    """Bills of eight clips, so that some share a colour."""
+    for number in range(8):
+        label = f"{WORD}{number}" if number else None
+        history.note("submitted", job_facts.submit(f"job{number}", label=label, run=str(number)))
+        history.note("ended", job_facts.billed(f"job{number}", cost=1000.0 + number))
+
+
+@pytest.mark.usefixtures("many", "batch", "bills")
 def test_no_page_scrolls_sideways_at_a_zoom_of_400_percent(reader: Person) -> None:
     for path in PAGES:
         # 1280 CSS pixels at 400 %.
@@ -123,6 +136,24 @@ def test_no_page_scrolls_sideways_at_a_zoom_of_400_percent(reader: Person) -> No
             feature = {"name": "prefers-color-scheme", "value": scheme}
             reader.browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [feature]})
             assert (path, scheme, reader.serious_violations()) == (path, scheme, [])
+
+
+@pytest.mark.usefixtures("bills")
+def test_the_spend_is_read_and_chosen_by_keyboard(reader: Person) -> None:
+    reader.goes_to("/videoretalk/")
+    reader.finds("a", text="Other days, by label or person, as CSV").send_keys(Keys.ENTER)
+    reader.reads("h1", text="Spend")
+    assert reader.reads("table.bars tbody tr:nth-child(2)", text="CNY").count("CNY") == 1
+    bar = reader.finds("table.bars svg")
+    name = reader.browser.execute_cdp_cmd("Accessibility.getFullAXTree", {})["nodes"]
+    read = [node["name"]["value"] for node in name if node["role"].get("value") == "image" and node.get("name")]
+    assert f"{DAG}: 8,028.00 CNY" in read
+    assert bar.size["width"] >= 60
+    reader.finds("select[name=by]").send_keys("label")
+    reader.finds("select[name=by]").send_keys(Keys.ENTER)
+    reader.finds("form button").send_keys(Keys.ENTER)
+    reader.reads("#groups", text="By label")
+    assert "by=label" in reader.finds("a[download]").get_attribute("href")
 
 
 @pytest.mark.usefixtures("many")

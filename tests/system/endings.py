@@ -195,7 +195,7 @@ def spend_of(cluster: Cluster, ending: Ending) -> str:
     """What the board counts for the ending's DAG, in the words of the table; else all that it says."""
 
     def read() -> str:
-        said = _text(cluster.page(f"/spend?dag={ending.dag_id}")).removeprefix("Spend ")
+        said = _text(cluster.page(f"/spend/panel?dag={ending.dag_id}")).removeprefix("Spend ")
         return "" if said.startswith("The job history could not be read in time.") else said
 
     said = until(read, what=f"the spend of {ending.name}", within=HAPPENS_WITHIN)

@@ -11,6 +11,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import job_facts
 import pytest
 from connections import connect
 from dag_readers import reader_of
@@ -18,7 +19,10 @@ from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from pytest_httpserver import HTTPServer
 from sqlalchemy import delete
+from variable_rows import VariableRows
 from video_rows import add_runs, write_dags
+
+from airflow_provider_videoretalk.job_history.history import JobHistory
 
 Login = Callable[..., TestClient]
 Runs = Callable[..., None]
@@ -105,6 +109,27 @@ def service(httpserver: HTTPServer, monkeypatch: pytest.MonkeyPatch) -> HTTPServ
     connect(monkeypatch, host=httpserver.url_for("/api/v1"))
     service_endpoint.cache.clear()
     return httpserver
+
+
+@pytest.fixture
+def variables(database: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[VariableRows]:
+    """Airflow's Variables, without a job history."""
+    from airflow_provider_videoretalk.ui import spend
+
+    # Airflow 3.1 and 3.2 have the table, too.
+    monkeypatch.setattr(spend, "IS_KEPT", True)
+    stored = VariableRows()
+    # Tests that run DAGs leave a history in the same database.
+    stored.delete_history()
+    yield stored
+    for key in list(stored):
+        stored.delete(key)
+
+
+@pytest.fixture
+def history(variables: VariableRows) -> JobHistory:
+    """A job history that is written now."""
+    return JobHistory(variables, clock=lambda: job_facts.NOW)
 
 
 @pytest.fixture(autouse=True)

@@ -212,7 +212,7 @@ def spend(*, hours_from_now: float = 0.0) -> Spend:
 
 
 def records(world: World) -> list[JobRecord]:
-    since = spend().days[0]
+    since = spend().span.first
     return list(call_with_session(lambda session: load_jobs(session, dag_ids={DAG}, since=since)).jobs)
 
 

@@ -31,7 +31,7 @@ from airflow_provider_videoretalk.ui.stored_values import (
 DAG = "videoretalk_quickstart"
 HERE = f"dags/{DAG}/runs/one/tasks/retalk"
 PARTS = ("", "/status", "/outcome", "/failure")
-PAGES = ("", "videos", "queue", "spend", "failures", *(f"{HERE}/-1{part}" for part in PARTS))
+PAGES = ("", "videos", "batches", "queue", "spend", "spend/panel", "failures", *(f"{HERE}/-1{part}" for part in PARTS))
 MEDIA = tuple(f"{HERE}/-1/media/{part}" for part in ("source", "result", "audio"))
 
 Runs = Callable[..., None]
@@ -134,14 +134,21 @@ QUERY_VALUES = (
 
 @fast
 @given(
-    page=st.sampled_from(["", "videos", "queue", "spend", "failures"]),
+    page=st.sampled_from(["", "videos", "batches", "queue", "spend", "spend.csv", "failures"]),
     query=st.lists(
-        st.tuples(st.sampled_from(["dag", "dag_id", "state", "day", "after", "page", "x"]), QUERY_VALUES), max_size=4
+        st.tuples(
+            st.sampled_from(["dag", "dag_id", "state", "day", "q", "from", "to", "by", "after", "page", "x"]),
+            QUERY_VALUES,
+        ),
+        max_size=4,
     ),
 )
 @example(page="", query=[("day", "9999-12-31")])
 @example(page="", query=[("after", "99999999999999999999.0.retalk")])
 @example(page="", query=[("dag_id", "\0")])
+@example(page="", query=[("q", "\ud800"), ("state", "done")])
+@example(page="spend", query=[("from", "2000-01-01"), ("by", "person")])
+@example(page="spend.csv", query=[("to", "2000-01-01"), ("dag", "\n")])
 @example(page="failures", query=[("day", "0001-01-01")])
 @example(page="failures", query=[("page", "99999999999999999999")])
 @example(page="failures", query=[("page", "10000")])
@@ -193,11 +200,20 @@ def test_any_stored_value_of_a_batch(
     ]
     delete_runs()
     runs("videoretalk_batch", one=[plan_task([planned_row(2)]), *tasks])
-    poison(xcoms={"videoretalk_rows": rows, "videoretalk_cost": cost, "videoretalk_error": error, "return_value": rows})
+    poison(
+        xcoms={
+            "videoretalk_rows": rows,
+            "videoretalk_plan": rows,
+            "videoretalk_cost": cost,
+            "videoretalk_error": error,
+            "return_value": rows,
+        }
+    )
     client = login("videoretalk_batch")
     for part in BATCH_PARTS:
         assert client.get(f"/videoretalk/{BATCH}{part}").status_code in (200, 404), part
     assert client.get(f"/videoretalk/{BATCH}").status_code == 200
+    assert client.get("/videoretalk/batches").status_code == 200
 
 
 RANGES = ["bytes=" + "0-0," * 500, "bytes=0-99999999999999999999", "\xff", "bytes=-", "x" * 9_000]

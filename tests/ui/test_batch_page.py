@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from batch_rows import DAG, failed, made, many_rows, plan_task, planned_row, set_run_state, task
+from batch_rows import DAG, ask_about, failed, made, many_rows, plan_task, planned_row, set_run_state, task
 from fastapi.testclient import TestClient
 from video_rows import Row, write_dags
 
@@ -65,30 +65,11 @@ STATES = {
 }
 
 
-def ask_about(*, task_id: str, map_index: int) -> None:
-    """Makes a task instance wait for a person."""
-    from airflow.models.hitl import HITLDetail
-    from airflow.models.taskinstance import TaskInstance
-    from airflow.utils.session import create_session
-    from sqlalchemy import insert, select
-
-    with create_session(scoped=False) as session:
-        found = select(TaskInstance.id).where(TaskInstance.task_id == task_id, TaskInstance.map_index == map_index)
-        asked = {
-            "ti_id": session.scalar(found),
-            "options": ["Approve"],
-            "subject": "?",
-            "params": {},
-            "params_input": {},
-        }
-        session.execute(insert(HITLDetail.__table__), [asked])
-
-
 @pytest.fixture
 def batch(runs: Runs) -> None:
     runs(DAG, one=[plan_task(PLANNED), *TASKS])
     set_run_state(DAG, "one", "running")
-    ask_about(task_id="video.publish", map_index=3)
+    ask_about("one", task_id="video.publish", map_index=3)
 
 
 def lines(page: str) -> dict[str, str]:
@@ -264,7 +245,7 @@ def test_a_person_who_has_to_answer_for_the_whole_batch(runs: Runs, login: Login
         one=[plan_task(PLANNED[:3]), Row(task_id="approve", state="deferred"), Row(task_id="video.make", state=None)],
     )
     set_run_state(DAG, "one", "running")
-    ask_about(task_id="approve", map_index=-1)
+    ask_about("one", task_id="approve", map_index=-1)
     page = login(DAG).get(HERE).text
     assert "A person has to answer before the batch goes on" in page
     assert "3 waiting" in page
@@ -337,7 +318,7 @@ def test_a_video_of_no_batch_has_no_such_link(runs: Runs, login: Login) -> None:
     runs("videoretalk_quickstart", one=[Row(task_id="retalk", xcoms={"dashscope_task_id": "t"})])
     client = login("videoretalk_quickstart")
     for address in ("/videoretalk/", "/videoretalk/dags/videoretalk_quickstart/runs/one/tasks/retalk/-1"):
-        assert "/batch" not in client.get(address).text
+        assert "/runs/one/batch" not in client.get(address).text
 
 
 @pytest.mark.usefixtures("batch")
@@ -444,3 +425,6 @@ def test_other_task_ids_and_two_batches(runs: Runs, login: Login, tmp_path: Path
     assert "The rows of the plan cannot be read" in client.get(here).text, "the first one by its id"
     (video, *_) = re.findall(r'href="([^"]+/tasks/[^"]+/0)"', page)
     assert f'href="{here}?plan=read_spring"' in client.get(video).text
+    board = client.get("/videoretalk/batches").text
+    assert re.findall(r'href="([^"]+/batch[^"]*)"', board) == [f"{here}?plan=read_autumn", f"{here}?plan=read_spring"]
+    assert "<strong>1 of 3</strong> done" in board

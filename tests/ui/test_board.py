@@ -7,14 +7,14 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
+import batch_rows
 import pytest
-from batch_rows import many_rows
 from fastapi.testclient import TestClient
 from video_rows import NOW, Row, finished_run, result
 
+from airflow_provider_videoretalk.ui import board
 from airflow_provider_videoretalk.ui.board import Cursor
 from airflow_provider_videoretalk.ui.service_status import QueueCounts
-from airflow_provider_videoretalk.ui.task_outputs import TaskOutputs
 
 PAGE_SIZE = 24
 DAG, OTHER = "videoretalk_quickstart", "videoretalk_submit_and_sense"
@@ -61,25 +61,6 @@ def test_clips_of_one_mapped_run_are_paged_too(runs: Runs, login: Login) -> None
     assert [len(page) for page in all_shown(login("videoretalk_batch"))] == [PAGE_SIZE, 3]
 
 
-def test_a_video_of_a_large_run_is_made_of_its_own_rows(
-    runs: Runs, login: Login, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """With all rows of the run, a page would cost the square of the rows."""
-    runs("videoretalk_batch", one=many_rows(100))
-    counts = []
-
-    def count(row: Any, *, related: Any, rows: Any) -> TaskOutputs:
-        counts.append(len(rows))
-        return from_rows(row, related=related, rows=rows)
-
-    from_rows = TaskOutputs.from_rows
-    monkeypatch.setattr(TaskOutputs, "from_rows", count)
-    login("videoretalk_batch").get("/videoretalk/?state=failed")
-    assert len(counts) == 100
-    # Its make, its publish, and at most the plan.
-    assert max(counts) <= 3
-
-
 def test_filters(runs: Runs, login: Login) -> None:
     runs(DAG, bad=clip("a", state="failed"), waits=clip("b", state="deferred"), good=clip("c"))
     runs(DAG, kept=[*clip("e"), Row(task_id="publish", state="failed")], dry=clip("f", state="skipped"))
@@ -101,6 +82,70 @@ def test_filters(runs: Runs, login: Login) -> None:
     }.items():
         assert {name for page in all_shown(client, query) for name in page} == expected, query
     assert client.get("/videoretalk/?state=odd").status_code == 422
+
+
+def test_search_by_name_and_script(runs: Runs, login: Login, published: Any) -> None:
+    named = {"script": "Wir öffnen um neun.", "language": "de", "label": "Frühling (de)", "name": "frühling"}
+    runs(DAG, spring=finished_run("a", published=published("a", b"0") | named))
+    runs(DAG, autumn=finished_run("b", script="The shop CLOSES at nine. " * 50))
+    runs(
+        DAG, waits=[Row(task_id="retalk", state="deferred", xcoms={"dashscope_task_id": "c"}, fields={"text": "Soon."})]
+    )
+    runs(
+        "videoretalk_batch", secret=[Row(task_id="video.make", xcoms={"dashscope_task_id": "d"}, fields={"label": "x"})]
+    )
+    client = login(DAG, OTHER)
+    for query, expected in {
+        "q=": {"spring", "autumn", "waits"},
+        "q=fr%C3%BChling": {"spring"},
+        "q=FRU%CC%88HLING": {"spring"},
+        "q=(de)+neun": {"spring"},
+        "q=fr%C3%BChling-de": {"spring"},
+        "q=closes+shop": {"autumn"},
+        "q=nine+neun": set(),
+        "q=soon": {"waits"},
+        "q=videoretalk_quickstart+closes": {"autumn"},
+        "q=%25": set(),
+        f"q=closes&dag={OTHER}": set(),
+        "q=closes&state=waiting": set(),
+        "q=closes&state=done": {"autumn"},
+        "q=x": set(),
+    }.items():
+        assert {name for page in all_shown(client, query) for name in page} == expected, query
+    assert 'name="q" value="&#34;&gt;&lt;b&gt;"' in client.get("/videoretalk/?q=%22%3E%3Cb%3E").text
+    assert client.get("/videoretalk/?q=" + "x" * 201).status_code == 422
+
+
+def test_a_search_goes_on_with_older_videos(runs: Runs, login: Login, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(board, "SCAN_LIMIT", 30)
+    runs(
+        DAG,
+        old=finished_run("old", script="The oldest."),
+        **{f"run{number:02}": clip(f"t{number}") for number in range(40)},
+    )
+    client = login(DAG)
+    first = client.get("/videoretalk/?q=oldest").text
+    assert "None of the 30 videos that were searched matches the filters." in first
+    assert "Search older videos" in first
+    assert all_shown(client, "q=oldest") == [[], ["old"]]
+
+
+def test_a_clip_of_a_large_run_is_made_of_its_own_rows(
+    runs: Runs, login: Login, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With those of all others, 600 clips of one run cost 360,000 rows, and seconds."""
+    given: list[int] = []
+    from_rows = board.TaskOutputs.from_rows
+
+    def noted(viewed: Any, *, related: Any, rows: Any) -> Any:
+        given.append(len(rows))
+        return from_rows(viewed, related=related, rows=rows)
+
+    monkeypatch.setattr(board.TaskOutputs, "from_rows", noted)
+    runs(batch_rows.DAG, one=batch_rows.many_rows(40))
+    page = login(batch_rows.DAG).get("/videoretalk/?q=clip").text
+    assert page.count('<span class="badge done">Done</span>') == PAGE_SIZE
+    assert given == [2] * 40, "the task that makes it, and the one that publishes it"
 
 
 def test_a_cursor_survives_its_text() -> None:

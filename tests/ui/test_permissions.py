@@ -55,8 +55,12 @@ def _flat(routes: Any) -> list[Any]:
 def test_all_routes_are_known(pages: FastAPI) -> None:
     here = f"/videoretalk/dags/{MINE}/runs/one/tasks/retalk/-1"
     assert addresses(pages) == sorted(
-        [f"/videoretalk/{name}" for name in ("", "videos", "queue", "spend", "failures", "static/videoretalk.css")]
+        [
+            f"/videoretalk/{name}"
+            for name in ("", "videos", "batches", "queue", "spend", "failures", "static/videoretalk.css")
+        ]
         + [here, *(f"{here}/{name}" for name in ("status", "outcome", "failure", "media/result"))]
+        + [f"/videoretalk/spend{part}" for part in ("/panel", ".csv")]
         + [f"{here.partition('/tasks/')[0]}/batch{part}" for part in ("", "/rows", ".csv")]
     )
 
@@ -86,7 +90,14 @@ def test_the_reader_of_another_dag_sees_nothing_of_it_by_any_id(pages: FastAPI, 
         assert reply.status_code == (403 if "/dags/" in address else 200), address
         assert "task-one" not in reply.text
         assert "Only for readers." not in reply.text
-    for query in (f"?dag={MINE}", f"?dag_id={OTHER}&dag={MINE}", "?after=999.9.z", "?state=done", f"?day={NOW.date()}"):
+    for query in (
+        f"?dag={MINE}",
+        f"?dag_id={OTHER}&dag={MINE}",
+        "?after=999.9.z",
+        "?state=done",
+        f"?day={NOW.date()}",
+        "?q=readers",
+    ):
         assert "/dags/" not in client.get(f"/videoretalk/{query}").text.partition('<ul class="grid">')[2], query
     # Ids of his own DAG in the path, or in the query, open nothing of another's run.
     for dag in (OTHER, "~", f"{OTHER}%2F..%2F{MINE}", f"{OTHER}/runs/x/../../{MINE}"):
@@ -101,12 +112,32 @@ def test_a_reader_sees_all_of_it_and_no_signed_url(pages: FastAPI, login: Login)
     for address in addresses(pages):
         reply = client.get(address)
         # The DAG makes no batch.
-        assert reply.status_code == (404 if "/batch" in address else 200), (address, reply.text)
+        assert reply.status_code == (404 if "/one/batch" in address else 200), (address, reply.text)
         assert not [secret for secret in SECRETS if secret in reply.text], address
     page = client.get(f"/videoretalk/dags/{MINE}/runs/one/tasks/retalk/-1").text
     assert "task-one" in page
     assert "Only for readers." in page
     assert 'href="/videoretalk/dags/' in client.get("/videoretalk/").text
+
+
+@pytest.mark.usefixtures("one_video")
+@pytest.mark.parametrize("entity", ["RUN", "TASK_INSTANCE", "XCOM"])
+def test_who_may_read_the_dag_but_not_what_its_runs_did(
+    entity: str, pages: FastAPI, login: Login, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from airflow.api_fastapi.app import get_auth_manager
+
+    manager = type(get_auth_manager())
+    may_read = manager.is_authorized_dag
+
+    def may_read_less(self: Any, *, access_entity: Any = None, **named: Any) -> bool:
+        refused = access_entity is not None and access_entity.name == entity
+        return not refused and may_read(self, access_entity=access_entity, **named)
+
+    monkeypatch.setattr(manager, "is_authorized_dag", may_read_less)
+    client = login(MINE)
+    for address in addresses(pages):
+        assert client.get(address).status_code == (200 if "/static/" in address else 403), address
 
 
 def test_every_reply_says_what_a_browser_may_do(pages: FastAPI, login: Login) -> None:

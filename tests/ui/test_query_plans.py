@@ -17,8 +17,9 @@ from sqlalchemy import create_engine, event, insert, text
 from sqlalchemy.orm import Session
 from video_rows import NOW, Row, add_runs, finished_run, tables, write_dags
 
-from airflow_provider_videoretalk.ui import batch_page, board, queue_status
+from airflow_provider_videoretalk.ui import batch_page, board, queue_status, recent_batches
 from airflow_provider_videoretalk.ui.airflow_db.batch_queries import row_errors
+from airflow_provider_videoretalk.ui.airflow_db.run_triggers import find_run_triggers
 from airflow_provider_videoretalk.ui.airflow_db.state_changes import find_state_change
 from airflow_provider_videoretalk.ui.airflow_db.stored_dags import ProviderDags
 from airflow_provider_videoretalk.ui.airflow_db.task_queries import find_task_row, latest_task_rows
@@ -27,10 +28,12 @@ from airflow_provider_videoretalk.ui.batch import Selection
 from airflow_provider_videoretalk.ui.batch_details import load_shown_rows
 from airflow_provider_videoretalk.ui.board import PAGE_SIZE, Filters, load_board_page
 from airflow_provider_videoretalk.ui.queue_status import load_waiting_videos
+from airflow_provider_videoretalk.ui.recent_batches import load_recent_batches
 from airflow_provider_videoretalk.ui.recent_failures import load_recent_failures
 from airflow_provider_videoretalk.ui.spend import load_spend
 from airflow_provider_videoretalk.ui.task_instance_ref import TaskInstanceRef
 from airflow_provider_videoretalk.ui.task_outputs import load_video
+from airflow_provider_videoretalk.ui.word_search import WordSearch
 
 if TYPE_CHECKING:
     from sqlalchemy.engine import Engine
@@ -209,6 +212,13 @@ def second_page(session: Session) -> object:
     return page
 
 
+def searched_page(session: Session) -> object:
+    page = load_board_page(session, dag_ids=DAGS, filters=Filters(search=WordSearch("good MORNING")))
+    assert len(page.videos) == PAGE_SIZE
+    assert page.searched == VIDEOS + 2
+    return page
+
+
 def batch_page_and_csv(session: Session) -> object:
     batch_page._plan.cache.clear()
     for run_id in ("old", "new"):
@@ -223,16 +233,28 @@ def batch_page_and_csv(session: Session) -> object:
     return found
 
 
+def batches(session: Session) -> object:
+    recent_batches._count_once.cache.clear()
+    found = load_recent_batches(session, dag_ids={*DAGS, BATCH_DAG}, filters=Filters())
+    assert [(one.run.run_id, one.videos, one.rows) for one in found.batches] == [
+        ("new", BATCH_ROWS, BATCH_ROWS),
+        ("old", BATCH_ROWS, BATCH_ROWS),
+    ]
+    return found
+
+
 PAGES: dict[str, Callable[[Session], object]] = {
     "the board": lambda session: load_board_page(session, dag_ids=DAGS, filters=Filters()),
     "its second page": second_page,
     "one DAG": lambda session: load_board_page(session, dag_ids=DAGS, filters=Filters(dag=DAG)),
     "failed ones": lambda session: load_board_page(session, dag_ids=DAGS, filters=Filters(state="failed")),
+    "a search": searched_page,
     "one day": lambda session: load_board_page(session, dag_ids=DAGS, filters=Filters(day=NOW.date())),
     "failures": lambda session: load_recent_failures(session, dag_ids=DAGS, filters=Filters()),
     "what waits": lambda session: load_waiting_videos(session, dag_ids=DAGS, latest_videos=[]),
     "a result page": result_page,
     "a batch": batch_page_and_csv,
+    "batches": batches,
 }
 
 
@@ -242,6 +264,7 @@ def test_no_page_scans_the_xcoms_of_others(
 ) -> None:
     for module in (board, queue_status):
         monkeypatch.setattr(module, "provider_dags", ProviderDags())
+    monkeypatch.setattr(recent_batches, "batch_dags", ProviderDags("videoretalk_batch"))
     statements = asked(filled, page)
     found = [step for one in statements for step in steps(filled, *one)]
     assert found
@@ -253,9 +276,27 @@ def test_spend_reads_no_xcom_and_the_variables_once(filled: Engine) -> None:
     statements: list[str] = []
     event.listen(filled, "before_cursor_execute", lambda *arguments: statements.append(arguments[2]))
     with Session(filled) as session:
-        load_spend(session, dag_ids=DAGS)
+        load_spend(session, dag_ids=DAGS, by="label")
     assert len(statements) == 1
     assert "FROM variable" in statements[0]
+
+
+def test_the_triggers_of_runs_are_looked_up_one_by_one(filled: Engine) -> None:
+    runs = [(DAG, f"v{number}") for number in range(VIDEOS)] + [(OTHER_DAG, "s1"), (DAG, "s1")]
+    found: dict[Any, Any] = {}
+    statements = asked(filled, lambda session: found.update(find_run_triggers(session, runs)), tables={"dag_run"})
+    assert set(found) == set(runs[:-1])
+    assert len(statements) == 2, "one for each DAG"
+    for statement, parameters in statements:
+        with filled.connect() as connection:
+            if filled.dialect.name == "sqlite":
+                plan = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters).all()
+                assert re.search(r"SEARCH dag_run USING INDEX \w+ \(dag_id=\? AND run_id=\?\)", str(plan))
+                continue
+            rows = connection.exec_driver_sql(f"EXPLAIN (ANALYZE, FORMAT JSON) {statement}", parameters).scalar_one()
+            (node,) = [node for node in _nodes(rows[0]["Plan"]) if node.get("Relation Name") == "dag_run"]
+            read = (node["Actual Rows"] + node.get("Rows Removed by Filter", 0)) * node["Actual Loops"]
+            assert read <= VIDEOS + 10, node
 
 
 def test_a_dag_that_may_have_videos_makes_no_scan_either(filled: Engine) -> None:
@@ -289,9 +330,21 @@ def test_the_audit_log_is_read_by_its_index(filled: Engine) -> None:
             assert [node for node in read if "run_id" in node["Index Cond"]]
 
 
-def test_a_batch_reads_no_task_of_others(filled: Engine) -> None:
-    statements = asked(filled, batch_page_and_csv, tables={"task_instance"})
-    assert len(statements) == 12, "of two runs: the plan, its rows, the tasks, the reviews, the page and the errors"
+@pytest.mark.parametrize(
+    ("page", "number"),
+    [
+        # Of two runs: the plan, its rows, the tasks, the reviews, the page and the errors.
+        (batch_page_and_csv, 12),
+        # Of two runs: the sums of both plans, and how many are made.
+        (batches, 3),
+    ],
+)
+def test_a_batch_reads_no_task_of_others(
+    page: Callable[[Session], object], number: int, filled: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(recent_batches, "batch_dags", ProviderDags("videoretalk_batch"))
+    statements = asked(filled, page, tables={"task_instance"})
+    assert len(statements) == number
     for statement, parameters in statements:
         with filled.connect() as connection:
             if filled.dialect.name == "sqlite":

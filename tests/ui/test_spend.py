@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
-from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
+from job_facts import DAG, HOUR, NOW, OTHER, billed, end, submit
 from variable_rows import VariableRows
 
-from airflow_provider_videoretalk.job_history.facts import JobReport, Submitted
 from airflow_provider_videoretalk.job_history.fold import fold
 from airflow_provider_videoretalk.job_history.history import JobHistory
 from airflow_provider_videoretalk.ui import spend as spend_module
@@ -23,47 +22,7 @@ from airflow_provider_videoretalk.ui.task_instance_ref import TaskInstanceRef
 
 Login = Callable[..., TestClient]
 
-DAG, OTHER = "videoretalk_quickstart", "videoretalk_submit_and_sense"
 DAGS = frozenset({DAG, OTHER})
-NOW = datetime.now(timezone.utc).timestamp()
-HOUR = 3600.0
-
-
-def submit(job_id: str | None, *, dag: str = DAG, hours_ago: float = 5.0, **fields: Any) -> Submitted:
-    given = {"estimated_cost": 0.9, "currency": "CNY", "expected_seconds": 9.0, **fields}
-    return Submitted(
-        task_instance=f"{dag}/run/retalk/{job_id or -1}",
-        connection_id="c",
-        model="videoretalk",
-        intended_at=NOW - hours_ago * HOUR,
-        job_id=job_id,
-        **given,
-    )
-
-
-def end(job_id: str, status: str = "SUCCEEDED", **fields: Any) -> JobReport:
-    return JobReport(job_id=job_id, status=status, reported_at=NOW - HOUR, **fields)
-
-
-def billed(job_id: str, cost: float = 0.8, currency: str = "CNY") -> JobReport:
-    return end(job_id, billed_seconds=cost * 10, cost=cost, currency=currency)
-
-
-@pytest.fixture
-def variables(database: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[VariableRows]:
-    # Airflow 3.1 and 3.2 have the table, too.
-    monkeypatch.setattr(spend_module, "IS_KEPT", True)
-    stored = VariableRows()
-    # Tests that run DAGs leave a history in the same database.
-    stored.delete_history()
-    yield stored
-    for key in list(stored):
-        stored.delete(key)
-
-
-@pytest.fixture
-def history(variables: VariableRows) -> JobHistory:
-    return JobHistory(variables, clock=lambda: NOW)
 
 
 def loaded(dag_ids: frozenset[str] = DAGS) -> Spend:
@@ -73,7 +32,7 @@ def loaded(dag_ids: frozenset[str] = DAGS) -> Spend:
 def page(client: TestClient, query: str = "") -> str:
     # Each look at the page is a reader's after some seconds.
     spend_module._SPENDS = replace(spend_module._SPENDS)
-    reply = client.get(f"/videoretalk/spend{query}")
+    reply = client.get(f"/videoretalk/spend/panel{query}")
     assert reply.status_code == 200
     return " ".join(reply.text.split())
 
@@ -120,7 +79,7 @@ def test_what_is_free_is_neither_billed_nor_unknown(history: JobHistory) -> None
     history.note("ended", end("a", "FAILED", billed_seconds=0.0))
     history.note("submitted", replace(submit(None), nothing_created=True))
     found = loaded()
-    assert (found.videos, found.unknown.count, found.open.count, found.by_dag) == (0, 0, 0, {})
+    assert (found.videos, found.unknown.count, found.open.count, found.figures) == (0, 0, 0, {})
 
 
 def test_costs_of_several_currencies_are_added_up_in_seconds(history: JobHistory) -> None:
@@ -142,8 +101,8 @@ def test_a_job_without_a_price_is_not_billed_nothing(history: JobHistory) -> Non
 
 def test_a_job_of_another_system_belongs_to_the_dag_that_waited(history: JobHistory) -> None:
     history.note("ended", replace(billed("a"), task_instance=f"{OTHER}/run/wait/-1"))
-    assert set(loaded().by_dag) == {OTHER}
-    assert not loaded(frozenset({DAG})).by_dag
+    assert set(map(str, loaded().figures)) == {OTHER}
+    assert not loaded(frozenset({DAG})).figures
 
 
 def test_folded_days_and_single_facts_are_one_history(variables: VariableRows) -> None:
@@ -200,11 +159,15 @@ def test_before_airflow_3_3_the_page_says_that_there_is_no_history(
 
 
 def test_values_are_shown_as_text(history: JobHistory, dags: None, login: Login) -> None:
-    history.note("submitted", submit("a", currency="<b>"))
-    history.note("ended", billed("a", currency="<b>"))
+    currency = "<b>" + "x" * 400
+    history.note("submitted", submit("a", currency=currency))
+    history.note("ended", billed("a", currency=currency))
+    history.note("submitted", submit("b", currency=currency, hours_ago=0.1))
     text = page(login(DAG))
-    assert "&lt;b&gt;" in text
+    assert "0.80 &lt;b&gt;xxxxxxxxx…" in text
+    assert "at most 0.90 &lt;b&gt;x" in text
     assert not re.search("<b>", text)
+    assert "x" * 20 not in text
 
 
 def test_a_job_is_found_by_its_id_and_by_its_task(variables: VariableRows) -> None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.models.serialized_dag import SerializedDagModel
 from sqlalchemy import Text, cast, func, or_, select
 
-from airflow_provider_videoretalk.links import WatchLink
+from airflow_provider_videoretalk.links import BatchLink, WatchLink
 
 if TYPE_CHECKING:
     from uuid import UUID
@@ -49,9 +49,13 @@ def load_dag(session: Session, version: UUID) -> Any:
 
 
 class ProviderDags:
-    """The ids of the DAGs of which any version has a task with this package's link. Each version is searched once."""
+    """The ids of the DAGs of which any version has a task with a link of this package. Each version is searched once.
 
-    def __init__(self) -> None:
+    :param link: the key of the link's XCom
+    """
+
+    def __init__(self, link: str = WatchLink().xcom_key) -> None:
+        self._link = link
         self._lock = Lock()
         self._dag_ids: set[str] = set()
         self._last_updated: datetime | None = None
@@ -71,7 +75,7 @@ class ProviderDags:
         if newest is None or newest == self._last_updated:
             return
         # A compressed version cannot be searched in SQL, so its DAG counts as one with such tasks.
-        may_have_link = or_(model._data.is_(None), cast(model._data, Text).contains(f'"{WatchLink().xcom_key}"'))
+        may_have_link = or_(model._data.is_(None), cast(model._data, Text).contains(f'"{self._link}"'))
         statement = select(model.dag_id).where(may_have_link)
         if self._last_updated is not None:
             statement = statement.where(model.last_updated > self._last_updated - _MAX_COMMIT_DELAY)
@@ -80,3 +84,7 @@ class ProviderDags:
 
 
 provider_dags = ProviderDags()
+"""The DAGs with tasks that belong to a video."""
+
+batch_dags = ProviderDags(BatchLink().xcom_key)
+"""The DAGs with tasks that belong to a batch."""

@@ -42,7 +42,7 @@ def latest_task_rows(
     :param after: run number, task id and map index of the row before the first one
     """
     order = (DagRun.id, TaskInstance.task_id, TaskInstance.map_index)
-    run_columns = (_bypass_index(session, DagRun.dag_id), _bypass_index(session, DagRun.run_id))
+    run_columns = (bypass_index(session, DagRun.dag_id), bypass_index(session, DagRun.run_id))
     keys = (key, *extra_keys)
     statement = _select_tasks(keys=keys, run_columns=run_columns).where(xcom_column(key, "timestamp").is_not(None))
     if after is not None:
@@ -65,15 +65,16 @@ def _run_numbers(session: Session, *, dag_ids: Collection[str], day: date | None
 
     This is a query of its own. In one query with the tasks, a database may join all of them before it sorts and limits.
     """
-    statement = select(DagRun.id).where(_bypass_index(session, DagRun.dag_id).in_(dag_ids))
+    statement = select(DagRun.id).where(bypass_index(session, DagRun.dag_id).in_(dag_ids))
     if newest is not None:
         statement = statement.where(DagRun.id <= newest)
     if day is not None:
-        statement = statement.where(*_is_on(day))
+        statement = statement.where(*is_on(day))
     return session.scalars(statement.order_by(DagRun.id.desc()).limit(_RUN_BATCH)).all()
 
 
-def _is_on(day: date) -> tuple[Any, Any]:
+def is_on(day: date) -> tuple[Any, Any]:
+    """The SQL conditions that select the runs of a day."""
     start = datetime.combine(day, time.min, tzinfo=timezone.utc)
     return DagRun.run_after >= start, DagRun.run_after < start + timedelta(days=1)
 
@@ -140,7 +141,7 @@ def failed_task_rows(
     is_own = or_(*(xcom_column(key, "timestamp").is_not(None) for key in keys))
     statement = _select_tasks(keys=()).where(TaskInstance.dag_id.in_(dag_ids), TaskInstance.state == "failed", is_own)
     if day is not None:
-        statement = statement.where(*_is_on(day))
+        statement = statement.where(*is_on(day))
     number = session.scalar(statement.with_only_columns(func.count(), maintain_column_froms=True))
     order = (TaskInstance.end_date.desc(), DagRun.id.desc(), TaskInstance.task_id, TaskInstance.map_index)
     rows = _fetch(session, statement.order_by(*order).offset(offset).limit(limit), keys=())
@@ -212,7 +213,7 @@ def _to_task_row(record: Any, keys: Collection[str]) -> TaskRow:
     )
 
 
-def _bypass_index(session: Session, column: Any) -> Any:
+def bypass_index(session: Session, column: Any) -> Any:
     """A column whose index SQLite must not use.
 
     With that index, SQLite collects and sorts all runs of the DAGs. Without it, SQLite reads them in order.

@@ -19,6 +19,9 @@ DRY_RUN_KEY = "dashscope_dry_run"
 COST_KEY, ERROR_KEY = "videoretalk_cost", "videoretalk_error"
 """The XCom keys of what a row of a batch did cost, and of the error with which its task failed."""
 
+PLAN_KEY = "videoretalk_plan"
+"""The XCom key of the sums of a batch's plan."""
+
 TaskKey = tuple[str, int]
 """Task id and map index. They identify a task instance within its DAG run."""
 

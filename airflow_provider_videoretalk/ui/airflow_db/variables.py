@@ -14,13 +14,20 @@ if TYPE_CHECKING:
 
 
 def read_variables(
-    session: Session, *, prefix: str, rest_from: str = "", containing: Collection[str] = (), or_length: int = 0
+    session: Session,
+    *,
+    prefix: str,
+    rest_from: str = "",
+    rest_to: str = "",
+    containing: Collection[str] = (),
+    or_length: int = 0,
 ) -> Iterator[tuple[str, str | None]]:
     """The keys and values of the Variables whose keys begin with ``prefix``, by one query.
 
     A value is ``None`` if it cannot be decrypted: this process may lack the key.
 
     :param rest_from: the least of what follows the prefix, such as a day. Compares as many characters as it has
+    :param rest_to: the greatest of it, compared in the same way
     :param containing: if there are any, only keys with one of these texts are read
     :param or_length: then also keys of this length
     """
@@ -30,6 +37,8 @@ def read_variables(
     )
     if rest_from:
         statement = statement.where(func.substr(Variable.key, len(prefix) + 1, len(rest_from)) >= rest_from)
+    if rest_to:
+        statement = statement.where(func.substr(Variable.key, len(prefix) + 1, len(rest_to)) <= rest_to)
     if containing:
         parts = [Variable.key.contains(text, autoescape=True) for text in containing]
         statement = statement.where(or_(func.length(Variable.key) == or_length, *parts))
