@@ -24,7 +24,7 @@ from airflow_provider_videoretalk.ui.airflow_db.batch_queries import (
     plan_rows,
     row_errors,
     row_tasks,
-    rows_to_review,
+    tasks_to_answer,
 )
 from airflow_provider_videoretalk.ui.batch import PAGE_SIZE, Batch, BatchRow, RunTasks, Selection, Show, Sort, batch_of
 from airflow_provider_videoretalk.ui.batch_details import error_of, load_shown_rows
@@ -96,7 +96,7 @@ def _found(session: SessionDep, dag_id: Id, run_id: Id, plan: PlanId = "") -> _F
     planned = _plan(session, key, **ids, task_id=tasks.plan) if key else None
     if planned is not None:
         made = row_tasks(session, **ids, make=tasks.make, after=tasks.after) if tasks.make else {}
-        found = RunTasks(state=run.state, tasks=made, to_review=rows_to_review(session, **ids))
+        found = RunTasks(state=run.state, tasks=made, to_answer=tasks_to_answer(session, **ids))
         batch = batch_of(planned, tasks, found, now=datetime.now(timezone.utc))
     others = [found.plan for found in batches if found is not tasks]
     state = plan_row.state if plan_row else None

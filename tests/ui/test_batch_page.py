@@ -117,6 +117,8 @@ def test_each_row_says_what_became_of_it(login: Login) -> None:
     assert "nothing" in found["kept"]
     assert "file:///videos/kept-en.mp4" in found["kept"]
     assert "Its page says what became of the render job." in found["unpublished"]
+    request = f'href="/dags/{DAG}/runs/one/tasks/video.publish/mapped/3/required_actions"'
+    assert re.search(rf"<a [^>]*{re.escape(request)} aria-label=\"Review review \(en\)\"", page)
 
 
 @pytest.mark.usefixtures("batch")
