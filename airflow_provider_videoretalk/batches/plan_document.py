@@ -135,7 +135,7 @@ def report(document: Mapping[str, Any]) -> str:
     Markdown."""
     making = [video for video in document["videos"] if video["state"] == "make"]
     lines = [
-        f"`{_plain(video['label'])}`: {'' if video['exact'] else 'at most '}{video['seconds']:g} s, "
+        f"{as_code(video['label'])}: {'' if video['exact'] else 'at most '}{video['seconds']:g} s, "
         f"{'' if video['exact'] else 'at most '}{video['most_cost']:.2f} {document['currency']}, "
         f"ready at about {_utc(video['ready_at'])}"
         for video in making[:_SHOWN_ROWS]
@@ -146,9 +146,9 @@ def report(document: Mapping[str, Any]) -> str:
     return f"{summary(document)}.\n\n" + "\n".join(f"- {line}" for line in lines)
 
 
-def _plain(label: str) -> str:
-    """A name in one line, without what would end a piece of code."""
-    return " ".join(label[:_LINE_CHARACTERS].replace("`", "'").split())
+def as_code(label: str) -> str:
+    """A name as code in Markdown, in one line."""
+    return f"`{' '.join(label[:_LINE_CHARACTERS].replace('`', chr(39)).split())}`"
 
 
 def _utc(moment: str) -> str:

@@ -167,9 +167,9 @@ def rows_as_csv(session: SessionDep, found: FoundDep, selection: SelectionDep) -
     """The rows that match the filters, with the columns of the manifest."""
     if found.batch is None:
         raise HTTPException(404, "There is no plan yet.")
-    make, errors = found.tasks.make, {}
-    if make is not None:
-        errors = row_errors(session, dag_id=found.dag_id, run_id=found.run_id, make=make)
+    related, errors = found.tasks.related, {}
+    if related is not None:
+        errors = row_errors(session, dag_id=found.dag_id, run_id=found.run_id, task_ids=related.task_ids)
     currency = found.batch.plan.currency
     lines = [_line(row, currency, errors.get(row.plan.place or 0, {})) for row in selection.rows_of(found.batch)]
     name = file_name(f"{found.title} {found.run_id}", suffix=".csv")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,10 @@ SCRIPTS = {
     ("farewell", "ja"): "ご覧いただき、ありがとうございました。",
 }
 BAD = ("farewell", "es")
+TWO_ROWS = """name,language,text
+hello,en,Good morning to all of you out there.
+hello,de,Guten Morgen euch allen da draußen zusammen.
+"""
 SPEECH = "/api/v1/services/audio/tts/SpeechSynthesizer"
 ENDED = ("success", "failed")
 POSTERS = "[...document.querySelectorAll('main video[src]')].filter(one => one.readyState >= 2).length >= 2"
@@ -86,6 +91,47 @@ def test_a_table_becomes_a_folder_of_videos(
     downloads_the_video(person, folder)
 
 
+def test_a_video_of_a_batch_is_approved_and_another_sent_back(
+    person: Person, airflow: Any, base_url: str, folder: Path
+) -> None:
+    first = airflow.trigger(DAG, {"table": TWO_ROWS, "review": True})
+    person.waits_for(lambda: states(airflow, first).get("plan") == "success", why="there is no plan")
+    opens_the_batch_page(person, first)
+    person.reads("main", text="0 of 2 videos are there. 2 to review.")
+    person.waits_for(lambda: person.asks(POSTERS), why="no posters")
+    person.takes_picture("batch-review", height=720)
+    answers(person, airflow, first, "hello (en)", "Approve")
+    person.reads("main", text="1 of 2 videos are there. 1 to review.")
+    answers(person, airflow, first, "hello (de)", "Send back", note="Slower, please.")
+    page = person.reads("main", text="1 of 2 videos are there. 1 failed.")
+    assert "sent it back: Slower, please. SentBack" in " ".join(page.split())
+    assert [path.name for path in folder.glob("*.mp4")] == ["hello-en.mp4"]
+    assert json.loads((folder / "hello-en.mp4.json").read_text())["approved_by"]
+    person.waits_for(lambda: states(airflow, first).get("manifest") == "failed", why="the run does not end")
+
+    before = paid(base_url)
+    second = airflow.trigger(DAG, {"table": TWO_ROWS.replace("Guten", "Einen guten"), "review": True})
+    person.waits_for(lambda: states(airflow, second).get("plan") == "success", why="there is no plan")
+    opens_the_batch_page(person, second)
+    person.reads("main", text="1 of 2 videos are there, 1 of them kept. 1 to review.")
+    answers(person, airflow, second, "hello (de)", "Approve")
+    person.reads("main", text="2 of 2 videos are there, 1 of them kept.")
+    assert paid(base_url) == {name: count + 1 for name, count in before.items()}
+
+
+def answers(person: Person, airflow: Any, run_id: str, row: str, option: str, *, note: str = "") -> None:
+    """From the row to its request by one link, and back by one link."""
+    before = waiting(airflow, run_id)
+    person.clicks(f"main a[aria-label='Review {row}']")
+    assert "/videoretalk/dags/" in str(person.finds("a", text="watch the video").get_attribute("href"))
+    page = str(person.finds("a", text="The batch page").get_attribute("href"))
+    if note:
+        person.writes("input[name=element_note]", note)
+    person.clicks("button", text=option)
+    person.waits_for(lambda: waiting(airflow, run_id) == before - 1, why="it takes no answer")
+    person.goes_to(page)
+
+
 def triggers_the_batch(person: Person, rows: str, *, approve_above: str = "") -> None:
     person.goes_to(f"/dags/{DAG}")
     person.clicks("button", text="Trigger")
@@ -105,10 +151,19 @@ def new_run(person: Person, airflow: Any, *, but: str = "") -> str:
     return person.waits_for(newest, why="no run began")
 
 
+def tasks(airflow: Any, run_id: str) -> list[dict[str, Any]]:
+    found = airflow.call("GET", f"{airflow.run_path(DAG, run_id)}/taskInstances?limit=100")["task_instances"]
+    return list(found)
+
+
 def states(airflow: Any, run_id: str) -> Mapping[str, str]:
     """The states of the tasks that are not mapped."""
-    found = airflow.call("GET", f"{airflow.run_path(DAG, run_id)}/taskInstances?limit=100")["task_instances"]
-    return {one["task_id"]: one["state"] for one in found if one["map_index"] < 0}
+    return {one["task_id"]: one["state"] for one in tasks(airflow, run_id) if one["map_index"] < 0}
+
+
+def waiting(airflow: Any, run_id: str) -> int:
+    """How many tasks wait for a person's answer."""
+    return sum(one["state"] == "awaiting_input" for one in tasks(airflow, run_id))
 
 
 def sees_the_plan_and_its_price(person: Person, airflow: Any, run_id: str) -> None:

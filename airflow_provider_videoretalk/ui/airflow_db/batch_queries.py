@@ -126,10 +126,12 @@ def tasks_to_answer(session: Session, *, dag_id: str, run_id: str) -> dict[int, 
     return {row.map_index: row.task_id for row in session.execute(statement)}
 
 
-def row_errors(session: Session, *, dag_id: str, run_id: str, make: str) -> dict[int, Mapping[str, Any]]:
+def row_errors(
+    session: Session, *, dag_id: str, run_id: str, task_ids: Collection[str]
+) -> dict[int, Mapping[str, Any]]:
     """The errors that failed tasks noted, by map index."""
     statement = _select(TaskInstance.map_index, xcom_column(ERROR_KEY, "value")).where(
-        *_of_tasks(dag_id, run_id, [make]), TaskInstance.state == "failed", TaskInstance.map_index >= 0
+        *_of_tasks(dag_id, run_id, task_ids), TaskInstance.state == "failed", TaskInstance.map_index >= 0
     )
     errors = ((map_index, stored_value(text)) for map_index, text in session.execute(statement))
     return {map_index: error for map_index, error in errors if isinstance(error, Mapping)}
