@@ -148,7 +148,8 @@ def report(document: Mapping[str, Any]) -> str:
 
 def as_code(label: str) -> str:
     """A name as code in Markdown, in one line."""
-    return f"`{' '.join(label[:_LINE_CHARACTERS].replace('`', chr(39)).split())}`"
+    text = " ".join(label[:_LINE_CHARACTERS].replace("`", "'").split())
+    return f"`{text}`"
 
 
 def _utc(moment: str) -> str:

@@ -230,7 +230,7 @@ def is_told_of_the_row_that_failed(person: Person) -> None:
     assert "The video has no picture that can be decoded. InvalidFile.Openerror" in " ".join(row.split())
     assert "welcome" not in page
     has_no_barrier(person)
-    person.takes_picture("batch-failed", height=500)
+    person.takes_picture("batch-failed", height=640)
     person.clicks("main a", text="Show all")
     person.reads("main", text="Rows 1 to 12 of 12")
     has_no_barrier(person)
