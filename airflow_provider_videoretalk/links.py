@@ -34,6 +34,11 @@ def watch_url(*, dag_id: str, run_id: str, task_id: str, map_index: int = -1) ->
     return _base_url() + watch_path(dag_id=dag_id, run_id=run_id, task_id=task_id, map_index=map_index)
 
 
+def batch_url(*, dag_id: str, run_id: str) -> str:
+    """The address of a run's batch page. Without ``[api] base_url``, it is relative to the page that shows it."""
+    return _base_url() + batch_path(dag_id=dag_id, run_id=run_id)
+
+
 def _base_url() -> str:
     return str(conf.get("api", "base_url", fallback="")).rstrip("/") + PREFIX
 
@@ -61,4 +66,4 @@ class BatchLink(BaseOperatorLink):
         return "videoretalk_batch"
 
     def get_link(self, operator: BaseOperator, *, ti_key: Any) -> str:
-        return _base_url() + batch_path(dag_id=ti_key.dag_id, run_id=ti_key.run_id)
+        return batch_url(dag_id=ti_key.dag_id, run_id=ti_key.run_id)

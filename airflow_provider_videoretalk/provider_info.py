@@ -32,6 +32,7 @@ def get_provider_info() -> dict[str, Any]:
                 "operators.manifest",
                 "operators.plan_videos",
                 "operators.publish",
+                "operators.review_video",
                 "operators.speech",
                 "operators.videoretalk",
             )

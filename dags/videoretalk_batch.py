@@ -7,7 +7,7 @@ voice, its presenter. CSV, TSV, JSON Lines and XLSX will do.
    those whose rows have not changed. It says what the others cost and when they are ready. A *dry run* ends here.
 2. **approve** asks a person if the videos cost more than the form says.
 3. **make** makes the speech and the video of each row, and **publish** copies it to its folder. A row that fails stops
-   no other.
+   no other. If the form says so, **review** lets a person watch each video before it is published.
 4. **manifest** lists all videos, with the cause and the remedy of each that is missing. The run fails if more are
    missing than you tolerate. Run it again with the same table: only what is missing or changed is made and paid for.
 
@@ -29,13 +29,17 @@ from typing import Any
 
 from airflow.sdk import DAG, Param, task_group
 
+from airflow_provider_videoretalk.model_catalog.system_voices import LANGUAGE_CODES, VOICE_NAMES, VOICES_MARKDOWN
 from airflow_provider_videoretalk.operators.approve_videos import ApproveVideosOperator
 from airflow_provider_videoretalk.operators.make_video import MakeVideoOperator
 from airflow_provider_videoretalk.operators.manifest import WriteManifestOperator
 from airflow_provider_videoretalk.operators.plan_videos import PlanVideosOperator
 from airflow_provider_videoretalk.operators.publish import PublishMediaOperator
+from airflow_provider_videoretalk.operators.review_video import ReviewVideoOperator
 
+# A field that is left empty has the presenter that the Variable names, or that of the vendor's own documentation.
 SAMPLE_VIDEO = "https://help-static-aliyun-doc.aliyuncs.com/file-manage-files/zh-CN/20250717/pvegot/input_video_01.mp4"
+PRESENTER = f"{{{{ params.video or var.value.get('videoretalk_presenter', '{SAMPLE_VIDEO}') }}}}"
 SAMPLE_TABLE = """name,language,text
 welcome,en,"Good morning, and welcome to our spring collection. Every piece is made to last."
 welcome,zh,早上好，欢迎来到我们的春季系列。每一件都经久耐用，物有所值。
@@ -63,11 +67,18 @@ def video(row: Any) -> None:
         pool="videoretalk",
         map_index_template="{{ task.row['label'] }}",
     )
+    reviewed = ReviewVideoOperator(
+        task_id="review",
+        metadata=made.output["videoretalk_metadata"],
+        make_task_id="video.make",
+        ask="{{ params.review }}",
+        map_index_template="{{ task.metadata['label'] }}",
+    )
     PublishMediaOperator(
         task_id="publish",
         source=made.output,
         destination=made.output["videoretalk_destination"],
-        metadata=made.output["videoretalk_metadata"],
+        metadata=reviewed.output,
         allowed_destinations=FOLDER,
         # Also if it is the same video again: its metadata says of which row it is.
         if_exists="overwrite",
@@ -93,12 +104,38 @@ with DAG(
             description="The table itself, with the names of its columns in the first line, or its location. Columns: "
             "name, text or text_location, language, voice, video, destination.",
         ),
-        "video": Param(SAMPLE_VIDEO, type="string", title="Presenter video", description="Of the rows that name none."),
-        "language": Param(
-            None, type=["null", "string"], title="Language", description="Of the rows that name none, such as en."
-        ),
-        "voice": Param(None, type=["null", "string"], title="Voice", description="Of the rows that name none."),
         "dry_run": Param(False, type="boolean", title="Dry run", description="Only plan: make and pay nothing."),
+        "review": Param(
+            False,
+            type="boolean",
+            title="Review",
+            description="A person approves or sends back each video before it is published. Others go on.",
+        ),
+        "video": Param(
+            None,
+            type=["null", "string"],
+            title="Presenter video",
+            description="Of the rows that name none. "
+            "Empty: the one that the Variable videoretalk_presenter names, or the vendor's sample.",
+            section="Rows without their own",
+        ),
+        "language": Param(
+            None,
+            type=["null", "string"],
+            examples=list(LANGUAGE_CODES),
+            title="Language",
+            description="Of the rows that name none, such as en. Empty: it is detected.",
+            section="Rows without their own",
+        ),
+        "voice": Param(
+            None,
+            type=["null", "string"],
+            examples=list(VOICE_NAMES),
+            title="Voice",
+            description_md="Of the rows that name none. Any voice of the text-to-speech model. Empty: its default. "
+            f"Some of them:\n\n{VOICES_MARKDOWN}",
+            section="Rows without their own",
+        ),
         "max_cost": Param(
             100,
             type="number",
@@ -151,7 +188,7 @@ with DAG(
         table="{{ params.table }}",
         folder=FOLDER,
         defaults={
-            "video": "{{ params.video }}",
+            "video": PRESENTER,
             "language": "{{ params.language or '' }}",
             "voice": "{{ params.voice or '' }}",
         },
@@ -168,6 +205,10 @@ with DAG(
     )
     videos = video.expand(row=plan.output)
     manifest = WriteManifestOperator(
-        task_id="manifest", folder=FOLDER, make_task_id="video.make", tolerate="{{ params.tolerate }}"
+        task_id="manifest",
+        folder=FOLDER,
+        make_task_id="video.make",
+        review_task_id="video.review",
+        tolerate="{{ params.tolerate }}",
     )
     approve >> videos >> manifest

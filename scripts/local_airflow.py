@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NoReturn
-from urllib.parse import quote
+from urllib.parse import quote, urljoin
 
 import requests
 from child_processes import ChildProcesses, free_port
@@ -22,6 +22,7 @@ from airflow_provider_videoretalk.provider_info import get_provider_info
 ROOT = Path(__file__).resolve().parent.parent
 POOL = {"name": "videoretalk", "slots": 3, "include_deferred": True, "description": "VideoRetalk tasks in flight"}
 FOLDER = "videoretalk_folder"
+PRESENTER = "videoretalk_presenter"
 _COMPONENTS = ("api-server", "scheduler", "dag-processor", "triggerer")
 
 
@@ -125,7 +126,7 @@ class LocalAirflow:
         return response.json() if response.content else None
 
     def configure(self, *, base_url: str, api_key: str) -> None:
-        """Creates the connection, the pool and the Variable, or updates those of an earlier run."""
+        """Creates the connection, the pool and the Variables, or updates those of an earlier run."""
         connection = {
             "connection_id": "dashscope_default",
             "conn_type": "dashscope",
@@ -138,10 +139,12 @@ class LocalAirflow:
         self._put("/connections", "dashscope_default", connection)
         self._put("/pools", str(POOL["name"]), POOL)
         self.publish_in(self.published)
+        # The emulator draws a presenter of its own: no clip of others is fetched.
+        self._set_variable(PRESENTER, urljoin(base_url, "/samples/presenter.mp4"))
 
     def publish_in(self, folder: Path) -> None:
         """Sets the Variable that names the example DAGs' folder."""
-        self._put("/variables", FOLDER, {"key": FOLDER, "value": f"{folder.as_uri()}/"})
+        self._set_variable(FOLDER, f"{folder.as_uri()}/")
 
     def trigger(self, dag_id: str, conf: Mapping[str, Any]) -> str:
         """Waits until the DAG is parsed, and starts a run; returns its id.
@@ -154,6 +157,9 @@ class LocalAirflow:
 
     def run_path(self, dag_id: str, run_id: str) -> str:
         return f"/dags/{dag_id}/dagRuns/{quote(run_id)}"
+
+    def _set_variable(self, key: str, value: str) -> None:
+        self._put("/variables", key, {"key": key, "value": value})
 
     def _put(self, path: str, name: str, body: dict[str, Any]) -> None:
         try:

@@ -130,24 +130,31 @@ def summary(document: Mapping[str, Any]) -> str:
     parts += [f"{len(document['unused'])} videos that the table does not name"] if document["unused"] else []
     if counts["make"]:
         speech = "with speech" if document["speech_cost"] is not None else "without speech, whose price is not known"
-        parts.append(f"{bound}{document['most_cost']:g} {document['currency']} ({speech})")
+        parts.append(f"{bound}{document['most_cost']:.2f} {document['currency']} ({speech})")
         parts.append(f"ready at about {_utc(document['ready_at'])}")
     return ", ".join(parts)
 
 
 def report(document: Mapping[str, Any]) -> str:
-    """The sums and the first rows as Markdown, for a person who decides. Names are lines of code, so nothing in them is
+    """The sums and the first rows as Markdown, for a person who decides. Names are code, so nothing in them is
     Markdown."""
     making = [video for video in document["videos"] if video["state"] == "make"]
     lines = [
-        f"{video['label'][:_LINE_CHARACTERS]}: {'' if video['exact'] else 'at most '}{video['seconds']:g} s, "
-        f"{'' if video['exact'] else 'at most '}{video['most_cost']:g} {document['currency']}, "
+        f"{as_code(video['label'])}: {'' if video['exact'] else 'at most '}{video['seconds']:g} s, "
+        f"{'' if video['exact'] else 'at most '}{video['most_cost']:.2f} {document['currency']}, "
         f"ready at about {_utc(video['ready_at'])}"
         for video in making[:_SHOWN_ROWS]
     ]
     more = len(making) - len(lines)
     lines += [f"and {more} more"] if more > 0 else []
-    return f"{summary(document)}.\n\n" + "\n".join(f"    {' '.join(line.split())}" for line in lines)
+    # A list: Airflow shows the lines of a block of code as one.
+    return f"{summary(document)}.\n\n" + "\n".join(f"- {line}" for line in lines)
+
+
+def as_code(label: str) -> str:
+    """A name as code in Markdown, in one line."""
+    text = " ".join(label[:_LINE_CHARACTERS].replace("`", "'").split())
+    return f"`{text}`"
 
 
 def _utc(moment: str) -> str:

@@ -10,6 +10,7 @@ from airflow.providers.common.compat.sdk import AirflowFailException
 from airflow.providers.standard.operators.hitl import HITLOperator
 from airflow.sdk import XComArg
 
+from airflow_provider_videoretalk.links import batch_url
 from airflow_provider_videoretalk.operators.template_values import as_bool, as_mapping, as_optional_amount
 
 if TYPE_CHECKING:
@@ -21,8 +22,8 @@ _APPROVE, _REJECT = "Approve", "Reject"
 class ApproveVideosOperator(HITLOperator):
     """Lets a batch go on if it costs little, and else asks a person, with Airflow's Required Actions.
 
-    The request shows the price, how long the queue takes, what is kept, and the first videos to make. *Reject* fails
-    the task, so that nothing is made.
+    The request shows the price, how long the queue takes, what is kept, and the first videos to make, with a link to
+    the batch page. *Reject* fails the task, so that nothing is made.
 
     :param plan: The sums of the plan: ``plan.output["videoretalk_plan"]``. (templated)
     :param approve_above: The cost above which a person is asked, in the currency of the price. By default nobody is
@@ -54,7 +55,8 @@ class ApproveVideosOperator(HITLOperator):
         if limit is None or Decimal(str(plan["most_cost"])) <= limit:
             self.log.info("Nobody is asked: %s %s is not above %s", plan["most_cost"], plan["currency"], limit)
             return None
-        self.body = f"{plan['report']}\n\nThe plan, with all rows: `{plan['plan_uri']}`"
+        page = batch_url(dag_id=context["ti"].dag_id, run_id=context["ti"].run_id)
+        self.body = f"{plan['report']}\n\n[The batch page]({page}) has all rows."
         return super().execute(context)
 
     def execute_complete(self, context: Context, event: dict[str, Any]) -> Any:

@@ -45,6 +45,8 @@ class WriteManifestOperator(BaseOperator):
 
     :param folder: As of the plan. (templated)
     :param make_task_id: Id of the mapped ``MakeVideoOperator``, whose errors the manifest has.
+    :param review_task_id: Id of the mapped ``ReviewVideoOperator``, if there is one: the manifest says what was sent
+        back.
     :param tolerate: How many videos may be missing. The task fails if more are. (templated)
     :param storage_conn_id: As of the plan. (templated)
     :raises AirflowFailException: videos are missing, or there is no plan
@@ -59,6 +61,7 @@ class WriteManifestOperator(BaseOperator):
         *,
         folder: str,
         make_task_id: str,
+        review_task_id: str | None = None,
         tolerate: int | str = 0,
         storage_conn_id: str | None = None,
         **kwargs: Any,
@@ -66,6 +69,7 @@ class WriteManifestOperator(BaseOperator):
         super().__init__(**{"trigger_rule": "all_done", **kwargs})
         self.folder = folder
         self.make_task_id = make_task_id
+        self.review_task_id = review_task_id
         self.tolerate = tolerate
         self.storage_conn_id = storage_conn_id
 
@@ -107,9 +111,11 @@ class WriteManifestOperator(BaseOperator):
         return manifest_document(plan, rows=rows, published=found, errors=self._errors(context))
 
     def _errors(self, context: Context) -> dict[int, Mapping[str, Any]]:
-        pulled = context["ti"].xcom_pull(task_ids=self.make_task_id, key=ERROR_KEY)
-        # Without mapped tasks there is none, and of a single one its value.
-        found = pulled if isinstance(pulled, Sequence) else [pulled]
+        found: list[Any] = []
+        for task_id in filter(None, (self.make_task_id, self.review_task_id)):
+            pulled = context["ti"].xcom_pull(task_ids=task_id, key=ERROR_KEY)
+            # Without mapped tasks there is none, and of a single one its value.
+            found += pulled if isinstance(pulled, Sequence) else [pulled]
         errors = [error for error in found if isinstance(error, Mapping)]
         return {error["row"]: error for error in errors if isinstance(error.get("row"), int)}
 

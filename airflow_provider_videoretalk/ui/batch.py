@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import cached_property
@@ -81,12 +81,12 @@ class RunTasks:
 
     :param state: of the run
     :param tasks: the task instances of the rows
-    :param to_review: the map indexes for which a person has to answer
+    :param to_answer: the ids of the tasks that wait for a person's answer, by map index
     """
 
     state: str | None
     tasks: Mapping[TaskKey, RowTask] = field(default_factory=dict)
-    to_review: Collection[int] = ()
+    to_answer: Mapping[int, str] = field(default_factory=dict)
 
     @property
     def has_ended(self) -> bool:
@@ -132,9 +132,9 @@ class Batch:
         return not self.run.has_ended
 
     @property
-    def asks_person(self) -> bool:
-        """Whether a person has to answer before the batch goes on."""
-        return -1 in self.run.to_review
+    def asking_task(self) -> str | None:
+        """The id of the task for which a person has to answer before the batch goes on."""
+        return self.run.to_answer.get(-1)
 
 
 def batch_of(plan: BatchPlan, tasks: BatchTasks, run: RunTasks, *, now: datetime) -> Batch:
@@ -177,7 +177,7 @@ def _task(run: RunTasks, task_id: str | None, place: int | None) -> RowTask:
 
 
 def _state(planned: PlannedRow, tasks: BatchTasks, run: RunTasks, make: RowTask) -> tuple[RowState, str]:
-    if planned.place in run.to_review:
+    if planned.place in run.to_answer:
         return "review", "Waits for a review"
     if make.state == "failed":
         return "failed", "Failed in Airflow"

@@ -100,7 +100,7 @@ def _shown(row: BatchRow, tasks: BatchTasks, found: Mapping[int, Sequence[TaskRo
         cause = cut(row.plan.problem or "", longest=_MAX_CAUSE)
         return ShownRow(row=row, name=name, language=language, cause=cause, uri=row.plan.uri)
     video = TaskOutputs.from_rows(make, related=tasks.related, rows=[*own, *found.get(-1, ())]).to_video()
-    code, message, remedy = _error(make) if make.state in ("failed", "up_for_retry") else ("", "", "")
+    code, message, remedy = _error(own)
     return ShownRow(
         row=row,
         name=name,
@@ -115,9 +115,11 @@ def _shown(row: BatchRow, tasks: BatchTasks, found: Mapping[int, Sequence[TaskRo
     )
 
 
-def _error(make: TaskRow) -> tuple[str, str, str]:
-    xcom = make.xcoms.get(ERROR_KEY)
-    return error_of(xcom.value) if xcom is not None and isinstance(xcom.value, Mapping) else ("", "", "")
+def _error(tasks: Sequence[TaskRow]) -> tuple[str, str, str]:
+    """What the row's task noted that failed: the one that makes the video, or the one that asks a person."""
+    failed = (task for task in tasks if task.state in ("failed", "up_for_retry"))
+    noted = (xcom.value for task in failed if (xcom := task.xcoms.get(ERROR_KEY)) is not None)
+    return next((error_of(error) for error in noted if isinstance(error, Mapping)), ("", "", ""))
 
 
 def _reason(row: BatchRow, video: Video) -> str:

@@ -24,7 +24,7 @@ from airflow_provider_videoretalk.ui.airflow_db.batch_queries import (
     plan_rows,
     row_errors,
     row_tasks,
-    rows_to_review,
+    tasks_to_answer,
 )
 from airflow_provider_videoretalk.ui.batch import PAGE_SIZE, Batch, BatchRow, RunTasks, Selection, Show, Sort, batch_of
 from airflow_provider_videoretalk.ui.batch_details import error_of, load_shown_rows
@@ -97,7 +97,7 @@ def _found(session: SessionDep, dag_id: Id, run_id: Id, plan: PlanId = "") -> _F
     planned = _plan(session, key, **ids, task_id=tasks.plan) if key else None
     if planned is not None:
         made = row_tasks(session, **ids, make=tasks.make, after=tasks.after) if tasks.make else {}
-        found = RunTasks(state=run.state, tasks=made, to_review=rows_to_review(session, **ids))
+        found = RunTasks(state=run.state, tasks=made, to_answer=tasks_to_answer(session, **ids))
         batch = batch_of(planned, tasks, found, now=datetime.now(timezone.utc))
     others = [found.plan for found in batches if found is not tasks]
     state = plan_row.state if plan_row else None
@@ -168,9 +168,9 @@ def rows_as_csv(session: SessionDep, found: FoundDep, selection: SelectionDep) -
     """The rows that match the filters, with the columns of the manifest."""
     if found.batch is None:
         raise HTTPException(404, "There is no plan yet.")
-    make, errors = found.tasks.make, {}
-    if make is not None:
-        errors = row_errors(session, dag_id=found.dag_id, run_id=found.run_id, make=make)
+    related, errors = found.tasks.related, {}
+    if related is not None:
+        errors = row_errors(session, dag_id=found.dag_id, run_id=found.run_id, task_ids=related.task_ids)
     currency = found.batch.plan.currency
     lines = [_line(row, currency, errors.get(row.plan.place or 0, {})) for row in selection.rows_of(found.batch)]
     name = file_name(f"{found.title} {found.run_id}", suffix=".csv")

@@ -11,7 +11,7 @@ from urllib.parse import quote
 from cachetools import TTLCache, cached
 
 from airflow_provider_videoretalk.links import batch_path
-from airflow_provider_videoretalk.ui.airflow_db.batch_queries import rows_to_review
+from airflow_provider_videoretalk.ui.airflow_db.batch_queries import tasks_to_answer
 from airflow_provider_videoretalk.ui.airflow_db.batch_runs import (
     LatestRun,
     PlanSums,
@@ -116,7 +116,7 @@ def _batch(session: Session, run: LatestRun, tasks: BatchTasks, plan: PlanSums |
     path = batch_path(dag_id=run.dag_id, run_id=run.run_id) + ("" if is_only else f"?plan={quote(tasks.plan)}")
     name = cut(as_name(sums.get("batch")) or run.dag_id, longest=_MAX_NAME)
     batch = RecentBatch(run=run, name=name, path=path, plan_state=plan.state if plan else None)
-    asks_person = not batch.has_ended and -1 in rows_to_review(session, dag_id=run.dag_id, run_id=run.run_id)
+    asks_person = not batch.has_ended and -1 in tasks_to_answer(session, dag_id=run.dag_id, run_id=run.run_id)
     if not isinstance(counts, Mapping):
         return replace(batch, asks_person=asks_person)
     to_make, kept, refused = (int(as_amount(counts.get(name)) or 0) for name in ("make", "keep", "refuse"))

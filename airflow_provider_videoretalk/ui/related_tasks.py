@@ -42,7 +42,8 @@ class BatchTasks:
 
     :param plan: the id of the task that plans it
     :param make: the id of the mapped task that makes the video of a row; ``None`` if the DAG has none
-    :param after: the ids of the mapped tasks of this package downstream of it, nearest first
+    :param after: the ids of the mapped tasks of this package downstream of it, nearest first, but for those that ask a
+        person
     :param related: the tasks related to ``make``
     """
 
@@ -104,7 +105,7 @@ def _batch(dag: Any, plan: str) -> BatchTasks:
         return BatchTasks(plan=plan)
     _, make = min(makes)
     related = nearest_related_tasks(dag, make)
-    after = (name for name in related.task_ids if name in related.downstream)
+    after = (name for name in related.task_ids if name in related.downstream and not _asks_person(dag.get_task(name)))
     return BatchTasks(
         plan=plan,
         make=make,
@@ -144,6 +145,11 @@ def _distances(dag: Any, task_id: str, neighbours: Callable[[Any], Collection[st
         border = reached - distances.keys() - {task_id}
         distances |= dict.fromkeys(border, distance)
     return distances
+
+
+def _asks_person(task: Any) -> bool:
+    """Whether a task asks about a video. What becomes of the row is known by the tasks after it."""
+    return {"metadata", "ask"} <= set(task.template_fields)
 
 
 def _has_watch_link(task: Any) -> bool:

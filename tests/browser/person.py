@@ -60,8 +60,11 @@ class Person:
         def look(_: Any) -> T | bool:
             try:
                 return what() or False
-            except StaleElementReferenceException:
-                return False
+            except WebDriverException as error:
+                # Chromium has a second name for an element of the page before, while it loads another.
+                if isinstance(error, StaleElementReferenceException) or "does not belong to the document" in str(error):
+                    return False
+                raise
 
         return WebDriverWait(self.browser, PATIENCE, poll_frequency=0.2).until(look, why)  # type: ignore[return-value]
 

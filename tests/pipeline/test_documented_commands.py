@@ -163,6 +163,7 @@ def test_removal(made_video: None, shell: Callable[[str], Any], home: Path) -> N
         "airflow pools set videoretalk 3 description --include-deferred\n"
         "airflow variables set dashscope_submission_notes mine\n"
         "airflow variables set videoretalk_folder file:///tmp/videoretalk/\n"
+        "airflow variables set videoretalk_presenter https://v.example/p.mp4\n"
         + "".join(f"airflow variables set {key} mine\n" for key in held)
     )
     before = _left(home)

@@ -67,6 +67,23 @@ def test_quickstart(run_dag: RunDag) -> None:
     assert retalk["render_seconds"] > 0
 
 
+def test_a_dry_run_of_the_quickstart_prices_the_presenter_of_the_variable(
+    run_dag: RunDag, folder: Path, emulator: Emulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    presenter = f"{emulator.url}/samples/presenter.mp4"
+    monkeypatch.setenv("AIRFLOW_VAR_VIDEORETALK_PRESENTER", presenter)
+    before = paid(emulator)
+    run = run_dag(example("videoretalk_quickstart"), script=SCRIPT, language="en", voice="loongabby_v3", dry_run=True)
+    assert (run.state, run.states("retalk"), run.states("publish")) == ("success", ["skipped"], ["skipped"])
+    speech, report = run.xcom("speech"), run.xcom("retalk", key="dashscope_dry_run")
+    assert speech["voice"] == "loongabby_v3"
+    assert report["inputs"]["video_url"] == presenter
+    assert report["exact"] is True
+    assert report["estimated_seconds"] == pytest.approx(speech["seconds"], abs=0.05)
+    assert paid(emulator) == before + 1
+    assert not list(folder.iterdir())
+
+
 def test_submit_and_sense(run_dag: RunDag, folder: Path) -> None:
     run = run_dag(example("videoretalk_submit_and_sense"))
     assert run.state == "success"

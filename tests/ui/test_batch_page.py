@@ -98,6 +98,33 @@ def test_each_row_says_what_became_of_it(login: Login) -> None:
     assert "nothing" in found["kept"]
     assert "file:///videos/kept-en.mp4" in found["kept"]
     assert "Its page says what became of the render job." in found["unpublished"]
+    request = f'href="/dags/{DAG}/runs/one/tasks/video.publish/mapped/3/required_actions"'
+    assert re.search(rf"<a [^>]*{re.escape(request)} aria-label=\"Review review \(en\)\"", page)
+
+
+def test_a_row_that_was_sent_back_says_by_whom_and_why(runs: Runs, login: Login) -> None:
+    row = made(0, name="late")[0]
+    noted = {
+        "row": 0,
+        "code": "SentBack",
+        "message": "Ada sent it back: <b>Shorter</b>, please.",
+        "remedy": "Correct it.",
+    }
+    tasks = [row, task("review", 0, "failed", videoretalk_error=noted), task("publish", 0, "upstream_failed")]
+    asked = [made(1, name="asked")[0], task("review", 1, "awaiting_input"), task("publish", 1, None)]
+    runs(DAG, one=[plan_task([planned_row(2, name="late"), planned_row(3, name="asked")]), *tasks, *asked])
+    ask_about("one", task_id="video.review", map_index=1)
+    set_run_state(DAG, "one", "running")
+    page = login(DAG).get(HERE).text
+    found = lines(page)
+    assert (
+        "Made, not published Ada sent it back: &lt;b&gt;Shorter&lt;/b&gt;, please. SentBack Correct it."
+        in found["late"]
+    )
+    assert "Waits for a review Review" in found["asked"]
+    assert f"/dags/{DAG}/runs/one/tasks/video.review/mapped/1/required_actions" in page
+    (late, _) = csv.DictReader(io.StringIO(login(DAG).get(f"{HERE}.csv").content.decode("utf-8-sig")))
+    assert (late["state"], late["code"], late["problem"]) == ("failed", "SentBack", noted["message"])
 
 
 @pytest.mark.usefixtures("batch")

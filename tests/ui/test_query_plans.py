@@ -228,7 +228,7 @@ def batch_page_and_csv(session: Session) -> object:
         rows = Selection(page=1).page_of(found.batch.rows)
         shown = load_shown_rows(session, rows, dag_id=BATCH_DAG, run_id=run_id, tasks=found.tasks)
         assert len({row.path for row in shown}) == 50
-        errors = row_errors(session, dag_id=BATCH_DAG, run_id=run_id, make="video.make")
+        errors = row_errors(session, dag_id=BATCH_DAG, run_id=run_id, task_ids=["video.make", "video.publish"])
         assert errors[BATCH_ROWS]["row"] == BATCH_ROWS
     return found
 

@@ -47,6 +47,8 @@ def test_how_many_videos_of_all_are_there(runs: Runs, login: Login) -> None:
         planned_row(8, name="unpublished", row=4),
         planned_row(9, name="marked at the end", row=5),
         planned_row(10, name="without a video", row=6),
+        planned_row(11, name="published by another run", row=7),
+        planned_row(12, name="skipped by a person", row=8),
     ]
     cost: dict[str, Any] = {"return_value": {}, "videoretalk_cost": {"cost": 0.6}}
     tasks = [
@@ -62,18 +64,22 @@ def test_how_many_videos_of_all_are_there(runs: Runs, login: Login) -> None:
         task("publish", 5, "success"),
         task("make", 6, "success", return_value={}),
         task("publish", 6, "success", return_value={}),
+        task("make", 7, "skipped", videoretalk_cost={"kept": True}),
+        task("publish", 7, "skipped"),
+        task("make", 8, "skipped"),
+        task("publish", 8, "skipped"),
     ]
     runs(DAG, one=[plan_task(rows), *tasks])
     set_run_state(DAG, "one", "running")
     client = login(DAG)
-    assert shown(client) == {"one": "2 of 9 done, 1 of them kept."}
+    assert shown(client) == {"one": "3 of 11 done, 1 of them kept."}
     page = client.get(f"/videoretalk/dags/{DAG}/runs/one/batch").text
-    assert "<strong>2 of 9</strong> videos are there" in page, "the batch page says the same"
+    assert "<strong>3 of 11</strong> videos are there" in page, "the batch page says the same"
     text = client.get(HERE).text
     assert f'<a href="/videoretalk/dags/{DAG}/runs/one/batch" aria-label="spring, one">spring</a>' in text
-    assert '<progress value="2" max="9" aria-hidden="true">' in text
+    assert '<progress value="3" max="11" aria-hidden="true">' in text
     set_run_state(DAG, "one", "failed")
-    assert shown(client) == {"one": "2 of 9 done, 1 of them kept, 7 missing."}
+    assert shown(client) == {"one": "3 of 11 done, 1 of them kept, 8 missing."}
     assert f'data-load="{HERE}?' in client.get("/videoretalk/").text
 
 

@@ -112,10 +112,10 @@ def row_tasks(session: Session, *, dag_id: str, run_id: str, make: str, after: S
     }
 
 
-def rows_to_review(session: Session, *, dag_id: str, run_id: str) -> frozenset[int]:
-    """The map indexes of the task instances that wait for a person's answer; -1 for one that is not mapped."""
+def tasks_to_answer(session: Session, *, dag_id: str, run_id: str) -> dict[int, str]:
+    """The ids of the tasks that wait for a person's answer, by map index; -1 for one that is not mapped."""
     statement = (
-        select(TaskInstance.map_index)
+        select(TaskInstance.map_index, TaskInstance.task_id)
         .join(HITLDetail, HITLDetail.ti_id == TaskInstance.id)
         .where(
             TaskInstance.dag_id == dag_id,
@@ -124,13 +124,15 @@ def rows_to_review(session: Session, *, dag_id: str, run_id: str) -> frozenset[i
             HITLDetail.responded_at.is_(None),
         )
     )
-    return frozenset(session.scalars(statement))
+    return {row.map_index: row.task_id for row in session.execute(statement)}
 
 
-def row_errors(session: Session, *, dag_id: str, run_id: str, make: str) -> dict[int, Mapping[str, Any]]:
+def row_errors(
+    session: Session, *, dag_id: str, run_id: str, task_ids: Collection[str]
+) -> dict[int, Mapping[str, Any]]:
     """The errors that failed tasks noted, by map index."""
     statement = _select(TaskInstance.map_index, xcom_column(ERROR_KEY, "value")).where(
-        *_of_tasks(dag_id, run_id, [make]), TaskInstance.state == "failed", TaskInstance.map_index >= 0
+        *_of_tasks(dag_id, run_id, task_ids), TaskInstance.state == "failed", TaskInstance.map_index >= 0
     )
     errors = ((map_index, stored_value(text)) for map_index, text in session.execute(statement))
     return {map_index: error for map_index, error in errors if isinstance(error, Mapping)}

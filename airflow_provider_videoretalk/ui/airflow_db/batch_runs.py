@@ -10,7 +10,7 @@ from uuid import UUID
 
 from airflow.models.dagrun import DagRun
 from airflow.models.taskinstance import TaskInstance
-from sqlalchemy import and_, case, func, select
+from sqlalchemy import and_, case, func, select, union_all
 
 from airflow_provider_videoretalk.ui.airflow_db.task_queries import bypass_index, is_on
 from airflow_provider_videoretalk.ui.airflow_db.task_row import COST_KEY, PLAN_KEY, RETURN_VALUE_KEY
@@ -96,22 +96,24 @@ def plan_sums(
 def count_made(session: Session, *, dag_id: str, run_id: str, make: str, after: Sequence[str]) -> int:
     """How many rows of a batch have been made in a run, and have passed all tasks that go on with the video.
 
+    A row whose video another run has published is one of them: its task was skipped, and notes that.
     It reads the task instances of this run alone, and one XCom of each that succeeded.
 
     :param make: the task that makes a video
     :param after: the tasks that go on with it
     """
     tasks = [make, *after]
-    # A task that a person marked success has no such XCom.
-    keys = (xcom_column(COST_KEY, "timestamp"), xcom_column(RETURN_VALUE_KEY, "timestamp"))
-    made_something = case((TaskInstance.task_id == make, keys[0]), else_=keys[1]).is_not(None)
-    rows = (
+    # A task that a person marked success or skipped has no such XCom.
+    cost, returned = (xcom_column(key, "timestamp") for key in (COST_KEY, RETURN_VALUE_KEY))
+    made_something = case((TaskInstance.task_id == make, cost), else_=returned).is_not(None)
+    of_rows = (
         select(TaskInstance.map_index)
         .select_from(DagRun)
         .join(TaskInstance, _SAME_RUN)
-        .where(TaskInstance.dag_id == dag_id, TaskInstance.run_id == run_id, TaskInstance.task_id.in_(tasks))
-        .where(TaskInstance.map_index >= 0, TaskInstance.state == "success", made_something)
-        .group_by(TaskInstance.map_index)
-        .having(func.count() == len(tasks))
+        .where(TaskInstance.dag_id == dag_id, TaskInstance.run_id == run_id, TaskInstance.map_index >= 0)
+        .where(TaskInstance.task_id.in_(tasks), made_something)
     )
-    return session.scalar(select(func.count()).select_from(rows.subquery())) or 0
+    made = of_rows.where(TaskInstance.state == "success").group_by(TaskInstance.map_index)
+    kept = of_rows.where(TaskInstance.task_id == make, TaskInstance.state == "skipped")
+    found = union_all(made.having(func.count() == len(tasks)), kept).subquery()
+    return session.scalar(select(func.count()).select_from(found)) or 0

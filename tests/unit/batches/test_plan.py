@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from datetime import date, datetime, timezone
 from decimal import Decimal
@@ -234,6 +235,9 @@ def test_the_document_of_a_plan(store: Store) -> None:
     assert SCRIPT not in json.dumps(plan)
     assert "2 to make, 1 kept, 1 refused, at most " in summary(plan)
     assert "\n# d" not in report(plan)
+    lines = report(document(store.plan(row("b"), row("`*c*` d", line=5)))).splitlines()
+    assert re.fullmatch(r"- `b \(en\)`: at most [\d.]+ s, at most \d\.\d\d CNY, ready at about .* UTC", lines[2])
+    assert lines[3].startswith("- `'*c*' d (en)`: at most ")
 
 
 def test_rows_are_read_back_one_by_one(store: Store) -> None:

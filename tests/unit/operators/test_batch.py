@@ -13,6 +13,8 @@ from typing import Any
 
 import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException, AirflowSkipException
+from airflow.providers.standard.operators.hitl import HITLOperator
+from airflow.sdk import DAG
 from media_files import video, wav
 from pytest_httpserver import HTTPServer
 from state_store import TaskStateStore
@@ -25,6 +27,7 @@ from airflow_provider_videoretalk.operators.make_video import MakeVideoOperator
 from airflow_provider_videoretalk.operators.manifest import WriteManifestOperator
 from airflow_provider_videoretalk.operators.plan_videos import _URL, PlanVideosOperator
 from airflow_provider_videoretalk.operators.publish import PublishMediaOperator
+from airflow_provider_videoretalk.operators.review_video import ReviewVideoOperator
 
 from ..conftest import OutletEvents
 
@@ -635,6 +638,81 @@ def test_a_plan_of_before_stands_for_none_that_fails(batch: Batch) -> None:
         batch.plan("nmae\na\n", same_run=True)
     with pytest.raises(AirflowFailException, match="There is no plan"):
         batch.manifest()
+
+
+def answered(option: str, **params: Any) -> dict[str, Any]:
+    """What Airflow resumes a task with when a person has answered."""
+    return {
+        "chosen_options": [option],
+        "params_input": params,
+        "responded_at": datetime(2026, 11, 26, 12, tzinfo=timezone.utc),
+        "responded_by_user": {"id": "1", "name": "Ada"},
+    }
+
+
+def review(batch: Batch, row: Any, event: dict[str, Any] | None) -> Any:
+    """Makes a row, asks about it, and publishes what was approved. ``None`` as the event: nobody is asked."""
+    made = MakeVideoOperator(task_id="make", row=row, folder=f"{batch.folder.as_uri()}/", deferrable=False)
+    result = made.execute(batch.context("make", row["row"]))
+    metadata = batch.pushed["make", "videoretalk_metadata"][-1]
+    asking = ReviewVideoOperator(
+        task_id="review", metadata=metadata, make_task_id="make", ask="False" if event is None else "True"
+    )
+    context = batch.context("review", row["row"])
+    approved = asking.execute(context) if event is None else asking.execute_complete(context, event)
+    destination = batch.pushed["make", "videoretalk_destination"][-1]
+    publish = PublishMediaOperator(task_id="publish", source=result, destination=destination, metadata=approved)
+    publish.execute(batch.context("publish"))
+    return approved
+
+
+def test_the_metadata_of_a_video_says_who_approved_it(batch: Batch) -> None:
+    first, second = batch.plan()
+    assert review(batch, first, answered("Approve", note=None))["name"] == "a"
+    assert "approved_by" not in review(batch, second, None)
+    metadata = json.loads((batch.folder / "a.mp4.json").read_text())
+    assert (metadata["approved_by"], metadata["approved_at"]) == ("Ada", "2026-11-26T12:00:00+00:00")
+    assert batch.run()["counts"] == {"kept": 2}
+
+
+@pytest.mark.parametrize(
+    ("event", "code", "problem"),
+    [
+        (answered("Send back", note=" Shorter, *please*. "), "SentBack", "Ada sent it back: Shorter, *please*."),
+        (answered("Send back", note=None), "SentBack", "Ada sent it back."),
+        ({"error": "...", "error_type": "timeout"}, "NoAnswer", "Nobody has answered within 23:00:00."),
+    ],
+)
+def test_what_is_sent_back_is_made_again_alone(batch: Batch, event: Any, code: str, problem: str) -> None:
+    first, second = batch.plan()
+    batch.make(first)
+    with pytest.raises(AirflowFailException, match=re.escape(problem)):
+        review(batch, second, event)
+    assert sorted(path.name for path in batch.folder.glob("*.mp4")) == ["a.mp4"]
+    with pytest.raises(AirflowFailException, match=rf"1 of 2 videos are missing.*b \({code}\)"):
+        batch.manifest(review_task_id="review")
+    (kept, failed) = batch.document("manifest")["videos"]
+    assert (kept["state"], failed["state"]) == ("published", "failed")
+    assert (failed["code"], failed["problem"]) == (code, problem)
+    assert "run the table again" in failed["remedy"]
+    assert [row["label"] for row in batch.plan()] == ["b"]
+
+
+def test_a_request_for_a_review_links_to_the_video_and_the_batch(batch: Batch, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[ReviewVideoOperator] = []
+    monkeypatch.setattr(HITLOperator, "execute", lambda operator, context: asked.append(operator))
+    monkeypatch.setenv("AIRFLOW__API__BASE_URL", "https://airflow.example/")
+    metadata = {"label": "`b` (en)", "script": "# Good\n\n[morning](https://x.example)"}
+    with DAG("d", schedule=None, params={"table": "t"}):
+        operator = ReviewVideoOperator(task_id="v.review", metadata=metadata, make_task_id="v.make")
+    operator.execute(batch.context("v.review", 7))
+    assert asked[0].options == ["Approve", "Send back"]
+    assert list(asked[0].serialized_params) == ["note"]
+    run = "https://airflow.example/videoretalk/dags/spring/runs/manual__0"
+    assert asked[0].body == (
+        f"`'b' (en)`: [watch the video]({run}/tasks/v.make/7), beside its source. "
+        f"[The batch page]({run}/batch) has all rows.\n\n    # Good [morning](https://x.example)"
+    )
 
 
 def test_a_changed_plan_removes_nothing_outside_of_the_folder(batch: Batch) -> None:
