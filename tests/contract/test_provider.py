@@ -105,6 +105,8 @@ def test_every_public_module_is_listed(kind: str) -> None:
     helpers = {
         "operators.base",
         "operators.output_folder",
+        "operators.plan_limits",
+        "operators.render_forecast",
         "operators.batch_sources",
         "operators.catalog_model",
         "operators.destination_path",
