@@ -7,9 +7,9 @@ TESTS := $(VENV)/.tests-installed
 COMPAT := .compat/tool/.installed
 BROWSER := tests/browser
 SECURITY := tests/security
-SYSTEM := $(addprefix tests/system/,test_crashes.py test_random_kills.py test_short_deferrals.py test_poisoned_replies.py)
+SYSTEM := $(addprefix tests/system/,test_crashes.py test_short_deferrals.py test_poisoned_replies.py)
 ENDINGS := tests/system/test_endings.py
-SCALE := $(addprefix tests/system/,test_many_clips.py test_batch.py)
+SCALE := $(addprefix tests/system/,test_random_kills.py test_many_clips.py test_batch.py)
 
 # No resolver takes part: each lock names every package, and pip's own check says whether one is missing.
 PIP := $(BIN)/python -m pip --disable-pip-version-check
@@ -41,13 +41,13 @@ test: $(TESTS)  ## All tests, with branch coverage. Files are not ordered by the
 test-security: $(TESTS)  ## The trust model, by role; a part of test.
 	$(BIN)/python -m pytest $(SECURITY)
 
-test-system: $(TESTS)  ## A real Airflow on a real PostgreSQL, whose processes are killed; about half an hour.
+test-system: $(TESTS)  ## A real Airflow on a real PostgreSQL, whose processes are killed; twenty minutes.
 	$(BIN)/python -m pytest $(SYSTEM)
 
 test-endings: $(TESTS)  ## Sixty endings on a real Airflow, and what page, spend, job history and audit say of them; a quarter of an hour.
 	$(BIN)/python -m pytest $(ENDINGS)
 
-test-scale: $(TESTS)  ## 200 clips and a batch of 200 rows through a real Airflow, while parts of it are killed; three quarters of an hour.
+test-scale: $(TESTS)  ## 200 clips and a batch of 200 rows through a real Airflow, while parts of it are killed; an hour.
 	$(BIN)/python -m pytest $(SCALE)
 
 test-browser: $(TESTS)  ## A user's steps in the UI, in a headless Chromium; writes the pictures of the docs.
