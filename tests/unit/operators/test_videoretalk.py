@@ -4,7 +4,7 @@ import json
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
-from datetime import datetime, timedelta, timezone
+from datetime import date, datetime, timedelta, timezone
 from types import SimpleNamespace
 from typing import Any, NoReturn
 
@@ -17,7 +17,9 @@ from state_store import TaskStateStore
 from werkzeug import Request as Received
 from werkzeug import Response
 
+from airflow_provider_videoretalk.airflow_adapters import variable_store
 from airflow_provider_videoretalk.dashscope import errors
+from airflow_provider_videoretalk.job_history.history import JobHistory
 from airflow_provider_videoretalk.operators import base, job_wait
 from airflow_provider_videoretalk.operators.dashscope import DashScopeTaskOperator
 from airflow_provider_videoretalk.operators.videoretalk import VideoRetalkOperator
@@ -252,12 +254,19 @@ def test_a_success_without_a_video_costs_nothing_again(
     assert all(request.method == "GET" for request, _ in service.log), "nothing is submitted again"
 
 
-def test_what_queued_too_long_is_cancelled(service: HTTPServer, context: dict[str, Any]) -> None:
+def test_what_queued_too_long_is_cancelled(
+    service: HTTPServer, context: dict[str, Any], variables: TaskStateStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # On Airflow 3.1 and 3.2 there is no history.
+    monkeypatch.setattr(variable_store, "HAS_KEYS", True)
     accepts(service)
     cancels(service)
     with pytest.raises(errors.QueueTimeoutError, match="did not begin within"):
         operator(deferrable=False, queue_timeout=timedelta(0)).execute(context)
     assert requests_to(service, "/api/v1/tasks/t1/cancel") == 1
+    (record,) = JobHistory(variables).load(date(2026, 1, 1))
+    assert record.ended is not None
+    assert (record.job_id, record.ended.status) == ("t1", "CANCELED")
 
 
 @pytest.mark.parametrize(
@@ -637,6 +646,13 @@ def test_any_other_model_gets_allowed_sources_only(service: HTTPServer, context:
     )
     with pytest.raises(errors.InputError, match=r"input\.more\[0\]\.url is 'https://other\.example/b\.png'"):
         task.execute(context)
+    assert not service.log
+
+
+def test_allowed_sources_narrow_what_inputs_may_be(service: HTTPServer, context: dict[str, Any]) -> None:
+    """Airflow's configuration allows any host."""
+    with pytest.raises(errors.InputError, match=r"^video_url is 'https://[^']*'.*allowed_sources"):
+        operator(allowed_sources="https://mine.example/").execute(context)
     assert not service.log
 
 

@@ -407,7 +407,10 @@ def test_without_a_list_the_jobs_that_triggers_wait_for_count(monkeypatch: pytes
         account.hold_back(5)
         await asyncio.sleep(90)
         assert account.admitted == []
+        (jobs,) = admission_queue._JOBS.values()
+        assert jobs.count == 98
         await asyncio.gather(*rendering)
+        assert jobs.count == 0
         await asyncio.sleep(20)
         assert len(account.admitted) == 5
 

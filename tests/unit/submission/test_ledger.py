@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import date
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ from state_store import TaskStateStore
 
 from airflow_provider_videoretalk.dashscope.errors import StateReadError
 from airflow_provider_videoretalk.dashscope.task import Submission
+from airflow_provider_videoretalk.job_history.history import JobHistory
 from airflow_provider_videoretalk.submission.ledger import Ledger
 from airflow_provider_videoretalk.submission.record import ClearCount, Intent, Record
 from airflow_provider_videoretalk.submission.record_store import VolatileStore
@@ -240,6 +242,17 @@ def test_only_the_end_of_its_own_job_is_recorded(books: Books, task_id: str) -> 
     record = books.open().load(INTENT)
     assert record is not None
     assert (record.ended, record.succeeded) == (task_id == "t1", False)
+
+
+def test_a_cancelled_job_is_in_the_history(books: Books) -> None:
+    history = JobHistory(TaskStateStore(), clock=lambda: NOW)
+    ledger = Ledger(books.state, SubmissionRegistry(books.variables, clock=lambda: NOW), history=history)
+    ledger.record_intent(INTENT, now=NOW)
+    ledger.record_job(Submission(task_id="t1"), now=NOW)
+    ledger.record_cancelled("t1")
+    (record,) = history.load(date(2026, 1, 1))
+    assert record.ended is not None
+    assert (record.job_id, record.ended.status) == ("t1", "CANCELED")
 
 
 @pytest.mark.parametrize(("store", "durable"), [(VolatileStore(), False), (TaskStateStore(), True)])
