@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,6 +20,7 @@ Theme = Literal["light", "dark"]
 T = TypeVar("T")
 
 PATIENCE = 90.0
+_UNTIL_AGAIN = 15.0
 _LAPTOP = (1366, 900)
 # As a paste does: React hears of a value only by the element's own setter, and the event.
 _WRITE = """
@@ -88,6 +90,21 @@ class Person:
             return True
 
         self.waits_for(click, why=f"{selector} with {text!r} cannot be clicked")
+
+    def clicks_until(self, done: Callable[[], object], selector: str, *, text: str) -> None:
+        """Clicks again after a while, as people do: a page that draws itself anew under a click loses it."""
+        again_at = 0.0
+
+        def look() -> bool:
+            nonlocal again_at
+            if not done() and time.monotonic() >= again_at:
+                again_at = time.monotonic() + _UNTIL_AGAIN
+                for button in self.browser.find_elements(By.CSS_SELECTOR, selector):
+                    if text in button.text and button.is_displayed() and button.is_enabled():
+                        button.click()
+            return bool(done())
+
+        self.waits_for(look, why=f"a click on {selector} with {text!r} changes nothing")
 
     def writes(self, selector: str, text: str) -> None:
         """Replaces what a field holds, in one go: a form that makes itself anew at each key loses some of them."""

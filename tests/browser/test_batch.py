@@ -127,8 +127,7 @@ def answers(person: Person, airflow: Any, run_id: str, row: str, option: str, *,
     page = str(person.finds("a", text="The batch page").get_attribute("href"))
     if note:
         person.writes("input[name=element_note]", note)
-    person.clicks("button", text=option)
-    person.waits_for(lambda: waiting(airflow, run_id) == before - 1, why="it takes no answer")
+    person.clicks_until(lambda: waiting(airflow, run_id) == before - 1, "button", text=option)
     person.goes_to(page)
 
 
@@ -194,8 +193,7 @@ def approves(person: Person, airflow: Any, run_id: str) -> None:
     assert [row.partition(":")[0] for row in rows] == [f"{name} ({language})" for name, language in SCRIPTS]
     person.takes_picture("batch-approve")
     page = str(person.finds("a", text="The batch page").get_attribute("href"))
-    person.clicks("button", text="Approve")
-    person.waits_for(lambda: states(airflow, run_id).get("approve") == "success", why="it takes no answer")
+    person.clicks_until(lambda: states(airflow, run_id).get("approve") == "success", "button", text="Approve")
     person.goes_to(page)
 
 

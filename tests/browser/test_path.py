@@ -176,18 +176,16 @@ def test_a_video_is_sent_back_then_approved(person: Person, airflow: Any, base_u
     asked_to_review(person, airflow, first)
     person.writes("textarea[name=element_new_script]", CHANGED)
     person.writes("input[name=element_reason]", "Shorter, please.")
-    person.clicks("button", text="Send back")
     run = airflow.run_path("videoretalk_review", first)
-    person.waits_for(lambda: states(airflow, run).get("redo") == "success", why="it is not made anew")
+    person.clicks_until(lambda: states(airflow, run).get("redo") == "success", "button", text="Send back")
     assert states(airflow, run)["publish"] == "skipped"
 
     second = person.waits_for(lambda: newest_run(airflow, "videoretalk_review", but=first), why="no run follows")
     watch = asked_to_review(person, airflow, second)
     person.reads("code", text="Shorter, please.")
     person.takes_picture("review")
-    person.clicks("button", text="Approve")
     run = airflow.run_path("videoretalk_review", second)
-    person.waits_for(lambda: states(airflow, run).get("publish") == "success", why="it is not published")
+    person.clicks_until(lambda: states(airflow, run).get("publish") == "success", "button", text="Approve")
     assert states(airflow, run)["redo"] == "skipped"
     (published,) = folder.glob("*.mp4.json")
     assert json.loads(published.read_text())["script"] == CHANGED
