@@ -5,6 +5,7 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Collection, Mapping
 from datetime import timedelta
+from inspect import signature
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from airflow.providers.common.compat.sdk import AirflowFailException
@@ -20,6 +21,10 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
 _APPROVE, _SEND_BACK = "Approve", "Send back"
+# Older versions of the standard provider have no parameter of its own for the wait.
+_WAITS_BY = "response_timeout"
+if _WAITS_BY not in signature(HITLOperator.__init__).parameters:
+    _WAITS_BY = "execution_timeout"
 _REMEDY = "Correct the row, and run the table again: only what is missing is made."
 
 
@@ -54,17 +59,15 @@ class ReviewVideoOperator(HITLOperator):
         metadata: Mapping[str, Any] | XComArg,
         make_task_id: str,
         ask: bool | str = True,
+        response_timeout: timedelta = timedelta(hours=23),
         **kwargs: Any,
     ) -> None:
-        given = {
-            "subject": "May this video be published?",
-            "options": [_APPROVE, _SEND_BACK],
-            "response_timeout": timedelta(hours=23),
-        }
+        given = {"subject": "May this video be published?", "options": [_APPROVE, _SEND_BACK]}
         # Airflow adds the params of the DAG. HITLOperator leaves them out again, by their source.
         note = Param(None, "Why it is sent back.", source="task", type=["null", "string"], title="Note")
         params = {"note": note, **dict((kwargs.pop("params", None) or {}).items())}
-        super().__init__(**{**given, **kwargs, "params": params})
+        super().__init__(**{**given, **kwargs, _WAITS_BY: response_timeout, "params": params})
+        self.response_timeout = response_timeout
         self.metadata = metadata
         self.make_task_id = make_task_id
         self.ask = ask

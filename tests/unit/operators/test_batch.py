@@ -707,7 +707,8 @@ def test_a_request_for_a_review_links_to_the_video_and_the_batch(batch: Batch, m
         operator = ReviewVideoOperator(task_id="v.review", metadata=metadata, make_task_id="v.make")
     operator.execute(batch.context("v.review", 7))
     assert asked[0].options == ["Approve", "Send back"]
-    assert list(asked[0].serialized_params) == ["note"]
+    # Older versions of the standard provider add the params of the DAG.
+    assert [name for name in asked[0].serialized_params if name != "table"] == ["note"]
     run = "https://airflow.example/videoretalk/dags/spring/runs/manual__0"
     assert asked[0].body == (
         f"`'b' (en)`: [watch the video]({run}/tasks/v.make/7), beside its source. "
