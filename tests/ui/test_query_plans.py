@@ -42,6 +42,8 @@ DAG, OTHER_DAG = "videoretalk_quickstart", "somebody_elses"
 DAGS = {DAG, OTHER_DAG}
 VIDEOS, OTHERS = 60, 4_000
 BATCH_ROWS = 120
+# Two of each row, two of the failed row, the plan and the manifest.
+BATCH_TASKS = 2 * BATCH_ROWS + 4
 BIG = {"xcom", "xcom_v1", "xcom_v2", "rendered_task_instance_fields", "rtif_v1", "rtif_v2"}
 
 # Started in a process of its own: the wheel's import warns, and it stops a server with the process that started it.
@@ -355,7 +357,8 @@ def test_a_batch_reads_no_task_of_others(
             for node in _nodes(rows[0]["Plan"]):
                 if node.get("Relation Name") in ("task_instance", "hitl_detail"):
                     read = (node["Actual Rows"] + node.get("Rows Removed by Filter", 0)) * node["Actual Loops"]
-                    assert read <= 3 * BATCH_ROWS, node
+                    # Of two runs, whose tasks the planner may read at once.
+                    assert read <= 2 * BATCH_TASKS, node
 
 
 def test_a_page_of_failures_reads_no_log_of_others(filled: Engine) -> None:

@@ -10,7 +10,7 @@ from uuid import UUID
 
 from airflow.models.dagrun import DagRun
 from airflow.models.taskinstance import TaskInstance
-from sqlalchemy import and_, case, func, select, union_all
+from sqlalchemy import and_, case, func, or_, select
 
 from airflow_provider_videoretalk.ui.airflow_db.task_queries import bypass_index, is_on
 from airflow_provider_videoretalk.ui.airflow_db.task_row import COST_KEY, PLAN_KEY, RETURN_VALUE_KEY
@@ -97,7 +97,7 @@ def count_made(session: Session, *, dag_id: str, run_id: str, make: str, after: 
     """How many rows of a batch have been made in a run, and have passed all tasks that go on with the video.
 
     A row whose video another run has published is one of them: its task was skipped, and notes that.
-    It reads the task instances of this run alone, and one XCom of each that succeeded.
+    It reads the task instances of this run alone, and one XCom of each that succeeded or was skipped.
 
     :param make: the task that makes a video
     :param after: the tasks that go on with it
@@ -106,14 +106,21 @@ def count_made(session: Session, *, dag_id: str, run_id: str, make: str, after: 
     # A task that a person marked success or skipped has no such XCom.
     cost, returned = (xcom_column(key, "timestamp") for key in (COST_KEY, RETURN_VALUE_KEY))
     made_something = case((TaskInstance.task_id == make, cost), else_=returned).is_not(None)
-    of_rows = (
+    # Of a task that was skipped, only the one that makes has such an XCom.
+    has_passed, was_kept = (_count_of(TaskInstance.state == state) for state in ("success", "skipped"))
+    found = (
         select(TaskInstance.map_index)
         .select_from(DagRun)
         .join(TaskInstance, _SAME_RUN)
         .where(TaskInstance.dag_id == dag_id, TaskInstance.run_id == run_id, TaskInstance.map_index >= 0)
-        .where(TaskInstance.task_id.in_(tasks), made_something)
+        .where(TaskInstance.task_id.in_(tasks), TaskInstance.state.in_(("success", "skipped")), made_something)
+        .group_by(TaskInstance.map_index)
+        .having(or_(has_passed == len(tasks), was_kept > 0))
+        .subquery()
     )
-    made = of_rows.where(TaskInstance.state == "success").group_by(TaskInstance.map_index)
-    kept = of_rows.where(TaskInstance.task_id == make, TaskInstance.state == "skipped")
-    found = union_all(made.having(func.count() == len(tasks)), kept).subquery()
     return session.scalar(select(func.count()).select_from(found)) or 0
+
+
+def _count_of(condition: Any) -> Any:
+    """How many rows of a group meet a condition."""
+    return func.sum(case((condition, 1), else_=0))
