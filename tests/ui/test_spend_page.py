@@ -18,8 +18,8 @@ from video_rows import Row
 
 from airflow_provider_videoretalk.job_history.fold import fold
 from airflow_provider_videoretalk.job_history.history import JobHistory
+from airflow_provider_videoretalk.ui import day_span, spend_group
 from airflow_provider_videoretalk.ui import spend as spend_module
-from airflow_provider_videoretalk.ui import spend_group
 from airflow_provider_videoretalk.ui.airflow_db import run_triggers
 from airflow_provider_videoretalk.ui.day_span import DaySpan, DaySpanError
 
@@ -28,6 +28,19 @@ Login = Callable[..., TestClient]
 
 TODAY = datetime.fromtimestamp(NOW, tz=timezone.utc).date()
 DAY = 24 * HOUR
+
+
+class OfThisRun(datetime):
+    """A clock that shows :data:`NOW`, also when midnight has passed since."""
+
+    @classmethod
+    def now(cls, tz: Any = None) -> Any:
+        return datetime.fromtimestamp(NOW, tz)
+
+
+@pytest.fixture(autouse=True)
+def today(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(day_span, "datetime", OfThisRun)
 
 
 def ago(days: int) -> date:
