@@ -80,16 +80,7 @@ class Person:
         return self.waits_for(look, why=f"{selector} with {text!r} is not there")
 
     def clicks(self, selector: str, *, text: str = "") -> None:
-        def click() -> bool:
-            try:
-                self.finds(selector, text=text).click()
-            except (StaleElementReferenceException, WebDriverException) as error:
-                if isinstance(error, StaleElementReferenceException) or "intercepted" in str(error):
-                    return False
-                raise
-            return True
-
-        self.waits_for(click, why=f"{selector} with {text!r} cannot be clicked")
+        self.waits_for(lambda: _click(self.finds(selector, text=text)), why=f"{selector} with {text!r} takes no click")
 
     def clicks_until(self, done: Callable[[], object], selector: str, *, text: str) -> None:
         """Clicks again after a while, as people do: a page that draws itself anew under a click loses it."""
@@ -98,10 +89,10 @@ class Person:
         def look() -> bool:
             nonlocal again_at
             if not done() and time.monotonic() >= again_at:
-                again_at = time.monotonic() + _UNTIL_AGAIN
-                for button in self.browser.find_elements(By.CSS_SELECTOR, selector):
-                    if text in button.text and button.is_displayed() and button.is_enabled():
-                        button.click()
+                found = self.browser.find_elements(By.CSS_SELECTOR, selector)
+                shown = [one for one in found if text in one.text and one.is_displayed() and one.is_enabled()]
+                if shown and _click(shown[0]):
+                    again_at = time.monotonic() + _UNTIL_AGAIN
             return bool(done())
 
         self.waits_for(look, why=f"a click on {selector} with {text!r} changes nothing")
@@ -171,3 +162,14 @@ class Person:
             if one["impact"] in ("serious", "critical")
             for node in one["nodes"]
         ]
+
+
+def _click(element: WebElement) -> bool:
+    """Whether the element took the click: a message that Airflow shows in passing may be before it."""
+    try:
+        element.click()
+    except WebDriverException as error:
+        if isinstance(error, StaleElementReferenceException) or "intercepted" in str(error):
+            return False
+        raise
+    return True
