@@ -193,7 +193,8 @@ def test_a_video_is_sent_back_then_approved(person: Person, airflow: Any, base_u
     person.reads("h1", text="Done")
     person.goes_to("/plugin/videoretalk")
     person.browser.switch_to.frame(person.finds("iframe[title=VideoRetalk]"))
-    person.waits_for(lambda: person.asks(LOADED), why="a poster does not load")
+    # Posters further down load when they are seen.
+    person.waits_for(lambda: person.asks("document.querySelector('.card video').readyState >= 2"), why="no poster")
     assert "CNY" in person.reads("#main p", text=SPEND)
     person.browser.switch_to.default_content()
     person.takes_picture("board")
