@@ -24,13 +24,16 @@ RUN_ON := --extra emulator --extra espeak --group build --group scripts
 TESTED_WITH := $(RUN_ON) --extra media --extra crc --extra oss --extra socks --extra xlsx --group dev --group system --group browser
 
 .DEFAULT_GOAL := help
-.PHONY: help demo ui test test-security test-system test-endings test-scale test-browser mutants compat check format bench bench-quick lock clean
+.PHONY: help demo demo-long ui test test-security test-system test-endings test-scale test-browser mutants compat check format bench bench-quick lock clean
 
 help:  ## Lists these targets.
 	@sed -n 's/^\([a-z-]*\):.*  ## /\1	/p' Makefile | while IFS='	' read -r name text; do printf '%-14s%s\n' "$$name" "$$text"; done
 
 demo: $(DEMO)  ## The main job, end to end, on this machine: script to published video. PORT= chooses Airflow's port.
 	$(BIN)/python scripts/demo.py $(if $(PORT),--port $(PORT))
+
+demo-long: $(DEMO)  ## A script of four minutes becomes one video, of pieces; ten minutes.
+	$(BIN)/python scripts/demo.py --long $(if $(PORT),--port $(PORT))
 
 ui: $(DEMO)  ## A local Airflow on the emulator, with connection, pool and DAGs in place, on port 8080 or PORT=.
 	$(BIN)/python scripts/ui.py $(if $(PORT),--port $(PORT))

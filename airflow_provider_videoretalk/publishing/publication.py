@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, Literal
 
 from airflow_provider_videoretalk.dashscope.errors import InputError, TransportError
@@ -44,6 +44,16 @@ def read_metadata(destination: Destination) -> Mapping[str, Any] | None:
         return None
     fits = isinstance(metadata, dict) and found is not None and metadata.get("size") == found["size"]
     return metadata if fits else None
+
+
+def remove_published(destination: Destination) -> None:
+    """Removes an object, if there is one, and its metadata file.
+
+    :raises TransportError: the store failed
+    """
+    for path in (destination, metadata_path(destination)):
+        with store_errors_named(path), suppress(FileNotFoundError):
+            remove_object(path)
 
 
 def already_exists_error(destination: Destination) -> InputError:
