@@ -45,6 +45,7 @@ def numbered_video(
     moments: Sequence[int] | None = None,
     sound: NDArray[np.float32] | None = None,
     sound_rate: int = 44_100,
+    sound_codec: str = "aac",
     muxer_options: Mapping[str, str] | None = None,
 ) -> Path:
     """Writes one frame for each number.
@@ -52,6 +53,7 @@ def numbered_video(
     :param options: of the encoder
     :param moments: times of the frames in 1/1000 s, for a variable rate
     :param sound: samples of shape (channels, samples)
+    :param sound_codec: ``alac`` loses nothing, also where the sound begins and ends
     """
     with av.open(path, mode="w", options=dict(muxer_options or {})) as output:
         stream = output.add_stream(codec, rate=rate)
@@ -65,7 +67,7 @@ def numbered_video(
         voice = None
         if sound is not None:
             layout = "mono" if len(sound) == 1 else "stereo"
-            voice = output.add_stream("aac", rate=sound_rate, layout=layout)
+            voice = output.add_stream(sound_codec, rate=sound_rate, layout=layout)
             voice.codec_context.bit_rate = 192_000
         for position, number in enumerate(numbers):
             grey = picture_of(number, width=size[0], height=size[1])
@@ -94,3 +96,11 @@ def moments_in(path: Path) -> list[Fraction]:
     """The times of all frames, in seconds."""
     with av.open(path) as container:
         return [picture.pts * picture.time_base for picture in container.decode(video=0)]
+
+
+def sound_in(path: Path) -> NDArray[np.float32]:
+    """The samples that a player gives, of shape (channels, samples)."""
+    with av.open(path) as container:
+        return np.concatenate(
+            [np.asarray(frame.to_ndarray(), np.float32) for frame in container.decode(audio=0)], axis=1
+        )

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from av.container import OutputContainer
     from av.packet import Packet
     from av.video.frame import VideoFrame
+    from av.video.stream import VideoStream
 
 # Eight bits, 4:2:0: what every decoder reads.
 _KEPT_FORMATS = ("yuv420p", "yuvj420p")
@@ -88,7 +89,7 @@ class H264Stream:
         if like.pixel_aspect is not None:
             context.sample_aspect_ratio = like.pixel_aspect
         # Without B-frames the first time stamp is zero, so that no player and no service needs an edit list.
-        options = {"crf": str(quality), "preset": "veryfast", "bf": "0"}
+        options: dict[str, object] = {"crf": str(quality), "preset": "veryfast", "bf": "0"}
         options["g"] = str(round(_SECONDS_BETWEEN_KEYFRAMES * rate))
         if max_bits is not None:
             options |= {"maxrate": str(max_bits), "bufsize": str(max_bits)}
@@ -96,7 +97,7 @@ class H264Stream:
         if like.rotation:
             self._stream.set_display_rotation(like.rotation)
 
-    def encode(self, picture: VideoFrame) -> Iterator[Packet]:
+    def encode(self, picture: VideoFrame) -> Iterator[Packet[VideoStream]]:
         """Appends a picture. The same picture may be given several times."""
         context = self._stream.codec_context
         frame = self._reformatter.reformat(picture, width=context.width, height=context.height, format=self._pixels)
@@ -106,6 +107,6 @@ class H264Stream:
         self.frames += 1
         yield from self._stream.encode(frame)
 
-    def finish(self) -> Iterator[Packet]:
+    def finish(self) -> Iterator[Packet[VideoStream]]:
         """The last pictures."""
         yield from self._stream.encode(None)

@@ -73,8 +73,8 @@ class PresenterFrames:
     """The pictures of an open clip.
 
     - A picture that cannot be decoded is replaced by the one before it, so that the numbers of the others stay.
-    - Playing backwards decodes a part of the clip, keeps it in memory, and reads it from its end. A clip whose keyframes
-      lie far apart is decoded several times.
+    - Playing backwards decodes a part of the clip, keeps it in memory, and reads it from its end. A clip whose
+      keyframes lie far apart is decoded several times.
     """
 
     def __init__(self, container: InputContainer, path: Path) -> None:
@@ -170,7 +170,9 @@ class PresenterFrames:
                     return
                 number, is_begun = self.index.keyframes[begun][1] - 1, True
             if packet.size and not packet.is_discard:
-                heapq.heappush(waiting, packet.pts if self.index.has_times else _moment(packet))
+                heapq.heappush(
+                    waiting, _moment(packet) if packet.pts is None or not self.index.has_times else packet.pts
+                )
             for picture in _decode(packet):
                 number += 1
                 shown = heapq.heappop(waiting)
@@ -212,7 +214,7 @@ def _packets(container: InputContainer, stream: VideoStream) -> Iterator[tuple[i
             yield _moment(packet), packet.is_keyframe, packet.is_discard
 
 
-def _moment(packet: Packet) -> int:
+def _moment(packet: Packet[VideoStream]) -> int:
     """The time stamp in decoding order."""
     moment = packet.dts if packet.dts is not None else packet.pts
     if moment is None:
@@ -220,7 +222,7 @@ def _moment(packet: Packet) -> int:
     return moment
 
 
-def _decode(packet: Packet) -> list[VideoFrame]:
+def _decode(packet: Packet[VideoStream]) -> list[VideoFrame]:
     try:
         return list(packet.decode())
     except av.InvalidDataError:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from fractions import Fraction
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -73,7 +74,7 @@ def test_consecutive_parts_continue(tmp_path: Path) -> None:
         shown += numbers_in(tmp_path / "part.mp4")
         start = part.next_frame
     assert len(shown) == 170
-    assert {abs(after - before) for before, after in zip(shown, shown[1:], strict=False)} == {1}
+    assert {abs(after - before) for before, after in pairwise(shown)} == {1}
 
 
 def test_a_cut_of_the_forward_pass(tmp_path: Path) -> None:
@@ -119,7 +120,7 @@ def test_a_variable_rate_becomes_its_average(tmp_path: Path) -> None:
     assert part.rate == length.rate
     assert numbers_in(tmp_path / "part.mp4") == list(range(61))
     shown = moments_in(tmp_path / "part.mp4")
-    steps = {after - before for before, after in zip(shown, shown[1:], strict=False)}
+    steps = {after - before for before, after in pairwise(shown)}
     assert max(steps) - min(steps) < Fraction(1, 10_000)
 
 
