@@ -13,8 +13,8 @@ from fractions import Fraction
 from typing import TYPE_CHECKING, Literal
 
 from av.audio.frame import AudioFrame
-from av.filter import Graph
 from av.audio.resampler import AudioResampler
+from av.filter import Graph
 
 if TYPE_CHECKING:
     from av.container import InputContainer
@@ -23,6 +23,8 @@ SampleKind = Literal["flt", "s16"]
 _TYPECODES: dict[SampleKind, str] = {"flt": "f", "s16": "h"}
 
 _BLOCK = 4096
+
+_PANS = {(2, 1): "mono|c0=0.5*c0+0.5*c1", (1, 2): "stereo|c0=c0|c1=c0"}
 
 # A gap in the time stamps that is not rounding.
 _SHORTEST_GAP = Fraction(1, 50)
@@ -43,10 +45,12 @@ class SoundFormat:
         return "mono" if self.channels == 1 else "stereo"
 
 
-def silence(count: int, *, channels: int) -> Iterator[array[float]]:
+def silence(count: int, *, channels: int, kind: SampleKind = "flt") -> Iterator[array[float]]:
     """``count`` samples for each channel."""
     for start in range(0, count, _BLOCK):
-        yield array("f", bytes(4 * channels * min(_BLOCK, count - start)))
+        samples: array[float] = array(_TYPECODES[kind])
+        samples.frombytes(bytes(samples.itemsize * channels * min(_BLOCK, count - start)))
+        yield samples
 
 
 def decode_frames(container: InputContainer) -> Iterator[AudioFrame]:
@@ -76,7 +80,7 @@ def resampled(
         if due is not None and frame.pts is not None and frame.time_base is not None:
             late = frame.pts * frame.time_base - due
             if late > (_SHORTEST_GAP if due != begin else 0):
-                yield from silence(round(late * wanted.rate), channels=wanted.channels)
+                yield from silence(round(late * wanted.rate), channels=wanted.channels, kind=kind)
             elif due == begin:
                 excess = round(-late * wanted.rate) * wanted.channels
             due = frame.pts * frame.time_base + Fraction(frame.samples, frame.sample_rate)
@@ -92,14 +96,12 @@ def resampled(
 class _Mixer:
     """Mixes one channel to two, or two to one, at the same loudness. FFmpeg by itself changes it by 3 dB."""
 
-    _PANS = {(2, 1): "mono|c0=0.5*c0+0.5*c1", (1, 2): "stereo|c0=c0|c1=c0"}
-
     def __init__(self, *, channels: int) -> None:
         self._channels = channels
         self._graph: Graph | None = None
 
     def mix(self, frame: AudioFrame) -> AudioFrame:
-        pan = self._PANS.get((frame.layout.nb_channels, self._channels))
+        pan = _PANS.get((frame.layout.nb_channels, self._channels))
         if pan is None:
             return frame
         if self._graph is None:

@@ -18,9 +18,9 @@ FADE_SECONDS = 0.005
 def without_clicks(stretches: Iterable[Iterable[array[float]]], *, rate: int, channels: int) -> Iterator[array[float]]:
     """The samples of all stretches, one after another.
 
-    Where one stretch meets the next, the samples may jump. If they jump twice as far as the sound around does, and
-    far enough to be heard, 5 ms before the seam fade out and 5 ms behind it fade in. Before the first and behind the last
-    stretch is silence.
+    Where one stretch meets the next, the samples may jump. If they jump more than twice as far as those around do, and
+    far enough to be heard, 5 ms before the seam fade out and 5 ms behind it fade in. Before the first stretch is
+    silence, and behind the last.
 
     :param stretches: blocks of packed samples. The first block of a stretch is at least 5 ms long, if the stretch is
     """
