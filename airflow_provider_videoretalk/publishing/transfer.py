@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
@@ -41,6 +41,7 @@ from airflow_provider_videoretalk.publishing.publication import (
     already_exists_error,
     read_metadata,
 )
+from airflow_provider_videoretalk.publishing.stored_source import StoredSource
 
 log = logging.getLogger(__name__)
 
@@ -94,7 +95,7 @@ BuildMetadata = Callable[[DownloadedObject, Destination], Mapping[str, Any]]
 
 
 def copy_object(
-    url: str,
+    source: str | Destination,
     destinations: Sequence[Destination],
     *,
     build_metadata: BuildMetadata,
@@ -108,7 +109,7 @@ def copy_object(
     sleep: Callable[[float], object] = time.sleep,
     on_object_visible: Callable[[], object] = lambda: None,
 ) -> list[PublishedObject]:
-    """Streams ``url`` to all destinations in one pass, each with a metadata file. Memory stays bounded.
+    """Streams ``source`` to all destinations in one pass, each with a metadata file. Memory stays bounded.
 
     No object becomes visible before the download is complete, verified, and looked at: it is media of an expected kind
     and length, and whole. ``skip_same`` compares with the metadata file of the existing object, if that file gives the
@@ -120,6 +121,7 @@ def copy_object(
     With ``edits``, the download is written to a folder for temporary files first, which needs room for two copies. What
     the last edit wrote is looked at again, and published.
 
+    :param source: a URL, or the path of an object in a store
     :param build_metadata: builds the content of the metadata file. ``skip_same`` needs its ``size``, ``sha256`` and
         ``media``, and all fields of ``edits``
     :param expected: what the download should be, and what it should be after all edits
@@ -145,8 +147,12 @@ def copy_object(
     wanted = {index: destinations[index] for index, known in metadata.items() if not _contains(known, identity or {})}
     publications: dict[int, Publication] = {}
     if wanted:
-        downloading = _downloading(url, expires_at, access=access, retry=retry, sleep=sleep)
-        with downloading as download, ExitStack() as cleanup:
+        opened: AbstractContextManager[SourceBytes]
+        if isinstance(source, str):
+            opened = _downloading(source, expires_at, access=access, retry=retry, sleep=sleep)
+        else:
+            opened = StoredSource(source)
+        with opened as download, ExitStack() as cleanup:
 
             def draft(destination: Destination, content_type: str) -> Publication:
                 publication = Publication(destination, content_type=content_type, create_only=if_exists == "fail")
