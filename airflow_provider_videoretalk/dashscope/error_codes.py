@@ -51,10 +51,7 @@ MEANINGS: Mapping[str, Meaning] = {
     "InvalidFile.Openerror": Meaning(RequestError, _TRANSCODE),
     "InvalidFile.Resolution": Meaning(RequestError, "Scale the video so that each side has 640 to 2048 pixels."),
     "InvalidFile.FPS": Meaning(RequestError, "Convert the video to 15 to 60 frames a second."),
-    "InvalidFile.Duration": Meaning(
-        RequestError,
-        "Cut or extend video and audio to 2 to 120 seconds each. MakeVideoOperator makes longer videos, of pieces.",
-    ),
+    "InvalidFile.Duration": Meaning(RequestError, "Cut or extend video and audio to 2 to 120 seconds each."),
     "InvalidFile.ImageSize": Meaning(RequestError, "Scale the image: sides up to 4096 pixels, aspect up to 2."),
     "InvalidFile.Content": Meaning(RequestError, "Use a reference image that shows one person from the front."),
     "InvalidFile.FaceNotMatch": Meaning(

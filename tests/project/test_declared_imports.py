@@ -24,6 +24,7 @@ OPTIONAL = {
     f"{PACKAGE}/emulator/engine/espeak.py": {"espeak"},
     f"{PACKAGE}/emulator/": {"emulator"},
     f"{PACKAGE}/media/ffmpeg_probe.py": {"media"},
+    f"{PACKAGE}/editing/": {"media"},
     f"{PACKAGE}/publishing/crc64.py": {"crc"},
     f"{PACKAGE}/batches/xlsx.py": {"xlsx"},
     f"{PACKAGE}/airflow_adapters/oss_filesystem.py": {"oss"},
