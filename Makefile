@@ -9,7 +9,7 @@ BROWSER := tests/browser
 SECURITY := tests/security
 SYSTEM := $(addprefix tests/system/,test_crashes.py test_short_deferrals.py test_poisoned_replies.py)
 ENDINGS := tests/system/test_endings.py
-SCALE := $(addprefix tests/system/,test_random_kills.py test_many_clips.py test_batch.py)
+SCALE := $(addprefix tests/system/,test_random_kills.py test_many_clips.py test_batch.py test_pieces.py)
 
 # No resolver takes part: each lock names every package, and pip's own check says whether one is missing.
 PIP := $(BIN)/python -m pip --disable-pip-version-check

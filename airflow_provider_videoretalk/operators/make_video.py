@@ -174,7 +174,8 @@ class MakeVideoOperator(CatalogModelOperator):
 
     @property
     def output_fields(self) -> Collection[str]:
-        return ("audio_url",)
+        # The part of a presenter lies in the output folder. The presenter itself is checked before.
+        return ("audio_url", "video_url") if self._row_to_make.in_pieces else ("audio_url",)
 
     def identity(self) -> Mapping[str, Any]:
         # Not the speech: it is made after the ledger has been asked.

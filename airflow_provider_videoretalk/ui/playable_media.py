@@ -9,6 +9,7 @@ from typing import Any, Literal
 from urllib.parse import unquote, urlsplit
 
 from airflow_provider_videoretalk.airflow_adapters.location_policy import LocationPolicy
+from airflow_provider_videoretalk.batches.pieces import PIECES
 from airflow_provider_videoretalk.dashscope.task import Task
 from airflow_provider_videoretalk.outbound.location_prefix import scheme_of
 from airflow_provider_videoretalk.publishing.media_types import media_type_of_name
@@ -54,6 +55,7 @@ def find_media(video: Video, part: Part, *, now: datetime | None = None) -> list
     1. at the URL that a task returned, unless it has expired
     2. at the input that the job operator was given
     3. at the destination of the publish operator
+    4. where the job operator has joined its pieces
 
     A return value can be changed by whoever may write XComs. So it names neither a store nor a disk: these come from
     rendered fields, which Airflow alone writes, and have to be allowed.
@@ -62,6 +64,7 @@ def find_media(video: Video, part: Part, *, now: datetime | None = None) -> list
         _returned_medium(video, part, now or datetime.now(timezone.utc)),
         _input_medium(video, part),
         _published_medium(video, part),
+        _joined_medium(video, part),
     )
     return [medium for medium in candidates if medium is not None]
 
@@ -129,6 +132,19 @@ def _published_medium(video: Video, part: Part) -> StoredMedium | None:
     names = [name for name in ("task_id", "request_id") if video.publication.get(name)]
     identity = {name: video.publication[name] for name in (*names, "sha256")}
     return StoredMedium(uri=uri, content_type=content_type, identity=identity)
+
+
+def _joined_medium(video: Video, part: Part) -> StoredMedium | None:
+    """The video of several pieces, in the folder that the job operator's rendered field names."""
+    named, folder = get_text(video.result, "video_location"), get_text(video.job_fields, "folder")
+    if part != "result" or named is None or folder is None:
+        return None
+    fields = {
+        "destination": f"{folder.strip()}{PIECES}/",
+        "storage_conn_id": video.job_fields.get("storage_conn_id"),
+    }
+    uri, job_id = published_uri(fields, named), get_text(video.result, "task_id")
+    return StoredMedium(uri=uri, content_type="video/mp4", identity={"task_id": job_id}) if uri else None
 
 
 def _content_type(path: str) -> str | None:

@@ -150,6 +150,15 @@ def test_the_price_of_all_pieces_is_the_price_of_the_row(batch: Batch) -> None:
     assert batch.paid() == {"speech": 3, "videos": 2}
 
 
+def test_the_presenter_alone_has_to_be_an_allowed_source(batch: Batch) -> None:
+    (row,) = batch.plan(table())
+    make(batch, row, allowed_sources=[batch.service.url_for("/")])
+    (row,) = batch.plan(table(SCRIPT.replace("lesson", "course")))
+    with pytest.raises(InputError, match=r"video_url is .*clip.mp4', allowed is https://elsewhere.example/"):
+        make(batch, row, allowed_sources=["https://elsewhere.example/"])
+    assert batch.paid() == {"speech": 3, "videos": 3}
+
+
 def test_a_presenter_must_be_as_long_as_the_speech_if_it_is_not_extended(batch: Batch) -> None:
     (row,) = batch.plan(table(), video_extension=False)
     with pytest.raises(InputError, match=r"the presenter lasts 4.0 s, the speech goes on at 6.0 s") as caught:
