@@ -1,0 +1,1 @@
+"""Joining, subtitles, marking: media that this package writes."""
