@@ -11,6 +11,7 @@ from pathlib import Path
 import av
 import numpy as np
 from av.audio.frame import AudioFrame
+from av.video.frame import VideoFrame
 
 RATE = 24000
 
@@ -70,4 +71,26 @@ def write_coded(
             output.mux(stream.encode(frame))
             start += len(part)
         output.mux(stream.encode(None))
+    return path
+
+
+def film(path: Path, samples: np.ndarray | None = None, *, container: str = "mp4", fragments: bool = False) -> Path:
+    """A small video with B-frames, a rotation, a title and sound. Its frames are not in the order of time."""
+    sound = word(2) if samples is None else samples
+    options = {"movflags": "frag_keyframe+empty_moov"} if fragments else {}
+    with av.open(path, mode="w", format=container, options=options) as output:
+        output.metadata["title"] = "The news"
+        picture = output.add_stream("libx264", rate=Fraction(30000, 1001))
+        picture.width, picture.height, picture.pix_fmt = 160, 120, "yuv420p"
+        picture.options = {"bf": "3", "g": "12", "preset": "fast"}
+        picture.set_display_rotation(90)
+        voice = output.add_stream("aac", rate=RATE, layout="mono")
+        for number in range(round(len(sound) / RATE * 30)):
+            image = np.full((120, 160, 3), number * 4 % 256, np.uint8)
+            output.mux(picture.encode(VideoFrame.from_ndarray(image, format="rgb24")))
+        output.mux(picture.encode(None))
+        frame = AudioFrame.from_ndarray(sound.astype(np.float32)[None], format="fltp", layout="mono")
+        frame.sample_rate, frame.pts, frame.time_base = RATE, 0, Fraction(1, RATE)
+        output.mux(voice.encode(frame))
+        output.mux(voice.encode(None))
     return path

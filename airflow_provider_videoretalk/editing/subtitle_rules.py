@@ -24,7 +24,8 @@ class SubtitleRules:
     """
     :param line_columns: of a line; a full-width character takes two
     :param columns_per_second: how fast people read
-    :param link_words: words before which a line may break, as conjunctions and prepositions, in small letters
+    :param link_words: words before which a line may break, as conjunctions and prepositions, in small letters.
+        Of a script without spaces, the first letters of such words
     """
 
     line_columns: int = 42
@@ -77,8 +78,8 @@ _BY_LANGUAGE = {
     "id": _rules("dan atau tetapi karena bahwa yang jika ketika agar untuk di ke dari dengan pada oleh"),
     "vi": _rules("và hoặc nhưng vì nên mà nếu khi để của trong với từ cho ở"),
     "tr": _rules("ve veya ama fakat çünkü ki için ile gibi kadar"),
-    "zh": _east_asian("和 与 或 但 但是 而 而且 因为 所以 如果 虽然 并 并且 以及 然后 不过 同时"),
-    "yue": _east_asian("和 與 或 但 但係 而 因為 所以 如果 雖然 並且 以及 然後"),
+    "zh": _east_asian("和 与 或 但 而 并 且 因 虽"),
+    "yue": _east_asian("和 與 或 但 而 並 且 因 雖"),
     "ja": _east_asian(),
     "ko": _east_asian("그리고 그러나 하지만 또는 및 그래서 때문에", columns_per_second=24.0),
     "th": _rules(line_columns=35),

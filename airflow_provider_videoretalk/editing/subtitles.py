@@ -130,19 +130,21 @@ def _timed(
     cues: list[Cue] = []
     for number, cue in enumerate(ranges):
         start = spans[cue.start].start
-        next_start = spans[ranges[number + 1].start].start if number + 1 < len(ranges) else seconds + GAP_SECONDS
+        next_start = spans[ranges[number + 1].start].start if number + 1 < len(ranges) else None
         lines = [text_of(words[cue.start : cue.second_line]), text_of(words[cue.second_line : cue.end])]
         shown = tuple(line for line in lines if line)
         reading = sum(map(columns, shown)) / rules.columns_per_second
-        end = _end(start, spans[cue.end - 1].end, next_start, reading=reading)
+        end = _end(start, spans[cue.end - 1].end, next_start, reading=reading, seconds=seconds)
         # Players show nothing of a cue that takes no time.
         first = max(round(start * 1000), round(cues[-1].end * 1000) if cues else 0)
         cues.append(Cue(start=first / 1000, end=max(first + 1, round(end * 1000)) / 1000, lines=shown))
     return cues
 
 
-def _end(start: float, spoken_until: float, next_start: float, *, reading: float) -> float:
-    """Until when a cue is shown: long enough to be read, if the next one leaves the time."""
+def _end(start: float, spoken_until: float, next_start: float | None, *, reading: float, seconds: float) -> float:
+    """Until when a cue is shown: long enough to be read, if the next one, or the end of the sound, leaves the time."""
     wished = max(spoken_until + _LINGER, start + MIN_SECONDS, min(start + reading, start + MAX_SECONDS))
+    if next_start is None:
+        return min(wished, max(seconds, start))
     limit = max(next_start - GAP_SECONDS, (start + next_start) / 2)
     return limit if wished + _SOON > limit and limit - start <= MAX_SECONDS else min(wished, limit)

@@ -11,11 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import av
-import numpy as np
 import pytest
-from av.video.frame import VideoFrame
 from media_files import video
-from spoken_sounds import RATE, word, write_wav
+from spoken_sounds import film, word, write_wav
 
 from airflow_provider_videoretalk.dashscope.errors import InputError
 from airflow_provider_videoretalk.editing.subtitle_track import add_subtitle_track
@@ -25,27 +23,6 @@ CUES = (
     Cue(start=0.5, end=1.2, lines=("Good morning,", "再见 🎬")),
     Cue(start=1.2, end=1.9, lines=("<b>a</b> & {\\an8} -->",)),
 )
-
-
-def film(path: Path, *, container: str = "mp4", fragments: bool = False) -> Path:
-    """A video with B-frames, a rotation, a title and sound, whose samples are not in the order of time."""
-    options = {"movflags": "frag_keyframe+empty_moov"} if fragments else {}
-    with av.open(path, mode="w", format=container, options=options) as output:
-        output.metadata["title"] = "The news"
-        picture = output.add_stream("libx264", rate=Fraction(30000, 1001))
-        picture.width, picture.height, picture.pix_fmt = 160, 120, "yuv420p"
-        picture.options = {"bf": "3", "g": "12", "preset": "fast"}
-        picture.set_display_rotation(90)
-        sound = output.add_stream("aac", rate=RATE, layout="mono")
-        for number in range(60):
-            image = np.full((120, 160, 3), number * 4, np.uint8)
-            output.mux(picture.encode(VideoFrame.from_ndarray(image, format="rgb24")))
-        output.mux(picture.encode(None))
-        frame = av.AudioFrame.from_ndarray(word(2).astype(np.float32)[None], format="fltp", layout="mono")
-        frame.sample_rate, frame.pts, frame.time_base = RATE, 0, Fraction(1, RATE)
-        output.mux(sound.encode(frame))
-        output.mux(sound.encode(None))
-    return path
 
 
 def samples(path: Path) -> list[tuple[str, Fraction, Fraction, str]]:

@@ -89,8 +89,10 @@ def errors_of(cues: Sequence[Cue], sentences: Sequence[str], truth: Sequence[flo
     return [abs(start - true) for start, true in zip(found, truth, strict=True) if start is not None]
 
 
-@pytest.mark.parametrize("language", SCRIPTS)
-@pytest.mark.parametrize("pauses", [(0.6, 0.9, 0.45), (0.2, 0.3, 0.15)], ids=["usual", "hurried"])
+@pytest.mark.parametrize(
+    ("language", "pauses"),
+    [("en", (0.6, 0.9, 0.45)), ("zh", (0.6, 0.9, 0.45)), ("de", (0.6, 0.9, 0.45)), ("en", (0.2, 0.3, 0.15))],
+)
 def test_cues_begin_when_their_sentences_do(tmp_path, language, pauses):
     sentences = SCRIPTS[language]
     truth = spoken(tmp_path / "a.wav", sentences, language=language, pauses=pauses)
