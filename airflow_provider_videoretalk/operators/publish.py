@@ -20,6 +20,7 @@ from airflow_provider_videoretalk.links import WatchLink
 from airflow_provider_videoretalk.operators.destination_path import open_destination
 from airflow_provider_videoretalk.operators.location_fields import is_task_output, location_of_output, permanent_fields
 from airflow_provider_videoretalk.operators.publish_source import open_source_location, request_new_url, source_place
+from airflow_provider_videoretalk.operators.publish_subtitles import RequestedSubtitles
 from airflow_provider_videoretalk.operators.template_values import as_mapping, as_optional_text, check_word, is_empty
 from airflow_provider_videoretalk.publishing.atomic_object import is_local
 from airflow_provider_videoretalk.publishing.expected_media import expected_media
@@ -32,9 +33,11 @@ if TYPE_CHECKING:
     from airflow.sdk import Context, ObjectStoragePath
 
     from airflow_provider_videoretalk.dashscope.task import TaskResult
+    from airflow_provider_videoretalk.editing.subtitle_files import SubtitleFormat
     from airflow_provider_videoretalk.model_catalog.speech import SpeechResult
     from airflow_provider_videoretalk.outbound.host_access import AccessRule
     from airflow_provider_videoretalk.publishing.atomic_object import Destination
+    from airflow_provider_videoretalk.publishing.media_edit import MediaEdit
     from airflow_provider_videoretalk.publishing.publication import IfExists
     from airflow_provider_videoretalk.publishing.transfer import DownloadedObject, PublishedObject
 
@@ -68,6 +71,7 @@ class PublishMediaOperator(BaseOperator):
     - ``verified``: the values of the server that are confirmed (``length``, ``md5``, ``crc64``)
     - ``unverified``: the values of the server that were not checked, each with the reason
     - the values of ``metadata``
+    - ``subtitles``: the URI of each subtitle file, by its format; ``subtitle_track``: its ``language``
     - ``metadata_uri``; for a list of destinations also ``uris`` and ``metadata_uris``. All other fields are those of
       the first destination. These three are only in the return value
 
@@ -95,6 +99,11 @@ class PublishMediaOperator(BaseOperator):
         own host of this connection, by default ``dashscope_default``, may be at a private address, and is fetched with
         the connection's certificates and proxy. Other private addresses need its extra ``allow_private`` (templated)
     :param metadata: JSON-safe values to add to the metadata (templated)
+    :param subtitles: formats of subtitle files, ``srt`` and ``vtt``: a list, or one text with commas between them. They
+        are made from ``script`` and ``language`` of the metadata, are timed by the sound, and have the object's name.
+        They are written after the object: if that fails, the object is published, and the task fails. A retry with
+        ``skip_same`` makes only what is missing. Needs the extra ``media`` (templated)
+    :param subtitle_track: add the subtitles to the video as a track, too, which viewers can switch on (templated)
     :param allowed_sources: what URLs ``source`` may be, if it is no return value: a list of prefixes such as
         ``https://host/folder/``, or one text with commas between them. It narrows ``[videoretalk] allowed_sources`` of
         Airflow's configuration (templated)
@@ -123,6 +132,8 @@ class PublishMediaOperator(BaseOperator):
         "storage_conn_id",
         "dashscope_conn_id",
         "metadata",
+        "subtitles",
+        "subtitle_track",
         "allowed_sources",
         "allowed_destinations",
     )
@@ -136,6 +147,8 @@ class PublishMediaOperator(BaseOperator):
         storage_conn_id: str | None = None,
         dashscope_conn_id: str | None = None,
         metadata: Mapping[str, Any] | None = None,
+        subtitles: Sequence[SubtitleFormat] | str = (),
+        subtitle_track: bool | str = False,
         if_exists: IfExists = "overwrite",
         allowed_sources: Sequence[str] | str | None = None,
         allowed_destinations: Sequence[str] | str | None = None,
@@ -148,6 +161,8 @@ class PublishMediaOperator(BaseOperator):
         self.storage_conn_id = storage_conn_id
         self.dashscope_conn_id = dashscope_conn_id
         self.metadata = metadata
+        self.subtitles = subtitles
+        self.subtitle_track = subtitle_track
         self.if_exists = if_exists
         self.allowed_sources = allowed_sources
         self.allowed_destinations = allowed_destinations
@@ -168,11 +183,13 @@ class PublishMediaOperator(BaseOperator):
         place = source_place(self.source, is_output=self._source_is_output, allowed_sources=self.allowed_sources)
         paths = self._destination_paths(place, source)
         assets = [Asset(uri=_asset_uri(path)) for path in paths]
-        published = self._copy(place, source, paths, source_metadata)
+        subtitles = RequestedSubtitles(formats=self.subtitles, track=self.subtitle_track, metadata=source_metadata)
+        published = self._copy(place, source, paths, source_metadata, edits=subtitles.edits)
         fault_point("after_publish")
         if job_id := permanent.get("task_id"):
             fact = Published(job_id=str(job_id), uri=uri_of(paths[0]), published_at=time.time())
             open_history().note("published", fact)
+        published = subtitles.add_to(published, create_only=self.if_exists == "fail")
         collector = get_hook_lineage_collector()  # type: ignore[no-untyped-call]
         for path, copied in zip(paths, published, strict=True):
             done = "Kept the existing object" if copied.kept else "Published"
@@ -200,6 +217,8 @@ class PublishMediaOperator(BaseOperator):
         source: Mapping[str, Any],
         paths: Sequence[ObjectStoragePath],
         source_metadata: Mapping[str, Any],
+        *,
+        edits: Sequence[MediaEdit],
     ) -> list[PublishedObject]:
         """Copies the source. If its URL has expired or is refused, requests a new one by the render job's id."""
         from airflow_provider_videoretalk.airflow_adapters.object_storage_path import uri_of
@@ -221,6 +240,7 @@ class PublishMediaOperator(BaseOperator):
             copy_object,
             destinations=paths,
             build_metadata=build_metadata,
+            edits=edits,
             expected=expected_media(source, place),
             if_exists=self.if_exists,
             identity=_identity(source) if location is None else None,

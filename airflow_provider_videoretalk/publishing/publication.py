@@ -28,6 +28,11 @@ def metadata_path(destination: Destination) -> Destination:
     return destination.with_name(f"{destination.name}.json")
 
 
+def json_of(metadata: Mapping[str, Any]) -> bytes:
+    """The content of a metadata file."""
+    return json.dumps(metadata, ensure_ascii=False, indent=2).encode()
+
+
 def read_metadata(destination: Destination) -> Mapping[str, Any] | None:
     """The content of an object's metadata file.
 
@@ -101,7 +106,7 @@ class Publication:
             self._object.seal()
         with store_errors_named(self._metadata_path):
             self._metadata = open_atomic_object(self._metadata_path, content_type="application/json")
-            self._metadata.write(json.dumps(metadata, ensure_ascii=False, indent=2).encode())
+            self._metadata.write(json_of(metadata))
             self._metadata.seal()
 
     def commit(self, *, on_object_visible: Callable[[], object]) -> None:
