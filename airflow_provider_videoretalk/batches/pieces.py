@@ -21,6 +21,9 @@ PIECE_FIELD = "piece"
 FRAMES_FIELD = "frames"
 """The field of a piece's metadata file with the number of its frames."""
 
+PARTS_FIELD = "parts"
+"""The field of a joined video's metadata with its pieces: the seconds of ``start`` and ``end``, and the ``text``."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Piece:

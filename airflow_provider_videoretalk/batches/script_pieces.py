@@ -1,8 +1,5 @@
 """Cuts a script that is too long for one render job to pieces, each of which is spoken and rendered by itself."""
 
-# Marks of punctuation of other scripts are meant.
-# ruff: noqa: RUF001
-
 from __future__ import annotations
 
 import math

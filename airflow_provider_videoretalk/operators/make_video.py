@@ -13,7 +13,7 @@ from airflow.providers.common.compat.sdk import AirflowSkipException
 from airflow.sdk import XComArg
 
 from airflow_provider_videoretalk.airflow_adapters.location_policy import LocationPolicy
-from airflow_provider_videoretalk.batches.pieces import PIECE_FIELD
+from airflow_provider_videoretalk.batches.pieces import PARTS_FIELD, PIECE_FIELD
 from airflow_provider_videoretalk.batches.plan_file import RUN_FIELD, RowReference, RowToMake, plan_name, read_row
 from airflow_provider_videoretalk.batches.recipe import (
     SpeechRecipe,
@@ -28,7 +28,7 @@ from airflow_provider_videoretalk.operators.job_submission import record_store_o
 from airflow_provider_videoretalk.operators.output_folder import OutputFolder
 from airflow_provider_videoretalk.operators.speech_store import SpeechStore
 from airflow_provider_videoretalk.operators.template_values import as_bool, as_int, as_mapping
-from airflow_provider_videoretalk.operators.video_pieces import PARTS_FIELD, VideoPieces
+from airflow_provider_videoretalk.operators.video_pieces import VideoPieces
 from airflow_provider_videoretalk.optional_dependencies import require_extra
 from airflow_provider_videoretalk.outbound.signed_url import safe_text
 from airflow_provider_videoretalk.polling.trigger_event import awaited_of

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, cast, get_args
 
+from airflow_provider_videoretalk.batches.pieces import PARTS_FIELD
 from airflow_provider_videoretalk.dashscope.errors import DashScopeError, InputError
 from airflow_provider_videoretalk.editing.subtitle_files import SubtitleFormat
 from airflow_provider_videoretalk.operators.template_values import as_bool, check_word, is_empty
 
 # The imports inside functions load fsspec and requests, which parsing a DAG does not need.
 if TYPE_CHECKING:
+    from airflow_provider_videoretalk.editing.subtitles import ScriptPart
     from airflow_provider_videoretalk.publishing.media_edit import MediaEdit
     from airflow_provider_videoretalk.publishing.subtitle_publication import SubtitleSource
     from airflow_provider_videoretalk.publishing.transfer import PublishedObject
@@ -21,7 +23,7 @@ class RequestedSubtitles:
 
     :param formats: of the files: a list, or one text with commas between them
     :param track: whether a video gets a track
-    :param metadata: of the object: its ``script`` and ``language``
+    :param metadata: of the object: its ``script`` and ``language``, and the ``parts`` of a long video
     :raises InputError: another format, or ``track`` is no boolean
     """
 
@@ -96,4 +98,21 @@ def _source(metadata: Mapping[str, Any]) -> SubtitleSource:
             "the metadata has no script, from which subtitles are made",
             remedy="Give metadata={'script': ..., 'language': ...}, or leave subtitles out.",
         )
-    return SubtitleSource(script=script, language=language if isinstance(language, str) and language else None)
+    return SubtitleSource(
+        script=script,
+        language=language if isinstance(language, str) and language else None,
+        parts=_parts(metadata.get(PARTS_FIELD)),
+    )
+
+
+def _parts(value: object) -> tuple[ScriptPart, ...]:
+    """The pieces of a long video. Without them, or if they are damaged, the script is timed as a whole."""
+    from airflow_provider_videoretalk.editing.subtitles import ScriptPart
+
+    try:
+        return tuple(
+            ScriptPart(start=float(part["start"]), end=float(part["end"]), text=str(part["text"]))
+            for part in cast("Sequence[Mapping[str, Any]]", value or ())
+        )
+    except (KeyError, TypeError, ValueError):
+        return ()

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider_videoretalk.airflow_adapters.job_history_writer import open_history
 from airflow_provider_videoretalk.batches.pieces import (
     FRAMES_FIELD,
+    PARTS_FIELD,
     PIECE_FIELD,
     KeptPiece,
     Piece,
@@ -39,9 +40,6 @@ if TYPE_CHECKING:
     from airflow_provider_videoretalk.inputs.source import Source
     from airflow_provider_videoretalk.media.location import Location
     from airflow_provider_videoretalk.outbound.host_access import AccessRule
-
-PARTS_FIELD = "parts"
-"""The field of a joined video's metadata with the second at which each piece begins and ends, and its script."""
 
 # What the last render job's result says of itself alone, or of all.
 _RESULT_FIELDS = frozenset({*PricedResult.__annotations__, *TaskResult.__annotations__}) - {"inputs"}

@@ -14,7 +14,7 @@ from typing import Any
 from airflow_provider_videoretalk.dashscope.errors import DashScopeError
 from airflow_provider_videoretalk.editing.subtitle_files import CONTENT_TYPES, SubtitleFormat, subtitle_file
 from airflow_provider_videoretalk.editing.subtitle_track import add_subtitle_track
-from airflow_provider_videoretalk.editing.subtitles import Subtitles, make_subtitles
+from airflow_provider_videoretalk.editing.subtitles import ScriptPart, Subtitles, make_subtitles
 from airflow_provider_videoretalk.publishing.atomic_object import Destination, is_local, open_atomic_object
 from airflow_provider_videoretalk.publishing.media_edit import MediaEdit, working_folder
 from airflow_provider_videoretalk.publishing.media_types import suffix_of_name
@@ -42,13 +42,16 @@ class SubtitleSource:
     """
     :param script: all that is spoken in the object
     :param language: a code or an English name; ``None`` if it is not known
+    :param parts: of the script, if it is known when each is spoken
     """
 
     script: str
     language: str | None
+    parts: tuple[ScriptPart, ...] = ()
 
     def make(self, media: Path) -> Subtitles:
-        return make_subtitles(media, script=self.script, language=self.language, field="the published file")
+        script = self.parts or self.script
+        return make_subtitles(media, script=script, language=self.language, field="the published file")
 
 
 def subtitle_path(destination: Destination, file_format: SubtitleFormat) -> Destination:

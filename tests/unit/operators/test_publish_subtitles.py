@@ -91,6 +91,26 @@ def test_they_are_beside_the_video(
     assert types["bucket/videos/welcome-en.vtt"] == "text/vtt"
 
 
+def test_the_pieces_of_a_long_video_say_when_each_is_spoken(
+    store: ObjectStore, result: dict[str, Any], context: dict[str, Any]
+) -> None:
+    parts = [{"start": 0.0, "end": 1.0, "text": "First."}, {"start": 3.0, "end": 4.5, "text": "Then the second."}]
+    publish(result, context, metadata={"script": "First. Then the second.", "language": "en", "parts": parts})
+    cues = re.findall(r"00:00:0(\S+) --> .*\n(.+)\n", store.objects["bucket/videos/welcome-en.srt"].decode())
+    assert [text for _, text in cues] == ["First.", "Then the second."]
+    first, second = (float(start.replace(",", ".")) for start, _ in cues)
+    assert first < 1.0
+    assert second >= 3.0
+
+
+@pytest.mark.parametrize("parts", ["all", [{"start": "soon"}], [1], {"a": 1}])
+def test_damaged_pieces_are_not_needed(
+    store: ObjectStore, result: dict[str, Any], context: dict[str, Any], parts: Any
+) -> None:
+    publish(result, context, metadata={"script": SCRIPT, "language": "en", "parts": parts})
+    assert_subtitles(store.objects["bucket/videos/welcome-en.srt"])
+
+
 def test_a_disk(tmp_path: Path, result: dict[str, Any], context: dict[str, Any]) -> None:
     destination = (tmp_path / "a b.mp4").as_uri()
     returned = publish(result, context, destination=destination, subtitles="srt")
