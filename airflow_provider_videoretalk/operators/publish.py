@@ -33,8 +33,11 @@ if TYPE_CHECKING:
 
     from airflow_provider_videoretalk.dashscope.task import TaskResult
     from airflow_provider_videoretalk.model_catalog.speech import SpeechResult
+    from airflow_provider_videoretalk.operators.media_marks import GivenCredentials, GivenLabel
     from airflow_provider_videoretalk.outbound.host_access import AccessRule
     from airflow_provider_videoretalk.publishing.atomic_object import Destination
+    from airflow_provider_videoretalk.publishing.expected_media import ExpectedMedia
+    from airflow_provider_videoretalk.publishing.media_edit import MediaEdit
     from airflow_provider_videoretalk.publishing.publication import IfExists
     from airflow_provider_videoretalk.publishing.transfer import DownloadedObject, PublishedObject
 
@@ -67,6 +70,8 @@ class PublishMediaOperator(BaseOperator):
     - ``media``: ``kind`` and ``container``, and what the file says of itself (``seconds``, ``width``, ...)
     - ``verified``: the values of the server that are confirmed (``length``, ``md5``, ``crc64``)
     - ``unverified``: the values of the server that were not checked, each with the reason
+    - ``aigc`` and ``content_credentials``: the marks that were written to the file; ``edits``: the size and SHA-256 of
+      the file before
     - the values of ``metadata``
     - ``metadata_uri``; for a list of destinations also ``uris`` and ``metadata_uris``. All other fields are those of
       the first destination. These three are only in the return value
@@ -102,16 +107,24 @@ class PublishMediaOperator(BaseOperator):
         ``s3://conn@bucket/folder/``, or one text with commas between them. It narrows
         ``[videoretalk] allowed_destinations`` of Airflow's configuration, by which no file on a disk is allowed unless
         a folder is named (templated)
+    :param aigc_label: marks the file as made by AI, by GB 45438-2025: the fields of
+        :class:`~airflow_provider_videoretalk.editing.aigc_label.AigcLabel`, of which ``content_producer`` is required.
+        ``produce_id`` is by default the render job's id. By default ``[videoretalk] aigc_content_producer`` of
+        Airflow's configuration says whether; ``False`` for no label (templated)
+    :param content_credentials: marks the file with a signed C2PA manifest: the Airflow connection that has the signing
+        key, in the extras ``private_key`` and ``certificates``. By default
+        ``[videoretalk] content_credentials_conn_id``; ``False`` for none (templated)
     :param if_exists: what to do if the destination already holds an object:
 
         - ``overwrite``: replace it
         - ``fail``: fail before anything is downloaded, also if an earlier try of the same task published the object
         - ``skip_same``: keep the object and its metadata file if that file names the same render job or speech request
-          (nothing is downloaded), or if the download has the same size and SHA-256. An object without a metadata file
-          that fits it, or that says it was looked at, is replaced
+          (nothing is downloaded), or if the download has the same size and SHA-256. An object with other marks is
+          replaced, and one without a metadata file that fits it, or that says it was looked at
     :raises InputError: a location is not allowed; a destination holds an object, and ``if_exists`` is ``fail``; or the
         source has no plain name for an object in a folder
-    :raises ConfigurationError: a destination's store cannot be opened
+    :raises ConfigurationError: a destination's store cannot be opened, or a signing key cannot be used
+    :raises EditError: the file could not be marked. Nothing was published
     :raises ResultExpiredError: the source's URL has expired
     :raises UnexpectedMediaError: the source is not what it should be
     :raises TransportError: the download or a store failed. Nothing was published, unless the message names it
@@ -125,6 +138,8 @@ class PublishMediaOperator(BaseOperator):
         "metadata",
         "allowed_sources",
         "allowed_destinations",
+        "aigc_label",
+        "content_credentials",
     )
     operator_extra_links = (WatchLink(),)
 
@@ -139,6 +154,8 @@ class PublishMediaOperator(BaseOperator):
         if_exists: IfExists = "overwrite",
         allowed_sources: Sequence[str] | str | None = None,
         allowed_destinations: Sequence[str] | str | None = None,
+        aigc_label: GivenLabel = None,
+        content_credentials: GivenCredentials = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -151,6 +168,8 @@ class PublishMediaOperator(BaseOperator):
         self.if_exists = if_exists
         self.allowed_sources = allowed_sources
         self.allowed_destinations = allowed_destinations
+        self.aigc_label = aigc_label
+        self.content_credentials = content_credentials
         self._source_is_output = is_task_output(source)
 
     def _do_render_template_fields(self, *args: Any, **kwargs: Any) -> None:
@@ -209,32 +228,48 @@ class PublishMediaOperator(BaseOperator):
         def build_metadata(downloaded: DownloadedObject, path: Destination) -> dict[str, Any]:
             return describe_object(downloaded, uri=uri_of(path), source=source_metadata)
 
-        location = None
-        if location_of_output(source) is not None:
-            location = open_source_location(
-                place,
-                destinations=paths,
-                storage_conn_id=as_optional_text("storage_conn_id", self.storage_conn_id),
-                allowed_destinations=self.allowed_destinations,
-            )
+        expected = expected_media(source, place)
+        stored = location_of_output(source) is not None
         copy_source = partial(
             copy_object,
             destinations=paths,
             build_metadata=build_metadata,
-            expected=expected_media(source, place),
+            expected=expected,
+            edits=self._edits(place, source, expected, title=paths[0].name),
             if_exists=self.if_exists,
-            identity=_identity(source) if location is None else None,
+            identity=None if stored else _identity(source),
             access=self._access_rule(),
             on_object_visible=lambda: fault_point("during_publish"),
         )
-        if location is not None:
-            return copy_source(location)
+        if stored:
+            return copy_source(self._stored_source(place, paths))
         try:
             return copy_source(place, expires_at=source.get("expires_at"))
         except (ResultExpiredError, RefusedUrlError):
             if is_empty(self.dashscope_conn_id) or not source.get("task_id"):
                 raise
         return copy_source(request_new_url(str(self.dashscope_conn_id), str(source["task_id"])))
+
+    def _edits(self, place: str, source: Mapping[str, Any], expected: ExpectedMedia, *, title: str) -> list[MediaEdit]:
+        """What is changed in the file before it is published: the marks, and nothing after them."""
+        from airflow_provider_videoretalk.operators.media_marks import media_marks
+
+        return media_marks(
+            label=self.aigc_label,
+            credentials=self.content_credentials,
+            source=source,
+            place=place,
+            expected=expected,
+            title=title,
+        )
+
+    def _stored_source(self, location: str, paths: Sequence[ObjectStoragePath]) -> ObjectStoragePath:
+        return open_source_location(
+            location,
+            destinations=paths,
+            storage_conn_id=as_optional_text("storage_conn_id", self.storage_conn_id),
+            allowed_destinations=self.allowed_destinations,
+        )
 
     def _access_rule(self) -> AccessRule:
         from airflow_provider_videoretalk.hooks.dashscope import DashScopeHook
