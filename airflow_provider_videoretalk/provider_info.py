@@ -6,7 +6,7 @@ from typing import Any
 
 _PACKAGE = "airflow_provider_videoretalk"
 _INTEGRATION = "DashScope VideoRetalk"
-_CONFIG_DESCRIPTION = "What the tasks of the VideoRetalk provider may read and write."
+_CONFIG_DESCRIPTION = "What the tasks of the VideoRetalk provider may read and write, and how they mark it."
 
 
 def get_provider_info() -> dict[str, Any]:
@@ -56,6 +56,16 @@ def _config_options() -> dict[str, Any]:
             "Where results may be published. The pages in Airflow's UI play published files from there only.",
             example="s3://aws_default@videos/, file:///srv/videos/",
         ),
+        "aigc_content_producer": _text_option(
+            "Name or code of the provider in the AIGC label (GB 45438-2025) of all that is published. Empty: no label, "
+            "unless a task asks for one.",
+            example="001191330101MA27WPYJ18x0001",
+        ),
+        "content_credentials_conn_id": _text_option(
+            "The connection whose key signs content credentials (C2PA) of all that is published. Empty: none, unless a "
+            "task asks for them.",
+            example="signing_default",
+        ),
     }
 
 
@@ -67,6 +77,16 @@ def _option(description: str, *, example: str) -> dict[str, Any]:
         "type": "string",
         "example": example,
         "default": "remote",
+    }
+
+
+def _text_option(description: str, *, example: str) -> dict[str, Any]:
+    return {
+        "description": f"{description}\n",
+        "version_added": "0.1.0",
+        "type": "string",
+        "example": example,
+        "default": "",
     }
 
 

@@ -17,14 +17,12 @@ from airflow_provider_videoretalk.dashscope.errors import InputError, ResultExpi
 from airflow_provider_videoretalk.dashscope.result_expiry import RefusedUrlError
 from airflow_provider_videoretalk.job_history.facts import Published
 from airflow_provider_videoretalk.links import WatchLink
-from airflow_provider_videoretalk.operators.destination_path import open_destination
+from airflow_provider_videoretalk.operators.destination_path import object_paths
 from airflow_provider_videoretalk.operators.location_fields import is_task_output, location_of_output, permanent_fields
 from airflow_provider_videoretalk.operators.publish_source import open_source_location, request_new_url, source_place
 from airflow_provider_videoretalk.operators.publish_subtitles import RequestedSubtitles
 from airflow_provider_videoretalk.operators.template_values import as_mapping, as_optional_text, check_word, is_empty
-from airflow_provider_videoretalk.publishing.atomic_object import is_local
 from airflow_provider_videoretalk.publishing.expected_media import expected_media
-from airflow_provider_videoretalk.publishing.object_name import name_in_folder
 from airflow_provider_videoretalk.publishing.publication import metadata_path
 from airflow_provider_videoretalk.submission.fault_points import fault_point
 
@@ -35,8 +33,10 @@ if TYPE_CHECKING:
     from airflow_provider_videoretalk.dashscope.task import TaskResult
     from airflow_provider_videoretalk.editing.subtitle_files import SubtitleFormat
     from airflow_provider_videoretalk.model_catalog.speech import SpeechResult
+    from airflow_provider_videoretalk.operators.media_marks import GivenCredentials, GivenLabel
     from airflow_provider_videoretalk.outbound.host_access import AccessRule
     from airflow_provider_videoretalk.publishing.atomic_object import Destination
+    from airflow_provider_videoretalk.publishing.expected_media import ExpectedMedia
     from airflow_provider_videoretalk.publishing.media_edit import MediaEdit
     from airflow_provider_videoretalk.publishing.publication import IfExists
     from airflow_provider_videoretalk.publishing.transfer import DownloadedObject, PublishedObject
@@ -70,6 +70,8 @@ class PublishMediaOperator(BaseOperator):
     - ``media``: ``kind`` and ``container``, and what the file says of itself (``seconds``, ``width``, ...)
     - ``verified``: the values of the server that are confirmed (``length``, ``md5``, ``crc64``)
     - ``unverified``: the values of the server that were not checked, each with the reason
+    - ``aigc`` and ``content_credentials``: the marks that were written to the file; ``edits``: the size and SHA-256 of
+      the file before
     - the values of ``metadata``
     - ``subtitles``: the URI of each subtitle file, by its format; ``subtitle_track``: its ``language``
     - ``metadata_uri``; for a list of destinations also ``uris`` and ``metadata_uris``. All other fields are those of
@@ -111,16 +113,24 @@ class PublishMediaOperator(BaseOperator):
         ``s3://conn@bucket/folder/``, or one text with commas between them. It narrows
         ``[videoretalk] allowed_destinations`` of Airflow's configuration, by which no file on a disk is allowed unless
         a folder is named (templated)
+    :param aigc_label: marks the file as made by AI, by GB 45438-2025: the fields of
+        :class:`~airflow_provider_videoretalk.editing.aigc_label.AigcLabel`, of which ``content_producer`` is required.
+        ``produce_id`` is by default the render job's id. By default ``[videoretalk] aigc_content_producer`` of
+        Airflow's configuration says whether; ``False`` for no label (templated)
+    :param content_credentials: marks the file with a signed C2PA manifest: the Airflow connection that has the signing
+        key, in the extras ``private_key`` and ``certificates``. By default
+        ``[videoretalk] content_credentials_conn_id``; ``False`` for none (templated)
     :param if_exists: what to do if the destination already holds an object:
 
         - ``overwrite``: replace it
         - ``fail``: fail before anything is downloaded, also if an earlier try of the same task published the object
         - ``skip_same``: keep the object and its metadata file if that file names the same render job or speech request
-          (nothing is downloaded), or if the download has the same size and SHA-256. An object without a metadata file
-          that fits it, or that says it was looked at, is replaced
+          (nothing is downloaded), or if the download has the same size and SHA-256. An object with other marks is
+          replaced, and one without a metadata file that fits it, or that says it was looked at
     :raises InputError: a location is not allowed; a destination holds an object, and ``if_exists`` is ``fail``; or the
         source has no plain name for an object in a folder
-    :raises ConfigurationError: a destination's store cannot be opened
+    :raises ConfigurationError: a destination's store cannot be opened, or a signing key cannot be used
+    :raises EditError: the file could not be marked. Nothing was published
     :raises ResultExpiredError: the source's URL has expired
     :raises UnexpectedMediaError: the source is not what it should be
     :raises TransportError: the download or a store failed. Nothing was published, unless the message names it
@@ -136,6 +146,8 @@ class PublishMediaOperator(BaseOperator):
         "subtitle_track",
         "allowed_sources",
         "allowed_destinations",
+        "aigc_label",
+        "content_credentials",
     )
     operator_extra_links = (WatchLink(),)
 
@@ -152,6 +164,8 @@ class PublishMediaOperator(BaseOperator):
         if_exists: IfExists = "overwrite",
         allowed_sources: Sequence[str] | str | None = None,
         allowed_destinations: Sequence[str] | str | None = None,
+        aigc_label: GivenLabel = None,
+        content_credentials: GivenCredentials = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -166,6 +180,8 @@ class PublishMediaOperator(BaseOperator):
         self.if_exists = if_exists
         self.allowed_sources = allowed_sources
         self.allowed_destinations = allowed_destinations
+        self.aigc_label = aigc_label
+        self.content_credentials = content_credentials
         self._source_is_output = is_task_output(source)
 
     def _do_render_template_fields(self, *args: Any, **kwargs: Any) -> None:
@@ -181,7 +197,13 @@ class PublishMediaOperator(BaseOperator):
         permanent = permanent_fields(source)
         source_metadata = permanent | self._user_metadata()
         place = source_place(self.source, is_output=self._source_is_output, allowed_sources=self.allowed_sources)
-        paths = self._destination_paths(place, source)
+        paths = object_paths(
+            self.destination,
+            source=source,
+            place=place,
+            storage_conn_id=as_optional_text("storage_conn_id", self.storage_conn_id),
+            allowed_destinations=self.allowed_destinations,
+        )
         assets = [Asset(uri=_asset_uri(path)) for path in paths]
         subtitles = RequestedSubtitles(formats=self.subtitles, track=self.subtitle_track, metadata=source_metadata)
         published = self._copy(place, source, paths, source_metadata, edits=subtitles.edits)
@@ -228,33 +250,48 @@ class PublishMediaOperator(BaseOperator):
         def build_metadata(downloaded: DownloadedObject, path: Destination) -> dict[str, Any]:
             return describe_object(downloaded, uri=uri_of(path), source=source_metadata)
 
-        location = None
-        if location_of_output(source) is not None:
-            location = open_source_location(
-                place,
-                destinations=paths,
-                storage_conn_id=as_optional_text("storage_conn_id", self.storage_conn_id),
-                allowed_destinations=self.allowed_destinations,
-            )
+        expected = expected_media(source, place)
+        stored = location_of_output(source) is not None
         copy_source = partial(
             copy_object,
             destinations=paths,
             build_metadata=build_metadata,
-            edits=edits,
-            expected=expected_media(source, place),
+            expected=expected,
+            edits=[*edits, *self._marks(place, source, expected, title=paths[0].name)],
             if_exists=self.if_exists,
-            identity=_identity(source) if location is None else None,
+            identity=None if stored else _identity(source),
             access=self._access_rule(),
             on_object_visible=lambda: fault_point("during_publish"),
         )
-        if location is not None:
-            return copy_source(location)
+        if stored:
+            return copy_source(self._stored_source(place, paths))
         try:
             return copy_source(place, expires_at=source.get("expires_at"))
         except (ResultExpiredError, RefusedUrlError):
             if is_empty(self.dashscope_conn_id) or not source.get("task_id"):
                 raise
         return copy_source(request_new_url(str(self.dashscope_conn_id), str(source["task_id"])))
+
+    def _marks(self, place: str, source: Mapping[str, Any], expected: ExpectedMedia, *, title: str) -> list[MediaEdit]:
+        """The edits that mark the file. Nothing is changed in it after them."""
+        from airflow_provider_videoretalk.operators.media_marks import media_marks
+
+        return media_marks(
+            label=self.aigc_label,
+            credentials=self.content_credentials,
+            source=source,
+            place=place,
+            expected=expected,
+            title=title,
+        )
+
+    def _stored_source(self, location: str, paths: Sequence[ObjectStoragePath]) -> ObjectStoragePath:
+        return open_source_location(
+            location,
+            destinations=paths,
+            storage_conn_id=as_optional_text("storage_conn_id", self.storage_conn_id),
+            allowed_destinations=self.allowed_destinations,
+        )
 
     def _access_rule(self) -> AccessRule:
         from airflow_provider_videoretalk.hooks.dashscope import DashScopeHook
@@ -276,45 +313,6 @@ class PublishMediaOperator(BaseOperator):
                 remedy="Give a mapping of strings, numbers, booleans, lists and dicts.",
             ) from None
         return added
-
-    def _destination_paths(self, place: str, source: Mapping[str, Any]) -> list[ObjectStoragePath]:
-        """The paths of the objects to publish.
-
-        :raises InputError: there is no destination, one is named twice, or a folder has no slash at its end
-        """
-        given = [self.destination] if isinstance(self.destination, str) else self.destination
-        if not isinstance(given, Sequence) or not given:
-            raise InputError(
-                f"destination is {given!r}, allowed is a URI or a list of URIs", remedy="Give at least one URI."
-            )
-        paths = [self._destination_path(destination, place, source) for destination in given]
-        uris = [str(path) for path in paths]
-        repeated = next((uri for uri in uris if uris.count(uri) > 1), None)
-        if repeated:
-            raise InputError(f"destination names {repeated} twice", remedy="Name each object once.")
-        return paths
-
-    def _destination_path(self, destination: object, place: str, source: Mapping[str, Any]) -> ObjectStoragePath:
-        """The path of one object. Creates the folder of a local file.
-
-        :raises InputError: the destination is not allowed, or is a folder
-        :raises ConfigurationError: its store cannot be opened
-        """
-        in_folder = str(destination).rstrip().endswith("/")
-        path = open_destination(
-            destination,
-            name=name_in_folder(source, place, expected_media(source, place)) if in_folder else "",
-            storage_conn_id=as_optional_text("storage_conn_id", self.storage_conn_id),
-            allowed_destinations=self.allowed_destinations,
-        )
-        if is_local(path):
-            if path.is_dir():
-                raise InputError(
-                    f"destination is {path}, which is a folder, allowed is a file or a folder with a slash at its end",
-                    remedy="End it with a slash, or name a file in it.",
-                )
-            path.parent.mkdir(parents=True, exist_ok=True)
-        return path
 
     def _add_asset_events(self, context: Context, assets: Sequence[Asset], results: Sequence[dict[str, Any]]) -> None:
         for outlet in self.outlets:

@@ -63,12 +63,18 @@ MEDIA_TYPES: Mapping[str, MediaType] = {
 }
 """By container, as :func:`~airflow_provider_videoretalk.media.header.file_type.detect_file_type` names it."""
 
-_BY_SUFFIX = {suffix: media_type for media_type in MEDIA_TYPES.values() for suffix in media_type.suffixes}
+_FORMATS = {suffix: name for name, media_type in MEDIA_TYPES.items() for suffix in media_type.suffixes}
+
+
+def format_of_name(name: str) -> str | None:
+    """The key in :data:`MEDIA_TYPES` of a file of this name, by its suffix; ``None`` for another suffix or none."""
+    return _FORMATS.get(PurePosixPath(name).suffix.lower())
 
 
 def media_type_of_name(name: str) -> MediaType | None:
     """The format of a file of this name, by its suffix; ``None`` for another suffix or none."""
-    return _BY_SUFFIX.get(PurePosixPath(name).suffix.lower())
+    found = format_of_name(name)
+    return MEDIA_TYPES[found] if found else None
 
 
 def kind_of_name(name: str) -> ContentKind | None:

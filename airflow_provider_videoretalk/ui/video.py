@@ -168,6 +168,17 @@ class Video:
         return self.result or self.publication
 
     @property
+    def marks(self) -> list[str]:
+        """How the published file is marked as made by AI, by its metadata."""
+        label, credentials = (self.publication.get(name) for name in ("aigc", "content_credentials"))
+        found = []
+        if isinstance(label, Mapping):
+            found.append(f"AIGC label of {get_text(label, 'ContentProducer') or 'an unknown producer'}")
+        if isinstance(credentials, Mapping):
+            found.append(f"content credentials (C2PA) signed by {get_text(credentials, 'signer') or 'an unknown key'}")
+        return found
+
+    @property
     def estimated_cost(self) -> float | None:
         """Of a dry run, in :attr:`estimated_currency`."""
         return get_number(self.dry_run, "estimated_cost")

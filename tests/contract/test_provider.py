@@ -116,6 +116,8 @@ def test_every_public_module_is_listed(kind: str) -> None:
         "operators.job_wait",
         "operators.job_wait_operator",
         "operators.location_fields",
+        "operators.media_marks",
+        "operators.publish_source",
         "operators.speech_result",
         "operators.template_values",
         "operators.wait_requirements",

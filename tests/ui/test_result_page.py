@@ -25,6 +25,27 @@ def here(task_id: str = "retalk", *, dag: str = DAG, run: str = "one", map_index
     return f"/videoretalk/dags/{dag}/runs/{run}/tasks/{task_id}/{map_index}"
 
 
+@pytest.mark.parametrize(
+    ("fields", "shown"),
+    [
+        ({}, None),
+        ({"aigc": "claimed", "content_credentials": ["x"]}, None),
+        ({"aigc": {"ContentProducer": "<b>me</b>"}}, "AIGC label of &lt;b&gt;me&lt;/b&gt;"),
+        (
+            {"aigc": {}, "content_credentials": {"signer": "CN=Signer"}},
+            "AIGC label of an unknown producer; content credentials (C2PA) signed by CN=Signer",
+        ),
+    ],
+)
+def test_a_line_about_the_marks(
+    fields: dict[str, Any], shown: str | None, runs: Runs, published: Publish, login: Login
+) -> None:
+    runs(DAG, one=finished_run("t-1", published=published("t-1", CONTENT) | fields))
+    page = login(DAG).get(here("retalk")).text
+    assert ("Marked as made by AI" in page) == (shown is not None)
+    assert f"<dd>{shown}</dd>" in page or shown is None
+
+
 @pytest.mark.parametrize("task_id", ["speech", "retalk", "publish"])
 def test_each_task_of_a_run_shows_the_same_video(task_id: str, runs: Runs, published: Publish, login: Login) -> None:
     publication = published("t-1", CONTENT)

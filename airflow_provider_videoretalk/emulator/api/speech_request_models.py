@@ -39,7 +39,7 @@ LANGUAGES: dict[str, str] = {
 
 
 class CosyVoiceInput(Body):
-    """The documented input. The emulator checks volume, pitch and seed, but they have no effect."""
+    """The documented input. The emulator checks volume, pitch, seed and the label's fields, but they have no effect."""
 
     text: str = Field(min_length=1)
     voice: str = Field(min_length=1)
@@ -51,6 +51,9 @@ class CosyVoiceInput(Body):
     seed: Annotated[int, Field(ge=0, le=65535), INTEGRAL] = 0
     enable_ssml: bool = False
     language_hints: list[LanguageHint] = Field(default_factory=list)
+    enable_aigc_tag: bool = False
+    aigc_propagator: str | None = None
+    aigc_propagate_id: str | None = None
 
 
 class CosyVoiceRequest(Body):

@@ -122,11 +122,18 @@ def test_unknown_model(client: Any) -> None:
         {"rate": "1"},
         {"volume": 101},
         {"language_hints": ["xx"]},
+        {"enable_aigc_tag": "yes"},
+        {"aigc_propagator": 7},
     ],
 )
 def test_wrong_input(client: Any, given: dict[str, Any]) -> None:
     reply = cosyvoice(client, **given)
     assert (reply.status_code, reply.json()["code"]) == (400, "InvalidParameter")
+
+
+def test_the_label_of_the_service_is_documented_input(client: Any) -> None:
+    label = {"enable_aigc_tag": True, "aigc_propagator": "producer", "aigc_propagate_id": "job-1"}
+    assert cosyvoice(client, **label).status_code == 200
 
 
 def test_voiceless_model(client: Any) -> None:

@@ -114,6 +114,8 @@ def test_the_templated_fields() -> None:
         "metadata",
         "allowed_sources",
         "allowed_destinations",
+        "aigc_label",
+        "content_credentials",
     )
 
 

@@ -66,7 +66,9 @@ def test_the_signature_of_the_speech_is_masked(service: HTTPServer, context: dic
 
 def test_everything_is_sent(service: HTTPServer, context: dict[str, Any]) -> None:
     answer_with(service, wav(3))
-    operator(voice="longanhuan", sample_rate=16_000, language="en", options={"rate": 1.1}).execute(context)
+    label = {"enable_aigc_tag": True, "aigc_propagator": "producer", "aigc_propagate_id": "job-1"}
+    options = {"rate": 1.1, **label}
+    operator(voice="longanhuan", sample_rate=16_000, language="en", options=options).execute(context)
     assert service.log[0][0].get_json()["input"] == {
         "text": "Welcome back.",
         "voice": "longanhuan",
@@ -74,6 +76,9 @@ def test_everything_is_sent(service: HTTPServer, context: dict[str, Any]) -> Non
         "sample_rate": 16_000,
         "language_hints": ["en"],
         "rate": 1.1,
+        "enable_aigc_tag": True,
+        "aigc_propagator": "producer",
+        "aigc_propagate_id": "job-1",
     }
 
 
