@@ -39,11 +39,8 @@ _CONTENT_TYPES = {
 }
 _VOCABULARY = "http://cv.iptc.org/newscodes/digitalsourcetype/"
 _ACTION = "c2pa.created"
-# Neither pictures of the video nor requests to other servers.
-_SETTINGS = {
-    "builder": {"thumbnail": {"enabled": False}},
-    "verify": {"ocsp_fetch": False, "remote_manifest_fetch": False},
-}
+# No requests to other servers.
+_SETTINGS = {"verify": {"ocsp_fetch": False, "remote_manifest_fetch": False}}
 _CURVES = {"secp256r1": "es256", "secp384r1": "es384", "secp521r1": "es512"}
 
 
