@@ -38,12 +38,14 @@ class Demo:
     :param tasks: in the order in which they run
     :param publish: the last of them that makes an object, with its map index
     :param conf: of the run
+    :param settings: of Airflow, as environment variables
     """
 
     dag_id: str
     tasks: tuple[str, ...]
     publish: tuple[str, int]
     conf: Mapping[str, Any] = field(default_factory=dict)
+    settings: Mapping[str, str] = field(default_factory=dict)
 
 
 QUICKSTART = Demo(dag_id="videoretalk_quickstart", tasks=("speech", "retalk", "publish"), publish=("publish", -1))
@@ -56,7 +58,9 @@ LONG = Demo(
         "max_cost_per_video": 20,
         "max_cost": 50,
         "approve_above": 50,
+        "subtitles": True,
     },
+    settings={"AIRFLOW__VIDEORETALK__AIGC_CONTENT_PRODUCER": "demo of airflow-provider-videoretalk"},
 )
 
 
@@ -89,6 +93,10 @@ def _print_price(airflow: LocalAirflow, run: str) -> None:
     log(f"the video will cost {bound}{plan['most_cost']:.2f} {plan['currency']}, and be ready at {plan['ready_at']}")
 
 
+def _file_name(uri: str) -> str:
+    return url2pathname(urlsplit(uri).path).rpartition("/")[2]
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--port", type=int, help="port of Airflow's API server; by default a free port")
@@ -97,7 +105,12 @@ def main() -> int:
     demo = LONG if arguments.long else QUICKSTART
     if arguments.port is not None:
         check_port(arguments.port)
-    local = LocalAirflow(home=HOME / "airflow", published=HOME / "videos", port=arguments.port or free_port())
+    local = LocalAirflow(
+        home=HOME / "airflow",
+        published=HOME / "videos",
+        port=arguments.port or free_port(),
+        settings=demo.settings,
+    )
     log("starting the emulator and Airflow (scheduler, triggerer, DAG processor, API server)")
     with emulator(home=HOME, time_scale=20) as base_url, local.running() as airflow:
         airflow.configure(base_url=base_url, api_key="sk-demo")
@@ -113,6 +126,10 @@ def main() -> int:
         log("stopping Airflow and the emulator")
     video = Path(url2pathname(urlsplit(published["uri"]).path))
     log(f"{published['billed_seconds']} s of video, {video.stat().st_size} bytes, metadata in {video.name}.json")
+    if "subtitles" in published:
+        log(f"subtitles in {' and '.join(map(_file_name, published['subtitles'].values()))}")
+    if "aigc" in published:
+        log(f"marked as made by AI: {json.dumps(published['aigc'])}")
     print(f"\n{video}")
     return 0
 

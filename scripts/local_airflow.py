@@ -38,11 +38,13 @@ class LocalAirflow:
     """An Airflow with its own home folder, used through its REST API. Every user of this machine is an admin.
 
     :param published: the folder below which the DAGs may publish
+    :param settings: of Airflow, as environment variables
     """
 
     home: Path
     published: Path
     port: int = field(default_factory=free_port)
+    settings: Mapping[str, str] = field(default_factory=dict)
     _token: str = ""
     _children: ChildProcesses | None = None
     _web: requests.Session = field(default_factory=requests.Session)
@@ -78,6 +80,7 @@ class LocalAirflow:
             "AIRFLOW__LOGGING__WORKER_LOG_SERVER_PORT": str(free_port()),
             "AIRFLOW__LOGGING__TRIGGER_LOG_SERVER_PORT": str(free_port()),
             "PATH": f"{Path(sys.executable).parent}{os.pathsep}{inherited.get('PATH', '')}",
+            **self.settings,
         }
 
     @contextmanager

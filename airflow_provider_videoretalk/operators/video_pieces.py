@@ -27,7 +27,6 @@ from airflow_provider_videoretalk.batches.recipe import amount_in
 from airflow_provider_videoretalk.batches.speaking_time import typical_seconds
 from airflow_provider_videoretalk.dashscope.errors import InputError, TransportError
 from airflow_provider_videoretalk.dashscope.task import TaskResult
-from airflow_provider_videoretalk.inputs.priced_result import PricedResult
 from airflow_provider_videoretalk.job_history.facts import Published
 from airflow_provider_videoretalk.model_catalog.videoretalk import VIDEO_SECONDS
 from airflow_provider_videoretalk.operators.location_fields import permanent_fields
@@ -42,7 +41,7 @@ if TYPE_CHECKING:
     from airflow_provider_videoretalk.outbound.host_access import AccessRule
 
 # What the last render job's result says of itself alone, or of all.
-_RESULT_FIELDS = frozenset({*PricedResult.__annotations__, *TaskResult.__annotations__}) - {"inputs"}
+_RESULT_FIELDS = frozenset(TaskResult.__annotations__) | {"price", "currency"}
 
 _USUAL_FPS = 25.0
 

@@ -112,6 +112,8 @@ def test_the_templated_fields() -> None:
         "storage_conn_id",
         "dashscope_conn_id",
         "metadata",
+        "subtitles",
+        "subtitle_track",
         "allowed_sources",
         "allowed_destinations",
         "aigc_label",
