@@ -30,7 +30,7 @@ FIELD = "the presenter's clip"
 REMEDY = "Give a whole MP4, MOV or AVI file with a picture, such as one that FFmpeg has converted."
 
 # Decoded pictures that are kept for playing backwards.
-_WINDOW_BYTES = 96 * 1024 * 1024
+_WINDOW_BYTES = 64 * 1024 * 1024
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,7 +113,6 @@ class PresenterFrames:
             # A window that begins at a keyframe decodes nothing that it does not show.
             keyframe = bisect_right(starts, earliest - 1)
             begin = starts[keyframe] if keyframe < len(starts) and starts[keyframe] < end else earliest
-            begin = max(begin, earliest)
             pictures = list(self._between(begin, end))
             while pictures:
                 yield pictures.pop()

@@ -87,17 +87,17 @@ def ffmpeg_is_silent(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
     ids=["no B-frames", "B-frames", "open groups", "NTSC", "HEVC", "rotated", "fragments"],
 )
 def test_equal_pieces_are_copied(options: dict[str, Any], tmp_path: Path) -> None:
-    pieces = pieces_of(tmp_path, 40, 25, 1, 33, sound=tone, **options)
+    pieces = pieces_of(tmp_path, 40, 25, 3, 33, sound=tone, **options)
     joined = join_pieces(pieces, tmp_path / "joined.mp4")
     rate = Fraction(options.get("rate", 25))
-    assert (joined.reencoded, joined.frames, joined.rate) == (False, 99, rate)
-    assert joined.seams == tuple(float(frames / rate) for frames in (40, 65, 66))
-    assert joined.seconds == pytest.approx(float(99 / rate))
-    assert numbers_in(tmp_path / "joined.mp4") == list(range(99))
-    assert moments_in(tmp_path / "joined.mp4") == [number / rate for number in range(99)]
+    assert (joined.reencoded, joined.frames, joined.rate) == (False, 101, rate)
+    assert joined.seams == tuple(float(frames / rate) for frames in (40, 65, 68))
+    assert joined.seconds == pytest.approx(float(101 / rate))
+    assert numbers_in(tmp_path / "joined.mp4") == list(range(101))
+    assert moments_in(tmp_path / "joined.mp4") == [number / rate for number in range(101)]
     with av.open(tmp_path / "joined.mp4") as container:
         decoding = [packet.dts for packet in container.demux(video=0) if packet.dts is not None]
-        assert len(decoding) == 99
+        assert len(decoding) == 101
         assert all(before < after for before, after in pairwise(decoding))
 
 
