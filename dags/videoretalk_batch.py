@@ -79,6 +79,7 @@ def video(row: Any) -> None:
         source=made.output,
         destination=made.output["videoretalk_destination"],
         metadata=reviewed.output,
+        subtitles="{{ 'srt,vtt' if params.subtitles else '' }}",
         allowed_destinations=FOLDER,
         # Also if it is the same video again: its metadata says of which row it is.
         if_exists="overwrite",
@@ -110,6 +111,12 @@ with DAG(
             type="boolean",
             title="Review",
             description="A person approves or sends back each video before it is published. Others go on.",
+        ),
+        "subtitles": Param(
+            False,
+            type="boolean",
+            title="Subtitles",
+            description="Write subtitle files beside each video. The workers need the extra media.",
         ),
         "video": Param(
             None,

@@ -55,7 +55,7 @@ class ObjectStore(AbstractFileSystem):
         self.at("read", path)
         if path not in self.objects:
             raise FileNotFoundError(path)
-        return self.objects[path]
+        return self.objects[path][start:end]
 
     def rm_file(self, path: str) -> None:
         self.at("remove", path)

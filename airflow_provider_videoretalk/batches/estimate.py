@@ -2,29 +2,22 @@
 
 from __future__ import annotations
 
-import unicodedata
-from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
 from airflow_provider_videoretalk.batches.recipe import SpeechRecipe
+from airflow_provider_videoretalk.batches.speaking_time import spoken_letters, typical_seconds
 from airflow_provider_videoretalk.inputs.cost_estimate import CostEstimate
 from airflow_provider_videoretalk.model_catalog.model import InputLength
 from airflow_provider_videoretalk.model_catalog.price import Price
 from airflow_provider_videoretalk.model_catalog.speech import speech_cost
 from airflow_provider_videoretalk.model_catalog.videoretalk import AUDIO_SECONDS, VIDEORETALK
 
-# Letters that are spoken in a second, as a rule.
-_TYPICAL_LETTERS_PER_SECOND = 13.0
-
 # The slowest speech that a price allows for: a third of the usual speed, and pauses.
 _SLOWEST_LETTERS_PER_SECOND = 4.0
 _PAUSES_SECONDS = 5.0
-
-# How many letters a Han, Hangul or Kana character, and a digit, take as long as.
-_WIDE_LETTERS, _DIGIT_LETTERS = 3, 6
 
 _SHORTEST, _LONGEST = float(AUDIO_SECONDS.low or 0), float(AUDIO_SECONDS.high or 0)
 
@@ -67,9 +60,23 @@ def estimate_video(
     )
 
 
+def total_estimate(estimates: Sequence[VideoEstimate], *, price: Price) -> VideoEstimate:
+    """The estimate of all together."""
+    costs = [one.speech_cost for one in estimates]
+    return VideoEstimate(
+        cost=CostEstimate(
+            seconds=round(sum(one.cost.seconds for one in estimates), 2),
+            exact=all(one.cost.exact for one in estimates),
+            price=price,
+        ),
+        speech_cost=None if None in costs else sum((cost or Decimal(0) for cost in costs), Decimal(0)),
+        expected_seconds=sum(one.expected_seconds for one in estimates),
+    )
+
+
 def typical_speech(recipe: SpeechRecipe) -> float:
     """About how many seconds a script takes to speak."""
-    return min(max(_spoken_letters(recipe.script) / _TYPICAL_LETTERS_PER_SECOND, _SHORTEST), _LONGEST)
+    return min(max(typical_seconds(recipe.script), _SHORTEST), _LONGEST)
 
 
 def longest_speech(recipe: SpeechRecipe) -> float:
@@ -77,14 +84,4 @@ def longest_speech(recipe: SpeechRecipe) -> float:
     if recipe.options or recipe.script.lstrip().startswith("<"):
         # A rate, an instruction or SSML can make any speech as long as the service renders.
         return _LONGEST
-    return min(_PAUSES_SECONDS + _spoken_letters(recipe.script) / _SLOWEST_LETTERS_PER_SECOND, _LONGEST)
-
-
-def _spoken_letters(script: str) -> int:
-    return sum(count * _letters_of(character) for character, count in Counter(script).items())
-
-
-def _letters_of(character: str) -> int:
-    if character.isdigit():
-        return _DIGIT_LETTERS
-    return _WIDE_LETTERS if unicodedata.east_asian_width(character) in "WF" else 1
+    return min(_PAUSES_SECONDS + spoken_letters(recipe.script) / _SLOWEST_LETTERS_PER_SECOND, _LONGEST)

@@ -8,14 +8,17 @@ from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Any, Literal
 
-from airflow_provider_videoretalk.batches.estimate import VideoEstimate, estimate_video
+from airflow_provider_videoretalk.batches.estimate import VideoEstimate, estimate_video, total_estimate
+from airflow_provider_videoretalk.batches.pieces import cost_of, find_pieces, speeches_of
 from airflow_provider_videoretalk.batches.recipe import SpeechRecipe, VideoRecipe, amount_in, is_made_from, speech_of
 from airflow_provider_videoretalk.batches.table import VideoRow
 from airflow_provider_videoretalk.batches.table_text import Fault, shown
+from airflow_provider_videoretalk.dashscope.errors import ConfigurationError
 from airflow_provider_videoretalk.model_catalog.model import InputLength
 from airflow_provider_videoretalk.model_catalog.price import Price
 from airflow_provider_videoretalk.model_catalog.speech import SPEECH_CURRENCY
 from airflow_provider_videoretalk.model_catalog.videoretalk import AUDIO_SECONDS
+from airflow_provider_videoretalk.optional_dependencies import require_extra
 from airflow_provider_videoretalk.publishing.atomic_object import Destination
 from airflow_provider_videoretalk.publishing.publication import read_metadata
 
@@ -33,12 +36,14 @@ class Presenter:
     :param digest: of its content, see :func:`~airflow_provider_videoretalk.batches.recipe.presenter_digest`
     :param length: as far as it is known
     :param problems: why the service would refuse it, each with its remedy
+    :param in_parts: it is too long or too large for one render job, which gets a part of it
     :param key: of an object or a file, see :func:`~airflow_provider_videoretalk.publishing.object_name.object_key`
     """
 
     digest: str = ""
     length: InputLength = field(default_factory=InputLength)
     problems: tuple[tuple[str, str], ...] = ()
+    in_parts: bool = False
     key: str | None = None
 
 
@@ -71,6 +76,9 @@ class PlannedVideo:
     :param most_cost: the most that it can cost, in the currency of the price; with its speech, if that has to be made
         and its price is known in this currency
     :param most_video_cost: the part of it that is not for speech. A video that costs more is not submitted
+    :param in_pieces: one render job cannot make it, see :mod:`~airflow_provider_videoretalk.batches.pieces`
+    :param paid_before: what the pieces that are made did cost
+    :param speeches: of a video to make, or of its pieces that are not made; each with its seconds if it is kept
     :param replaces: the id of the render job that made the object which is there, if ``force`` makes it again
     :param kept: the metadata of a video that is kept
     """
@@ -82,6 +90,9 @@ class PlannedVideo:
     estimate: VideoEstimate | None = None
     most_cost: Decimal = Decimal(0)
     most_video_cost: Decimal = Decimal(0)
+    in_pieces: bool = False
+    paid_before: Decimal = Decimal(0)
+    speeches: tuple[tuple[SpeechRecipe, float | None], ...] = ()
     replaces: str | None = None
     kept: Mapping[str, Any] = field(default_factory=dict)
     faults: tuple[Fault, ...] = ()
@@ -93,12 +104,14 @@ def plan_videos(
     settings: BatchSettings,
     presenters: Mapping[str, Presenter],
     speech_store: Callable[[str], Destination],
+    piece_store: Callable[[str], Destination],
 ) -> list[PlannedVideo]:
     """What becomes of each row, in the order of the rows. Reads the metadata files at the destinations.
 
     :param rows: with the object that each becomes
     :param presenters: by location
     :param speech_store: the object of a speech, by its name
+    :param piece_store: the object of a piece, by its name
     :raises TransportError: a store cannot be read
     """
 
@@ -116,7 +129,8 @@ def plan_videos(
         owner = (metadata or {}).get("batch")
         if settings.batch is not None and owner not in (None, settings.batch):
             return replace(planned, state="refuse", faults=(_owned(row, owner),))
-        return _priced(planned, presenter, settings, speech_seconds=_seconds_of(speech_store(speech.file_name), speech))
+        planned = _with_pieces(planned, presenter, speech_store, piece_store)
+        return _priced(planned, presenter, settings)
 
     with ThreadPoolExecutor(_MAX_READERS) as pool:
         return list(pool.map(plan, rows))
@@ -128,20 +142,42 @@ def _seconds_of(stored: Destination, speech: SpeechRecipe) -> float | None:
     return amount_in(metadata, "seconds") if metadata and is_made_from(metadata, speech) else None
 
 
-def _priced(
-    planned: PlannedVideo, presenter: Presenter, settings: BatchSettings, *, speech_seconds: float | None
+def _with_pieces(
+    planned: PlannedVideo,
+    presenter: Presenter,
+    speech_store: Callable[[str], Destination],
+    piece_store: Callable[[str], Destination],
 ) -> PlannedVideo:
-    estimate = estimate_video(
-        planned.recipe.speech,
-        presenter=presenter.length,
-        parameters=settings.parameters,
-        speech_seconds=speech_seconds,
+    """The video with its speeches, without those of pieces that are made."""
+    speeches = speeches_of(planned.recipe.speech)
+    in_pieces, paid = len(speeches) > 1 or presenter.in_parts, Decimal(0)
+    if in_pieces:
+        kept, _ = find_pieces(planned.recipe, replaces=planned.replaces, store=piece_store)
+        speeches, paid = speeches[len(kept) :], cost_of(kept)
+    spoken = tuple((speech, _seconds_of(speech_store(speech.file_name), speech)) for speech in speeches)
+    return replace(planned, in_pieces=in_pieces, paid_before=paid, speeches=spoken)
+
+
+def _priced(planned: PlannedVideo, presenter: Presenter, settings: BatchSettings) -> PlannedVideo:
+    # The part of the presenter is as long as the speech of its piece.
+    parameters = {**settings.parameters, "video_extension": True} if planned.in_pieces else settings.parameters
+    estimate = total_estimate(
+        [
+            estimate_video(
+                speech,
+                presenter=presenter.length,
+                parameters=parameters,
+                speech_seconds=seconds,
+                price=settings.price,
+            )
+            for speech, seconds in planned.speeches
+        ],
         price=settings.price,
     )
     most, limit = estimate.cost.cost, settings.max_cost_per_video
-    faults = tuple(_faults(planned.row, presenter, estimate, limit, speech_seconds=speech_seconds))
+    faults = tuple(_faults(planned, presenter, estimate, limit))
     if limit is not None:
-        most = min(most, limit)
+        most = min(most, max(limit - planned.paid_before, Decimal(0)))
     spoken = estimate.speech_cost if settings.price.currency == SPEECH_CURRENCY else None
     state: PlannedState = "refuse" if faults else "make"
     return replace(
@@ -155,26 +191,37 @@ def _priced(
 
 
 def _faults(
-    row: VideoRow, presenter: Presenter, estimate: VideoEstimate, limit: Decimal | None, *, speech_seconds: float | None
+    planned: PlannedVideo, presenter: Presenter, estimate: VideoEstimate, limit: Decimal | None
 ) -> Iterator[Fault]:
+    line = planned.row.line
     for problem, remedy in presenter.problems:
-        yield Fault(line=row.line, column="video", value=problem, remedy=remedy)
-    if speech_seconds is not None and not AUDIO_SECONDS.allows(speech_seconds):
+        yield Fault(line=line, column="video", value=problem, remedy=remedy)
+    if planned.in_pieces:
+        yield from _faults_of_pieces(line)
+    for seconds in (seconds for _, seconds in planned.speeches if seconds is not None):
+        if not AUDIO_SECONDS.allows(seconds):
+            yield Fault(
+                line=line,
+                column="text",
+                value=f"its speech takes {seconds:g} s",
+                limit=AUDIO_SECONDS.range,
+                remedy="Lengthen the script." if seconds < (AUDIO_SECONDS.low or 0) else "Shorten the script.",
+            )
+    if limit is not None and estimate.cost.exact and estimate.cost.cost + planned.paid_before > limit:
         yield Fault(
-            line=row.line,
-            column="text",
-            value=f"its speech takes {speech_seconds:g} s",
-            limit=AUDIO_SECONDS.range,
-            remedy="Lengthen the script." if speech_seconds < (AUDIO_SECONDS.low or 0) else "Shorten the script.",
-        )
-    if limit is not None and estimate.cost.exact and estimate.cost.cost > limit:
-        yield Fault(
-            line=row.line,
+            line=line,
             column="text",
             value=f"the video costs {estimate.cost}",
             limit=f"at most {limit} (max_cost_per_video)",
             remedy="Shorten the script, or raise the limit.",
         )
+
+
+def _faults_of_pieces(line: int) -> Iterator[Fault]:
+    try:
+        require_extra("media", part="A video of several pieces")
+    except ConfigurationError as error:
+        yield Fault(line=line, column="text", value=error.message, remedy=error.remedy)
 
 
 def _owned(row: VideoRow, owner: object) -> Fault:

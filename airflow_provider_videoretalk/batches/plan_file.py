@@ -50,15 +50,20 @@ class Folder(Protocol):
     def __truediv__(self, name: str) -> Any: ...
 
 
-class RowReference(TypedDict):
+class _Reference(TypedDict):
+    label: str
+    row: int
+
+
+class RowReference(_Reference, total=False):
     """What names a row to make in XCom.
 
     :param label: what people call it
     :param row: its number among the rows to make, from 0
+    :param in_pieces: see :attr:`RowToMake.in_pieces`; missing if it is not
     """
 
-    label: str
-    row: int
+    in_pieces: bool
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,6 +75,8 @@ class RowToMake:
     :param replaces: the id of the render job whose video ``force`` makes again
     :param kept: an earlier plan of the run had the row, and its video need not be made any more
     :param planned_before: an earlier plan of the run had the row, so its video may be paid for and not published
+    :param in_pieces: one render job cannot make it, see :mod:`~airflow_provider_videoretalk.batches.pieces`
+    :param paid_before: what the pieces that the plan found did cost, which ``most_cost`` does not include
     """
 
     line: int
@@ -83,6 +90,8 @@ class RowToMake:
     replaces: str | None = None
     kept: bool = False
     planned_before: bool = False
+    in_pieces: bool = False
+    paid_before: str = "0"
 
     def to_json(self) -> dict[str, Any]:
         return {**vars(self), "recipe": self.recipe.fields}
@@ -145,6 +154,8 @@ def rows_to_make(
             most_cost=str(one.most_video_cost),
             replaces=one.replaces,
             planned_before=number < len(earlier) and one.replaces is None,
+            in_pieces=one.in_pieces,
+            paid_before=str(one.paid_before),
         )
         rows[number:] = [row, *rows[number + 1 :]]
     return rows
@@ -153,7 +164,12 @@ def rows_to_make(
 def references(rows: Sequence[RowToMake]) -> list[RowReference]:
     """The rows to make, for XCom. Their places are their numbers, so those that are kept stay between them."""
     last = max((number for number, row in enumerate(rows) if not row.kept), default=-1)
-    return [{"label": row.label, "row": number} for number, row in enumerate(rows[: last + 1])]
+    return [_reference(number, row) for number, row in enumerate(rows[: last + 1])]
+
+
+def _reference(number: int, row: RowToMake) -> RowReference:
+    reference: RowReference = {"label": row.label, "row": number}
+    return {**reference, "in_pieces": True} if row.in_pieces else reference
 
 
 def write_rows(folder: Folder, rows: Sequence[RowToMake]) -> None:

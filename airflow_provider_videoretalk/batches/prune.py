@@ -5,15 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from datetime import datetime
 from typing import Any
 
 from airflow_provider_videoretalk.batches.plan_file import FOLDER, SPEECHES
 from airflow_provider_videoretalk.publishing.atomic_object import Destination
 from airflow_provider_videoretalk.publishing.object_name import object_key
-from airflow_provider_videoretalk.publishing.object_store import read_object, remove_object, store_errors_named
-from airflow_provider_videoretalk.publishing.publication import metadata_path
+from airflow_provider_videoretalk.publishing.object_store import read_object, store_errors_named
+from airflow_provider_videoretalk.publishing.publication import metadata_path, remove_published
 
 _METADATA = ".mp4.json"
 _MAX_READERS = 16
@@ -45,9 +44,7 @@ def remove_video(video: Destination, *, batch: str, planned_at: str) -> bool:
     metadata = _metadata_of(video)
     if metadata.get("batch") != batch or not _is_before(metadata.get("published_at"), planned_at):
         return False
-    for path in (video, metadata_path(video)):
-        with store_errors_named(path), suppress(FileNotFoundError):
-            remove_object(path)
+    remove_published(video)
     return True
 
 

@@ -42,7 +42,7 @@ class SpeechRecipe:
     @property
     def file_name(self) -> str:
         """The name of the speech in the store of speeches."""
-        return f"{_digest(self.fields)[:32]}.wav"
+        return f"{digest_of(self.fields)}.wav"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -115,5 +115,6 @@ def amount_in(metadata: Mapping[str, Any], name: str) -> float | None:
     return float(value) if is_amount and value is not None else None
 
 
-def _digest(fields: Mapping[str, Any]) -> str:
-    return hashlib.sha256(json.dumps(fields, sort_keys=True).encode()).hexdigest()
+def digest_of(value: object) -> str:
+    """A name that is the same for equal values of JSON's types."""
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:32]

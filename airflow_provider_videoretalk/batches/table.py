@@ -9,9 +9,10 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
+from airflow_provider_videoretalk.batches.script_pieces import MAX_SECONDS, split_script
+from airflow_provider_videoretalk.batches.speaking_time import typical_seconds
 from airflow_provider_videoretalk.batches.table_text import Fault, Record, listed, read_records, shown
 from airflow_provider_videoretalk.dashscope.errors import DashScopeError, InputError
-from airflow_provider_videoretalk.model_catalog.speech import FAMILIES, count_characters, family_of
 
 COLUMNS = ("name", "text", "text_location", "language", "voice", "video", "destination")
 """The columns of a table."""
@@ -27,8 +28,6 @@ _LANGUAGE = re.compile("[A-Za-z]{2,20}([-_ ][A-Za-z0-9]{1,20}){0,3}")
 # What separates folders, or has a meaning in a URI, in a shell's pattern or in the file names of some system.
 _NOT_IN_NAMES = re.compile(r'[/\\:*?"<>|#%{}\[\]]')
 _NAME_WORDS = 6
-# Of a model whose limit the vendor does not state: the highest of all others.
-_MAX_CHARACTERS = max(family.characters or 0 for family in FAMILIES)
 _MAX_READERS = 16
 
 
@@ -186,19 +185,28 @@ def _faults_of(record: Record, script: str | Fault | None, model: str) -> Iterat
 
 
 def _faults_of_script(line: int, column: str, script: str, model: str) -> Iterator[Fault]:
-    characters, most = count_characters(script), family_of(model).characters or _MAX_CHARACTERS
-    if characters > most:
+    seconds = typical_seconds(script)
+    if seconds > MAX_SECONDS:
         yield Fault(
             line=line,
             column=column,
-            value=f"{characters} characters (a Han character counts twice)",
-            limit=f"at most {most} with {model}",
-            remedy="Split the script into two rows.",
+            value=f"it takes about {seconds / 60:.0f} minutes to speak",
+            limit=f"at most {MAX_SECONDS / 60:g} minutes",
+            remedy="Split the script into several rows.",
         )
+    else:
+        yield from _faults_of_pieces(line, column, script, model)
     bad = next((one for one in set(script) if unicodedata.category(one) in ("Cs", "Cc") and one not in "\n\r\t"), None)
     if bad is not None:
         value = f"it has the character U+{ord(bad):04X}, which nobody can speak"
         yield Fault(line=line, column=column, value=value, remedy="Remove it.")
+
+
+def _faults_of_pieces(line: int, column: str, script: str, model: str) -> Iterator[Fault]:
+    try:
+        split_script(script, model=model)
+    except InputError as error:
+        yield Fault(line=line, column=column, value=error.message, remedy=error.remedy)
 
 
 def _faults_of_values(line: int, values: Mapping[str, str]) -> Iterator[Fault]:

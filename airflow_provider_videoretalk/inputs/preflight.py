@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Literal
 
@@ -199,7 +199,9 @@ def _check_limit(name: str, limit: Limit | None, value: float | None) -> Iterato
     allowed = limit.range
     if limit.unit == "bytes" and limit.high:
         allowed = f"at most {limit.high:,.0f} bytes ({limit.high / MEGABYTE:g} MB)"
-    yield _finding(name, f"{limit.field} is {format_number(value)}{unit}", allowed, limit.code)
+    found = _finding(name, f"{limit.field} is {format_number(value)}{unit}", allowed, limit.code)
+    is_above = limit.high is not None and value > limit.high
+    yield replace(found, remedy=f"{found.remedy} {limit.way_above}") if is_above and limit.way_above else found
 
 
 def _finding(name: str, value: str, limit: str, code: str) -> Finding:

@@ -33,7 +33,7 @@ def open_ranged_reader(
     :raises InputError: the file cannot be read
     :raises TransportError: the store does not answer
     """
-    local = _local_path(location)
+    local = local_path(location)
     meter = BudgetMeter(budget or (REMOTE_BUDGET if local is None else LOCAL_BUDGET))
     with closing(_open(location, local, field=field, access=access, meter=meter)) as file:
         yield RangedReader(file, meter)
@@ -52,7 +52,7 @@ def _open(location: Location, local: Path | None, *, field: str, access: AccessR
     )
 
 
-def _local_path(location: Location) -> Path | None:
+def local_path(location: Location) -> Path | None:
     """The file on this machine; ``None`` for a location elsewhere.
 
     :raises InputError: the URL's scheme is not supported

@@ -24,9 +24,14 @@ class StorePath(Protocol):
     def path(self) -> str: ...
 
 
+# What stores say of an object's version, each by its own library.
+_VERSION_FIELDS = ("size", "ETag", "etag", "LastModified", "last_modified", "mtime", "updated", "generation")
+
+
 class StoreObject:
     """An object in a store, read with the store's own library.
 
+    :ivar version: what the store said of the object's version when it was opened
     :raises InputError: the object does not exist, or may not be read
     :raises ConfigurationError: the store's connection cannot be used
     :raises TransportError: the store does not answer
@@ -41,7 +46,9 @@ class StoreObject:
         self._meter = meter
         self._meter.charge()
         self._filesystem = open_filesystem(path, field=field)
-        size = self._call(self._filesystem.info, path.path).get("size")
+        info = self._call(self._filesystem.info, path.path)
+        self.version = {name: info[name] for name in _VERSION_FIELDS if name in info}
+        size = info.get("size")
         self.size: int | None = int(size) if size is not None else None
 
     def fetch(self, start: int, length: int) -> bytes:

@@ -16,6 +16,7 @@ class Limit:
     :param high: largest accepted value, ``None`` for no upper bound
     :param unit: unit of both bounds
     :param code: the service's error code for a value outside the range
+    :param way_above: a sentence that says how a larger value is possible after all, if it is
     """
 
     field: str
@@ -23,6 +24,7 @@ class Limit:
     high: float | None = None
     unit: str = ""
     code: str
+    way_above: str = ""
 
     def allows(self, value: float) -> bool:
         return (self.low is None or value >= self.low) and (self.high is None or value <= self.high)

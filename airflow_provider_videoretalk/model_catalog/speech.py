@@ -124,12 +124,17 @@ def count_characters(text: str) -> int:
     A Han character counts twice, every other character once. The tags of SSML, which begins with ``<speak>``, do not
     count; and an escaped character such as ``&amp;`` counts as the character.
     """
-    if _SSML.match(text):
+    if is_ssml(text):
         text = html.unescape(_TAG.sub("", text)).strip()
     return sum(
         count * (2 if unicodedata.name(character, "").startswith("CJK ") else 1)
         for character, count in Counter(text).items()
     )
+
+
+def is_ssml(text: str) -> bool:
+    """Whether a text is written in SSML, by its first tag."""
+    return _SSML.match(text) is not None
 
 
 def speech_cost(text: str, model: str) -> Decimal | None:

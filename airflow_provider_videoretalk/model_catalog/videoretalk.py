@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import date
 from decimal import Decimal
 from fractions import Fraction
@@ -21,11 +22,18 @@ from airflow_provider_videoretalk.model_catalog.price import Price
 DEFAULT_FACE_THRESHOLD = 170
 
 # The Chinese edition states the bounds of durations as exclusive, the English one as "between 2 and 120": inclusive.
-VIDEO_SECONDS = Limit(field="video duration", low=2, high=120, unit="s", code="InvalidFile.Duration")
+VIDEO_SECONDS = Limit(
+    field="video duration",
+    low=2,
+    high=120,
+    unit="s",
+    code="InvalidFile.Duration",
+    way_above="MakeVideoOperator makes longer videos of a script, in pieces.",
+)
 VIDEO_BYTES = Limit(field="video size", high=300 * MEGABYTE, unit="bytes", code="InvalidFile.Size")
 VIDEO_FPS = Limit(field="video frame rate", low=15, high=60, unit="fps", code="InvalidFile.FPS")
 VIDEO_SIDE = Limit(field="video side", low=640, high=2048, unit="px", code="InvalidFile.Resolution")
-AUDIO_SECONDS = Limit(field="audio duration", low=2, high=120, unit="s", code="InvalidFile.Duration")
+AUDIO_SECONDS = replace(VIDEO_SECONDS, field="audio duration")
 AUDIO_BYTES = Limit(field="audio size", high=30 * MEGABYTE, unit="bytes", code="InvalidFile.Size")
 IMAGE_BYTES = Limit(field="reference image size", high=10 * MEGABYTE, unit="bytes", code="InvalidFile.Size")
 IMAGE_SIDE = Limit(field="reference image side", high=4096, unit="px", code="InvalidFile.ImageSize")

@@ -15,13 +15,15 @@ from airflow_provider_videoretalk.batches.recipe import presenter_digest
 from airflow_provider_videoretalk.batches.table_text import MAX_BYTES
 from airflow_provider_videoretalk.dashscope.errors import DashScopeError, InputError
 from airflow_provider_videoretalk.model_catalog.model import InputLength
-from airflow_provider_videoretalk.model_catalog.videoretalk import VIDEORETALK
+from airflow_provider_videoretalk.model_catalog.videoretalk import VIDEO_BYTES, VIDEO_SECONDS, VIDEORETALK
 from airflow_provider_videoretalk.operators.template_values import as_location, as_text
 from airflow_provider_videoretalk.publishing.object_name import object_key
 
 if TYPE_CHECKING:
+    from airflow_provider_videoretalk.inputs.preflight import Finding
     from airflow_provider_videoretalk.inputs.source import Source
     from airflow_provider_videoretalk.media.location import Location
+    from airflow_provider_videoretalk.media.probe_result import ProbeResult
     from airflow_provider_videoretalk.outbound.host_access import AccessRule
 
 MAX_SCRIPT_BYTES = 100_000
@@ -107,8 +109,9 @@ class BatchSources:
             found = inspect_inputs(
                 model=VIDEORETALK, locations={"video_url": source.location}, mode="strict", access=self.access
             )
-            if found.findings:
-                problems = tuple((one.message.removeprefix("video_url: "), one.remedy) for one in found.findings)
+            findings = [one for one in found.findings if not _is_cut(one, found.media.get("video_url"))]
+            if findings:
+                problems = tuple((one.message.removeprefix("video_url: "), one.remedy) for one in findings)
                 return Presenter(problems=problems)
             digest = presenter_digest(source.content_identity())
         except DashScopeError as error:
@@ -117,7 +120,7 @@ class BatchSources:
             self.log("%s", warning)
         media = found.media.get("video_url")
         length = InputLength(seconds=media.seconds, fps=media.fps) if media else InputLength()
-        return Presenter(digest=digest, length=length, key=_key_of(source))
+        return Presenter(digest=digest, length=length, in_parts=bool(found.findings), key=_key_of(source))
 
     def _read(self, field: str, location: str, *, most: int) -> bytes:
         """The bytes at a location, one more than ``most`` at most."""
@@ -130,6 +133,12 @@ class BatchSources:
         budget = ReadBudget(size=2 * most + 4 * 1024 * 1024, requests=_REQUESTS)
         with open_ranged_reader(source.location, field=field, access=self.access, budget=budget) as reader:
             return reader.read_at(0, most + 1)
+
+
+def _is_cut(finding: Finding, media: ProbeResult | None) -> bool:
+    """Whether a presenter is only too long or too large, so that each render job gets a part of it."""
+    is_long = media is not None and media.seconds is not None and media.seconds > (VIDEO_SECONDS.low or 0)
+    return is_long and finding.code in (VIDEO_SECONDS.code, VIDEO_BYTES.code)
 
 
 def _key_of(source: Source) -> str | None:

@@ -21,7 +21,12 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
 def open_destination(
-    destination: object, *, name: str = "", storage_conn_id: str | None = None, allowed_destinations: object = None
+    destination: object,
+    *,
+    name: str = "",
+    storage_conn_id: str | None = None,
+    allowed_destinations: object = None,
+    field: str = "destination",
 ) -> ObjectStoragePath:
     """The path of an object that may be published, in a store that can be opened. Writes nothing.
 
@@ -31,31 +36,32 @@ def open_destination(
     :param name: the object's name, if the destination is a folder
     :param storage_conn_id: the connection of the store, if the URI names none
     :param allowed_destinations: as of ``PublishMediaOperator``
+    :param field: that names it, for messages
     :raises InputError: the destination is not allowed
     :raises ConfigurationError: its store cannot be opened
     """
-    uri = with_connection(as_text("destination", destination).strip(), storage_conn_id)
+    uri = with_connection(as_text(field, destination).strip(), storage_conn_id)
     policy = LocationPolicy(setting="allowed_destinations", own=allowed_destinations)
     # Airflow opens the connection of a store when it makes the path.
-    policy.check_remote("destination", uri)
-    path = as_store_path("destination", uri)
-    _check_path(uri, path)
+    policy.check_remote(field, uri)
+    path = as_store_path(field, uri)
+    _check_path(field, uri, path)
     if name and uri.endswith("/"):
         path = object_in_folder(path, name)
-    policy.check("destination", path)
+    policy.check(field, path)
     # A store that cannot be opened is reported before anything is downloaded.
-    open_filesystem(path, field="destination")
+    open_filesystem(path, field=field)
     if is_local(path):
         warn_of_local_disk(path.path)
     return path
 
 
-def _check_path(uri: str, path: ObjectStoragePath) -> None:
+def _check_path(field: str, uri: str, path: ObjectStoragePath) -> None:
     """
     :raises InputError: it has a control character
     """
     # Parsers of URLs drop line ends without a word, so that the object would get another name.
     if _CONTROL.search(uri) or _CONTROL.search(path.path):
         raise InputError(
-            f"destination is {uri!r}, which has a control character", remedy="Remove it, also if it is encoded."
+            f"{field} is {uri!r}, which has a control character", remedy="Remove it, also if it is encoded."
         )

@@ -13,6 +13,9 @@ from airflow_provider_videoretalk.dashscope.media_url import media_url
 URL_FIELDS = ("video_url", "audio_url", "url")
 """The fields of a return value that can hold a URL, in the order in which they are looked for."""
 
+LOCATION_FIELD = "video_location"
+"""The field of a return value whose video is in a store, and has no URL."""
+
 # Fields of a return value that expire, and that give access to the result before.
 _EXPIRING_FIELDS = (*URL_FIELDS, "expires_at")
 
@@ -31,11 +34,18 @@ def is_task_output(value: object) -> bool:
     if isinstance(value, XComArg):
         return True
     # A mapped task gets the value itself.
-    return isinstance(value, Mapping) and not any(_is_template(value.get(name)) for name in URL_FIELDS)
+    return isinstance(value, Mapping) and not any(
+        _is_template(value.get(name)) for name in (*URL_FIELDS, LOCATION_FIELD)
+    )
 
 
 def _is_template(value: object) -> bool:
     return value is not None and (not isinstance(value, str) or "{" in value)
+
+
+def location_of_output(value: Mapping[str, Any]) -> object:
+    """The location of the video in another task's return value; ``None`` if it has a URL, or no location."""
+    return None if any(value.get(name) for name in URL_FIELDS) else value.get(LOCATION_FIELD)
 
 
 def url_of_output(field: str, value: Mapping[str, Any], names: tuple[str, ...] = URL_FIELDS) -> str:

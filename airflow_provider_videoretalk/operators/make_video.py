@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from datetime import datetime, timedelta, timezone
 from decimal import Decimal
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -14,34 +13,31 @@ from airflow.providers.common.compat.sdk import AirflowSkipException
 from airflow.sdk import XComArg
 
 from airflow_provider_videoretalk.airflow_adapters.location_policy import LocationPolicy
-from airflow_provider_videoretalk.airflow_adapters.url_masking import mask_urls
+from airflow_provider_videoretalk.batches.pieces import PARTS_FIELD, PIECE_FIELD
 from airflow_provider_videoretalk.batches.plan_file import RUN_FIELD, RowReference, RowToMake, plan_name, read_row
 from airflow_provider_videoretalk.batches.recipe import (
-    amount_in,
+    SpeechRecipe,
     is_made_again,
-    is_made_from,
     presenter_digest,
 )
 from airflow_provider_videoretalk.dashscope.errors import DashScopeError, InputError
-from airflow_provider_videoretalk.model_catalog.speech import synthesize_speech
 from airflow_provider_videoretalk.model_catalog.videoretalk import VIDEORETALK
 from airflow_provider_videoretalk.operators.catalog_model import CatalogModelOperator
 from airflow_provider_videoretalk.operators.destination_path import open_destination
 from airflow_provider_videoretalk.operators.job_submission import record_store_of
-from airflow_provider_videoretalk.operators.location_fields import permanent_fields, url_of_output
 from airflow_provider_videoretalk.operators.output_folder import OutputFolder
-from airflow_provider_videoretalk.operators.speech_result import speech_result
+from airflow_provider_videoretalk.operators.speech_store import SpeechStore
 from airflow_provider_videoretalk.operators.template_values import as_bool, as_int, as_mapping
+from airflow_provider_videoretalk.operators.video_pieces import VideoPieces
+from airflow_provider_videoretalk.optional_dependencies import require_extra
 from airflow_provider_videoretalk.outbound.signed_url import safe_text
+from airflow_provider_videoretalk.polling.trigger_event import awaited_of
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from airflow_provider_videoretalk.inputs.preflight_report import PreflightReport
     from airflow_provider_videoretalk.inputs.retalk_inputs import RetalkInputs
-    from airflow_provider_videoretalk.media.location import Location
-    from airflow_provider_videoretalk.model_catalog.speech import SpeechResult
-    from airflow_provider_videoretalk.publishing.atomic_object import Destination
     from airflow_provider_videoretalk.submission.record import Intent
 
 METADATA_KEY = "videoretalk_metadata"
@@ -55,9 +51,6 @@ COST_KEY = "videoretalk_cost"
 
 ERROR_KEY = "videoretalk_error"
 """The XCom key of the error with which the row's task failed, for the manifest."""
-
-# In the task's state: the speech that could not be kept.
-_SPEECH_STATE = "videoretalk_speech"
 
 # Of an error in XCom. All rows together are read at once.
 _MAX_MESSAGE = 1_000
@@ -81,6 +74,11 @@ class MakeVideoOperator(CatalogModelOperator):
     clear finds the render job of the same row, as
     :class:`~airflow_provider_videoretalk.operators.videoretalk.VideoRetalkOperator` does.
 
+    A script that takes longer than a render job may be is made in pieces, one after another, which are kept below
+    ``folder`` and then joined. A retry or a clear makes the pieces that are missing. The result is that of the last
+    piece, with the sums of all; ``video_url`` is ``None``, and ``video_location`` is the URI of the joined video. It
+    needs the extra ``media``.
+
     A video whose price is higher than the plan says is not submitted. If the plan is cleared, a row that it does not
     make any more is skipped.
 
@@ -98,6 +96,8 @@ class MakeVideoOperator(CatalogModelOperator):
     """
 
     catalog_entry = VIDEORETALK
+    # Whether a wait that ends on this worker is one of several.
+    _makes_pieces = False
     template_fields: Sequence[str] = ("row", "folder", "storage_conn_id", *CatalogModelOperator.template_fields)
 
     def __init__(
@@ -122,24 +122,65 @@ class MakeVideoOperator(CatalogModelOperator):
                 raise AirflowSkipException("The plan keeps this row's video, or the table does not name it any more.")
             context["ti"].xcom_push(key=METADATA_KEY, value=_metadata(planned, run=self._run_name))
             context["ti"].xcom_push(key=DESTINATION_KEY, value=planned.uri)
+            if planned.in_pieces:
+                return self._make_pieces(context)
             return _cost_noted(context, super().execute(context))
 
     def execute_again(self, context: Context, event: dict[str, Any]) -> Any:
         with self._error_noted(context):
-            self._planned(context)
-            return _cost_noted(context, super().execute_again(context, event))
+            planned = self._planned(context)
+            result = super().execute_again(context, event)
+            return self._make_pieces(context, result) if planned.in_pieces else _cost_noted(context, result)
 
     def execute_complete(self, context: Context, event: dict[str, Any]) -> Any:
         with self._error_noted(context):
-            return _cost_noted(context, super().execute_complete(context, event))
+            result = super().execute_complete(context, event)
+            if self._makes_pieces:
+                return result
+            if not as_mapping("row", self.row).get("in_pieces"):
+                return _cost_noted(context, result)
+            self._planned(context)
+            # Of another piece if the plan was cleared meanwhile.
+            made = awaited_of(event).cost_estimate.get(PIECE_FIELD) == self._piece_name
+            return self._make_pieces(context, result if made else None)
+
+    def _make_pieces(self, context: Context, result: Mapping[str, Any] | None = None) -> Any:
+        """Makes the pieces that are missing, one after another, and joins all.
+
+        :param result: of the current piece's render job, if that has ended
+        """
+        require_extra("media", part="A video of several pieces")
+        if not self.wait_for_completion:
+            raise InputError(
+                "wait_for_completion is False, allowed is True for a video of several pieces",
+                remedy="Leave it out: each piece begins where the one before it ends.",
+            )
+        pieces, self._makes_pieces = self._pieces, True
+        if result is not None:
+            pieces.keep(result)
+        while pieces.current is not None:
+            self.log.info("Makes %s", pieces.current.label)
+            self._forget_inputs()
+            pieces.keep(super().execute(context))
+        joined = pieces.join()
+        metadata = {**_metadata(self._row_to_make, run=self._run_name), PARTS_FIELD: joined.pop(PARTS_FIELD)}
+        context["ti"].xcom_push(key=METADATA_KEY, value=metadata)
+        return _cost_noted(context, joined)
+
+    def _forget_inputs(self) -> None:
+        """What is kept of the piece before."""
+        self.__dict__.pop("_job_inputs", None)
+        self._admission_note = {}
 
     @property
     def output_fields(self) -> Collection[str]:
-        return ("audio_url",)
+        # The part of a presenter lies in the output folder. The presenter itself is checked before.
+        return ("audio_url", "video_url") if self._row_to_make.in_pieces else ("audio_url",)
 
     def identity(self) -> Mapping[str, Any]:
         # Not the speech: it is made after the ledger has been asked.
-        return {"model": self.model, "made_of": self._row_to_make.recipe.fields}
+        made_of = {"model": self.model, "made_of": self._row_to_make.recipe.fields}
+        return {**made_of, PIECE_FIELD: self._piece_name} if self._row_to_make.in_pieces else made_of
 
     def input_locations(self) -> Mapping[str, Any]:
         return self.identity()
@@ -157,7 +198,10 @@ class MakeVideoOperator(CatalogModelOperator):
                 f"the presenter at {self._presenter.description} has changed since the plan, allowed is the same",
                 remedy="Clear the task that plans the batch.",
             )
-        return super().prepare(intent)
+        prepared = super().prepare(intent)
+        if not self._row_to_make.in_pieces:
+            return prepared
+        return replace(prepared, cost_estimate={**prepared.cost_estimate, PIECE_FIELD: self._piece_name})
 
     def _skip_if_published(self) -> None:
         # Loads requests.
@@ -180,21 +224,23 @@ class MakeVideoOperator(CatalogModelOperator):
         # Loads requests.
         from airflow_provider_videoretalk.inputs.retalk_inputs import RetalkInputs
 
-        location, seconds = self._speech()
-        parameters = self._row_to_make.recipe.parameters
+        location, seconds = self._speeches.speech(self._speech_recipe)
+        parameters, in_pieces = self._row_to_make.recipe.parameters, self._row_to_make.in_pieces
         inputs = RetalkInputs.from_locations(
-            video=self._presenter.location,
+            video=self._pieces.presenter_part(seconds) if in_pieces else self._presenter.location,
             audio=location,
-            video_extension=as_bool("video_extension", parameters.get("video_extension")),
+            video_extension=in_pieces or as_bool("video_extension", parameters.get("video_extension")),
             query_face_threshold=as_int("query_face_threshold", parameters.get("query_face_threshold")),
             audio_seconds=seconds,
         )
-        # This one has learned the presenter's version, which the result names.
-        return replace(inputs, sources={**inputs.sources, "video_url": self._presenter})
+        # The other one has learned the presenter's version, which the result names.
+        return inputs if in_pieces else replace(inputs, sources={**inputs.sources, "video_url": self._presenter})
 
     def _check(self, report: PreflightReport) -> None:
         super()._check(report)
         most, estimate = Decimal(self._row_to_make.most_cost), report.estimate
+        if self._row_to_make.in_pieces:
+            most -= self._pieces.paid - Decimal(self._row_to_make.paid_before)
         # Also a bound counts, except for the last frame of a presenter whose rate cannot be read again.
         seconds = estimate.seconds if estimate.exact else max(estimate.seconds - _FRAME_SECONDS, 0)
         if estimate.price.cost(seconds) > most:
@@ -215,7 +261,25 @@ class MakeVideoOperator(CatalogModelOperator):
         if self._row_to_make.planned_before and self.resume.on_clear == "adopt_unfinished":
             # Whoever clears the plan wants what is missing. A video that was made is only not published.
             self.resume = replace(self.resume, on_clear="reuse")
+        if self._row_to_make.in_pieces:
+            # The record is about one piece, and those that are made are kept.
+            self.resume = replace(self.resume, on_clear="reuse", on_changed_input="submit")
         return self._row_to_make
+
+    @cached_property
+    def _pieces(self) -> VideoPieces:
+        return VideoPieces(
+            self._row_to_make, self._output_folder, presenter=self._presenter, access=self.hook.media_access
+        )
+
+    @property
+    def _piece_name(self) -> str | None:
+        return self._pieces.current.name if self._pieces.current else None
+
+    @property
+    def _speech_recipe(self) -> SpeechRecipe:
+        in_pieces = self._row_to_make.in_pieces
+        return self._pieces.required.speech if in_pieces else self._row_to_make.recipe.speech
 
     @cached_property
     def _presenter(self) -> Any:
@@ -226,72 +290,11 @@ class MakeVideoOperator(CatalogModelOperator):
         LocationPolicy(setting="allowed_sources", own=self.allowed_sources).check("video_url", source.location)
         return source
 
-    def _speech(self) -> tuple[Location, float | None]:
-        """Where the speech is, and its duration. Pays for it only if none is kept.
-
-        :raises ThrottledError: the account is throttled, and nothing was paid
-        """
-        # Loads requests.
-        from airflow_provider_videoretalk.publishing.publication import read_metadata
-
-        recipe = self._row_to_make.recipe.speech
-        stored = self._output_folder.speech(recipe.file_name)
-        metadata = read_metadata(stored)
-        if metadata is not None and is_made_from(metadata, recipe):
-            self.log.info("Uses the speech at %s, which was paid for before", stored)
-            return stored, amount_in(metadata, "seconds")
-        request = synthesize_speech(
-            text=recipe.script,
-            model=recipe.model,
-            voice=recipe.voice,
-            language=recipe.language,
-            options=recipe.options,
+    @property
+    def _speeches(self) -> SpeechStore:
+        return SpeechStore(
+            folder=self._output_folder, hook=self.hook, states=self._states, lives_for=self.queue_timeout
         )
-        if unkept := self._unkept_speech():
-            self.log.info("Uses the speech of an earlier try, which could not be kept")
-            mask_urls(unkept)
-            return url_of_output("audio_url", unkept, names=("audio_url",)), amount_in(unkept, "seconds")
-        speech = self.hook.client.send(request)
-        result = speech_result(speech, model=recipe.model, voice=recipe.voice, audio_format="wav", hook=self.hook)
-        self._keep(result, stored)
-        return result["audio_url"], result["seconds"]
-
-    def _unkept_speech(self) -> Mapping[str, Any] | None:
-        """The row's speech, if an earlier try has paid for it, and its URL lives while the render job may queue."""
-        found = self._states.get(_SPEECH_STATE) if self._states is not None else None
-        if not isinstance(found, Mapping) or found.get("made_of") != self._row_to_make.recipe.speech.file_name:
-            return None
-        fetched = datetime.now(timezone.utc) + timedelta(seconds=self.queue_timeout)
-        try:
-            return found if datetime.fromisoformat(found["expires_at"]) > fetched else None
-        except (KeyError, TypeError, ValueError):
-            return None
-
-    def _keep(self, speech: SpeechResult, stored: Destination) -> None:
-        # Loads requests.
-        from airflow_provider_videoretalk.airflow_adapters.object_storage_path import uri_of
-        from airflow_provider_videoretalk.publishing.expected_media import expected_media
-        from airflow_provider_videoretalk.publishing.object_metadata import describe_object
-        from airflow_provider_videoretalk.publishing.object_store import make_folder_of, store_errors_named
-        from airflow_provider_videoretalk.publishing.transfer import copy_object
-
-        fields = {**permanent_fields(speech), **self._row_to_make.recipe.speech.fields}
-        try:
-            with store_errors_named(stored):
-                make_folder_of(stored)
-            copy_object(
-                speech["audio_url"],
-                [stored],
-                build_metadata=lambda downloaded, path: describe_object(downloaded, uri=uri_of(path), source=fields),
-                expected=expected_media(speech, speech["audio_url"]),
-                expires_at=speech["expires_at"],
-                access=self.hook.media_access,
-            )
-        except DashScopeError as error:
-            # The service has it for a day. Should the render job be submitted later, it is paid for again.
-            self.log.warning("The speech could not be kept: %s", error)
-            if self._states is not None:
-                self._states.set(_SPEECH_STATE, {**speech, "made_of": self._row_to_make.recipe.speech.file_name})
 
     @contextmanager
     def _error_noted(self, context: Context) -> Iterator[None]:
@@ -315,7 +318,7 @@ class MakeVideoOperator(CatalogModelOperator):
 
 def _cost_noted(context: Context, result: Any) -> Any:
     """The result of the render job. Pushes what it did cost, by which the batch page adds up the costs of all rows."""
-    if result.get("video_url"):
+    if result.get("video_url") or result.get("video_location"):
         noted = {name: result.get(name) for name in ("billed_seconds", "cost", "currency")}
         context["ti"].xcom_push(key=COST_KEY, value=noted)
     return result

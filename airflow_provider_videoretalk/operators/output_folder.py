@@ -10,6 +10,7 @@ from functools import reduce
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_videoretalk.batches.pieces import PIECES
 from airflow_provider_videoretalk.batches.plan_file import FOLDER, SPEECHES, plan_name
 from airflow_provider_videoretalk.batches.table import VideoRow
 from airflow_provider_videoretalk.batches.table_text import shown
@@ -73,6 +74,10 @@ class OutputFolder:
         """The object of a speech."""
         return self._inside(SPEECHES, name)
 
+    def piece(self, name: str) -> ObjectStoragePath:
+        """The object of a piece of a video."""
+        return self._inside(PIECES, name)
+
     def video(self, row: VideoRow) -> ObjectStoragePath:
         """The object that a row becomes.
 
@@ -110,8 +115,8 @@ class OutputFolder:
         :raises InputError: no video could be published there, or plans and speeches are there
         """
         key, folder = object_key(path), object_key(self.path)
-        if key.removeprefix(f"{folder}/").partition("/")[0] in (FOLDER, SPEECHES):
-            raise _refusal(name, f"no folder {FOLDER} and {SPEECHES}: plans and speeches are there")
+        if key.removeprefix(f"{folder}/").partition("/")[0] in (FOLDER, SPEECHES, PIECES):
+            raise _refusal(name, f"no folder {FOLDER}, {SPEECHES} and {PIECES}: plans, speeches and pieces are there")
         *folders, _ = parts = path.path.split("/")
         if max(len(part.encode()) for part in parts) > MAX_PART_BYTES or len(path.path.encode()) > MAX_PATH_BYTES:
             raise _refusal(name, f"at most {MAX_PART_BYTES} bytes in each part, and {MAX_PATH_BYTES} in all")

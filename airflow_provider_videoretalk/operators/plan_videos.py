@@ -209,11 +209,10 @@ class PlanVideosOperator(BaseOperator):
         bad = bool(faults) or any(one.state == "refuse" for one in planned)
         unused = [] if prune == "off" or bad else self._unused(folder, named, context)
         earlier = read_earlier_rows(run)
-        numbers = numbers_of(planned, uris=self._uris(planned), earlier=earlier)
+        uris = self._uris(planned)
+        numbers = numbers_of(planned, uris=uris, earlier=earlier)
         document = self._document(planned, numbers, faults, unused, prune=prune, context=context)
-        rows = rows_to_make(
-            planned, batch=document["batch"], uris=self._uris(planned), numbers=numbers, earlier=earlier
-        )
+        rows = rows_to_make(planned, batch=document["batch"], uris=uris, numbers=numbers, earlier=earlier)
         document["rows"] = len(rows)
         self._write(run, document, planned, rows, context)
         found = references(rows)
@@ -269,6 +268,7 @@ class PlanVideosOperator(BaseOperator):
             settings=replace(self._settings, batch=self._batch(context)),
             presenters=presenters,
             speech_store=folder.speech,
+            piece_store=folder.piece,
         )
         return planned, faults, clips | {object_key(path) for _, path in placed}
 

@@ -12,19 +12,15 @@ from urllib.parse import quote
 from airflow.sdk import Asset, AssetAlias, BaseOperator
 
 from airflow_provider_videoretalk.airflow_adapters.job_history_writer import open_history
-from airflow_provider_videoretalk.airflow_adapters.location_policy import LocationPolicy
-from airflow_provider_videoretalk.airflow_adapters.url_masking import mask_rendered_urls, mask_urls
-from airflow_provider_videoretalk.dashscope.errors import (
-    InputError,
-    ResultExpiredError,
-    TaskUnknownError,
-)
-from airflow_provider_videoretalk.dashscope.media_url import media_url
+from airflow_provider_videoretalk.airflow_adapters.url_masking import mask_rendered_urls
+from airflow_provider_videoretalk.dashscope.errors import InputError, ResultExpiredError
 from airflow_provider_videoretalk.dashscope.result_expiry import RefusedUrlError
 from airflow_provider_videoretalk.job_history.facts import Published
 from airflow_provider_videoretalk.links import WatchLink
 from airflow_provider_videoretalk.operators.destination_path import open_destination
-from airflow_provider_videoretalk.operators.location_fields import is_task_output, permanent_fields, url_of_output
+from airflow_provider_videoretalk.operators.location_fields import is_task_output, location_of_output, permanent_fields
+from airflow_provider_videoretalk.operators.publish_source import open_source_location, request_new_url, source_place
+from airflow_provider_videoretalk.operators.publish_subtitles import RequestedSubtitles
 from airflow_provider_videoretalk.operators.template_values import as_mapping, as_optional_text, check_word, is_empty
 from airflow_provider_videoretalk.publishing.atomic_object import is_local
 from airflow_provider_videoretalk.publishing.expected_media import expected_media
@@ -37,13 +33,13 @@ if TYPE_CHECKING:
     from airflow.sdk import Context, ObjectStoragePath
 
     from airflow_provider_videoretalk.dashscope.task import TaskResult
+    from airflow_provider_videoretalk.editing.subtitle_files import SubtitleFormat
     from airflow_provider_videoretalk.model_catalog.speech import SpeechResult
     from airflow_provider_videoretalk.outbound.host_access import AccessRule
     from airflow_provider_videoretalk.publishing.atomic_object import Destination
+    from airflow_provider_videoretalk.publishing.media_edit import MediaEdit
     from airflow_provider_videoretalk.publishing.publication import IfExists
     from airflow_provider_videoretalk.publishing.transfer import DownloadedObject, PublishedObject
-
-_BILLED_AGAIN = "The service keeps results for 24 hours, for one account. Making the result again is billed again."
 
 
 class PublishMediaOperator(BaseOperator):
@@ -59,6 +55,7 @@ class PublishMediaOperator(BaseOperator):
 
     - of a speech task: audio
     - of a VideoRetalk task, or of another model whose result has a length: a video
+    - of a task that joined a video in a store: a video
     - of another model: what the suffix of its URL says (``.png``, ``.json``), or any media
     - a plain URL: any media, or JSON if the URL ends with ``.json``
 
@@ -74,6 +71,7 @@ class PublishMediaOperator(BaseOperator):
     - ``verified``: the values of the server that are confirmed (``length``, ``md5``, ``crc64``)
     - ``unverified``: the values of the server that were not checked, each with the reason
     - the values of ``metadata``
+    - ``subtitles``: the URI of each subtitle file, by its format; ``subtitle_track``: its ``language``
     - ``metadata_uri``; for a list of destinations also ``uris`` and ``metadata_uris``. All other fields are those of
       the first destination. These three are only in the return value
 
@@ -89,7 +87,9 @@ class PublishMediaOperator(BaseOperator):
             if_exists="skip_same",
         )
 
-    :param source: the return value of a VideoRetalk, text-to-speech or sensor task, or a plain URL (templated)
+    :param source: the return value of a VideoRetalk, text-to-speech or sensor task, or a plain URL. A return value may
+        have ``video_location`` in place of a URL: the URI of a video in a store, which must be allowed as a destination
+        is. Without ``allowed_destinations`` it must be in a store that the task publishes to (templated)
     :param destination: URI of the object, e.g. ``s3://aws_default@bucket/videos/en.mp4``; or of a folder, with a slash
         at its end, in which the object is named after the render job's id; or a list of URIs. A ``file`` URI is
         percent-encoded, and the key in any other URI is taken as it is (templated)
@@ -99,6 +99,11 @@ class PublishMediaOperator(BaseOperator):
         own host of this connection, by default ``dashscope_default``, may be at a private address, and is fetched with
         the connection's certificates and proxy. Other private addresses need its extra ``allow_private`` (templated)
     :param metadata: JSON-safe values to add to the metadata (templated)
+    :param subtitles: formats of subtitle files, ``srt`` and ``vtt``: a list, or one text with commas between them. They
+        are made from ``script`` and ``language`` of the metadata, are timed by the sound, and have the object's name.
+        They are written after the object: if that fails, the object is published, and the task fails. A retry with
+        ``skip_same`` makes only what is missing. Needs the extra ``media`` (templated)
+    :param subtitle_track: add the subtitles to the video as a track, too, which viewers can switch on (templated)
     :param allowed_sources: what URLs ``source`` may be, if it is no return value: a list of prefixes such as
         ``https://host/folder/``, or one text with commas between them. It narrows ``[videoretalk] allowed_sources`` of
         Airflow's configuration (templated)
@@ -127,6 +132,8 @@ class PublishMediaOperator(BaseOperator):
         "storage_conn_id",
         "dashscope_conn_id",
         "metadata",
+        "subtitles",
+        "subtitle_track",
         "allowed_sources",
         "allowed_destinations",
     )
@@ -140,6 +147,8 @@ class PublishMediaOperator(BaseOperator):
         storage_conn_id: str | None = None,
         dashscope_conn_id: str | None = None,
         metadata: Mapping[str, Any] | None = None,
+        subtitles: Sequence[SubtitleFormat] | str = (),
+        subtitle_track: bool | str = False,
         if_exists: IfExists = "overwrite",
         allowed_sources: Sequence[str] | str | None = None,
         allowed_destinations: Sequence[str] | str | None = None,
@@ -152,6 +161,8 @@ class PublishMediaOperator(BaseOperator):
         self.storage_conn_id = storage_conn_id
         self.dashscope_conn_id = dashscope_conn_id
         self.metadata = metadata
+        self.subtitles = subtitles
+        self.subtitle_track = subtitle_track
         self.if_exists = if_exists
         self.allowed_sources = allowed_sources
         self.allowed_destinations = allowed_destinations
@@ -169,16 +180,16 @@ class PublishMediaOperator(BaseOperator):
         source = self.source if isinstance(self.source, Mapping) else {"url": self.source}
         permanent = permanent_fields(source)
         source_metadata = permanent | self._user_metadata()
-        url = url_of_output("source", source) if isinstance(self.source, Mapping) else media_url("source", self.source)
-        if not (self._source_is_output and isinstance(self.source, Mapping)):
-            LocationPolicy(setting="allowed_sources", own=self.allowed_sources).check("source", url)
-        paths = self._destination_paths(url, source)
+        place = source_place(self.source, is_output=self._source_is_output, allowed_sources=self.allowed_sources)
+        paths = self._destination_paths(place, source)
         assets = [Asset(uri=_asset_uri(path)) for path in paths]
-        published = self._copy(url, source, paths, source_metadata)
+        subtitles = RequestedSubtitles(formats=self.subtitles, track=self.subtitle_track, metadata=source_metadata)
+        published = self._copy(place, source, paths, source_metadata, edits=subtitles.edits)
         fault_point("after_publish")
         if job_id := permanent.get("task_id"):
             fact = Published(job_id=str(job_id), uri=uri_of(paths[0]), published_at=time.time())
             open_history().note("published", fact)
+        published = subtitles.add_to(published, create_only=self.if_exists == "fail")
         collector = get_hook_lineage_collector()  # type: ignore[no-untyped-call]
         for path, copied in zip(paths, published, strict=True):
             done = "Kept the existing object" if copied.kept else "Published"
@@ -202,10 +213,12 @@ class PublishMediaOperator(BaseOperator):
 
     def _copy(
         self,
-        url: str,
+        place: str,
         source: Mapping[str, Any],
         paths: Sequence[ObjectStoragePath],
         source_metadata: Mapping[str, Any],
+        *,
+        edits: Sequence[MediaEdit],
     ) -> list[PublishedObject]:
         """Copies the source. If its URL has expired or is refused, requests a new one by the render job's id."""
         from airflow_provider_videoretalk.airflow_adapters.object_storage_path import uri_of
@@ -215,45 +228,39 @@ class PublishMediaOperator(BaseOperator):
         def build_metadata(downloaded: DownloadedObject, path: Destination) -> dict[str, Any]:
             return describe_object(downloaded, uri=uri_of(path), source=source_metadata)
 
+        location = None
+        if location_of_output(source) is not None:
+            location = open_source_location(
+                place,
+                destinations=paths,
+                storage_conn_id=as_optional_text("storage_conn_id", self.storage_conn_id),
+                allowed_destinations=self.allowed_destinations,
+            )
         copy_source = partial(
             copy_object,
             destinations=paths,
             build_metadata=build_metadata,
-            expected=expected_media(source, url),
+            edits=edits,
+            expected=expected_media(source, place),
             if_exists=self.if_exists,
-            identity=_identity(source),
+            identity=_identity(source) if location is None else None,
             access=self._access_rule(),
             on_object_visible=lambda: fault_point("during_publish"),
         )
+        if location is not None:
+            return copy_source(location)
         try:
-            return copy_source(url, expires_at=source.get("expires_at"))
+            return copy_source(place, expires_at=source.get("expires_at"))
         except (ResultExpiredError, RefusedUrlError):
             if is_empty(self.dashscope_conn_id) or not source.get("task_id"):
                 raise
-        return copy_source(self._request_new_url(str(source["task_id"])))
+        return copy_source(request_new_url(str(self.dashscope_conn_id), str(source["task_id"])))
 
     def _access_rule(self) -> AccessRule:
         from airflow_provider_videoretalk.hooks.dashscope import DashScopeHook
 
         connection = as_optional_text("dashscope_conn_id", self.dashscope_conn_id)
         return DashScopeHook(connection or DashScopeHook.default_conn_name).media_access
-
-    def _request_new_url(self, task_id: str) -> str:
-        from airflow_provider_videoretalk.dashscope.task import get_task
-        from airflow_provider_videoretalk.hooks.dashscope import DashScopeHook
-
-        task = DashScopeHook(str(self.dashscope_conn_id)).client.send(get_task(task_id))
-        try:
-            task.raise_for_status()
-        except TaskUnknownError as error:
-            error.remedy = _BILLED_AGAIN
-            raise
-        if task.result_url is None:
-            raise ResultExpiredError(
-                f"source's URL has expired, and render job {task_id} no longer has a result", remedy=_BILLED_AGAIN
-            )
-        mask_urls(task.result_url)
-        return media_url("source", task.result_url)
 
     def _user_metadata(self) -> dict[str, Any]:
         """The values of ``metadata``.
@@ -270,7 +277,7 @@ class PublishMediaOperator(BaseOperator):
             ) from None
         return added
 
-    def _destination_paths(self, url: str, source: Mapping[str, Any]) -> list[ObjectStoragePath]:
+    def _destination_paths(self, place: str, source: Mapping[str, Any]) -> list[ObjectStoragePath]:
         """The paths of the objects to publish.
 
         :raises InputError: there is no destination, one is named twice, or a folder has no slash at its end
@@ -280,14 +287,14 @@ class PublishMediaOperator(BaseOperator):
             raise InputError(
                 f"destination is {given!r}, allowed is a URI or a list of URIs", remedy="Give at least one URI."
             )
-        paths = [self._destination_path(destination, url, source) for destination in given]
+        paths = [self._destination_path(destination, place, source) for destination in given]
         uris = [str(path) for path in paths]
         repeated = next((uri for uri in uris if uris.count(uri) > 1), None)
         if repeated:
             raise InputError(f"destination names {repeated} twice", remedy="Name each object once.")
         return paths
 
-    def _destination_path(self, destination: object, url: str, source: Mapping[str, Any]) -> ObjectStoragePath:
+    def _destination_path(self, destination: object, place: str, source: Mapping[str, Any]) -> ObjectStoragePath:
         """The path of one object. Creates the folder of a local file.
 
         :raises InputError: the destination is not allowed, or is a folder
@@ -296,7 +303,7 @@ class PublishMediaOperator(BaseOperator):
         in_folder = str(destination).rstrip().endswith("/")
         path = open_destination(
             destination,
-            name=name_in_folder(source, url, expected_media(source, url)) if in_folder else "",
+            name=name_in_folder(source, place, expected_media(source, place)) if in_folder else "",
             storage_conn_id=as_optional_text("storage_conn_id", self.storage_conn_id),
             allowed_destinations=self.allowed_destinations,
         )

@@ -21,6 +21,7 @@ class ResponseMetadata:
     :param crc64: CRC-64/XZ
     :param chunked: whether the body marks its own end, so that a dropped connection is noticed
     :param accepts_ranges: ``False`` only if the server says so
+    :param sha256: in hexadecimal; no header gives it
     """
 
     size: int | None
@@ -31,6 +32,7 @@ class ResponseMetadata:
     crc64: int | None
     chunked: bool
     accepts_ranges: bool
+    sha256: str | None = None
 
     @classmethod
     def parse(cls, headers: Mapping[str, str]) -> ResponseMetadata:

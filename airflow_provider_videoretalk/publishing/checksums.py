@@ -30,7 +30,8 @@ class VerifiedContent:
 
     :param size: in bytes
     :param sha256: in hexadecimal
-    :param verified: the values of the server that are confirmed: ``length``, ``md5``, ``crc64``
+    :param verified: the values of the server that are confirmed: ``length``, ``md5``, ``crc64``, or
+        ``sha256`` of a source in a store
     :param unverified: the values of the server that were not checked, each with the reason
     """
 
@@ -135,6 +136,7 @@ class Checksums:
             "length": (declared.size, self.size),
             "md5": (declared.md5, self._md5.hexdigest() if self._md5 else None),
             "crc64": (declared.crc64, self._crc if self._crc64 else None),
+            "sha256": (declared.sha256, self._sha256.hexdigest()),
         }
         compared = {name: pair for name, pair in values.items() if None not in pair}
         for name, (expected, found) in compared.items():

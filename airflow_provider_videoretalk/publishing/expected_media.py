@@ -57,6 +57,7 @@ def expected_media(source: Mapping[str, Any], url: str) -> ExpectedMedia:
     - ``video_url`` with a ``cost``, of a model in the catalog: a video, as long as it was billed
     - ``video_url`` of any other model: what the suffix of the URL says. Without a known suffix, a video if seconds were
       billed, and else any media
+    - ``video_location``: a video, as long as ``seconds`` says, or as it was billed
     - ``url``: any media, or JSON if the URL ends with ``.json``
 
     :param source: the return value of a task, or a mapping with ``url``
@@ -70,6 +71,9 @@ def expected_media(source: Mapping[str, Any], url: str) -> ExpectedMedia:
         return ExpectedMedia(kinds=(kind,) if kind else _MEDIA)
     if source.get("audio_url"):
         return _speech(source)
+    if source.get("video_location"):
+        seconds = _positive(source.get("seconds")) or _billed_seconds(source)
+        return ExpectedMedia(kinds=("video",), seconds=seconds, suffix=".mp4")
     return ExpectedMedia(kinds=(*_MEDIA, "json") if named == "json" else _MEDIA)
 
 

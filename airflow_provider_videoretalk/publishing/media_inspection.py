@@ -40,10 +40,12 @@ class MediaInspector:
     """Looks at a stream. First :meth:`read_start`, and after the last chunk :meth:`check`.
 
     :param expected: what the stream should be
+    :param field: what is looked at, for messages
     """
 
-    def __init__(self, expected: ExpectedMedia) -> None:
+    def __init__(self, expected: ExpectedMedia, *, field: str = "source") -> None:
         self._expected = expected
+        self._field = field
         self._fragments = PassingFragments()
         self._file = StreamedFile(self._fragments.take)
         self._container = ""
@@ -175,7 +177,7 @@ class MediaInspector:
 
     def _unexpected(self, what: str, *, remedy: str = "") -> UnexpectedMediaError:
         return UnexpectedMediaError(
-            f"source is {what}, expected is {self._expected}", remedy=f"{_FREE_RETRY} {remedy}".strip()
+            f"{self._field} is {what}, expected is {self._expected}", remedy=f"{_FREE_RETRY} {remedy}".strip()
         )
 
     @property

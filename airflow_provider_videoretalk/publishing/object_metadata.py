@@ -6,13 +6,20 @@ from collections.abc import Mapping
 from datetime import datetime, timezone
 from typing import Any
 
+from airflow_provider_videoretalk.publishing.media_edit import EDITS_FIELD
 from airflow_provider_videoretalk.publishing.transfer import DownloadedObject
+
+# A return value could claim marks that the object does not have.
+_OF_EDITS = (EDITS_FIELD, "aigc", "content_credentials")
 
 
 def describe_object(downloaded: DownloadedObject, *, uri: str, source: Mapping[str, Any]) -> dict[str, Any]:
-    """The fields of the source, followed by what is known of the object, as JSON-safe values."""
+    """The fields of the source, followed by what is known of the object, as JSON-safe values.
+
+    What an object is marked with is said by its edits alone: such fields of the source are left out.
+    """
     return {
-        **source,
+        **{name: value for name, value in source.items() if name not in _OF_EDITS},
         "uri": uri,
         "size": downloaded.content.size,
         "sha256": downloaded.content.sha256,
@@ -21,4 +28,5 @@ def describe_object(downloaded: DownloadedObject, *, uri: str, source: Mapping[s
         "verified": list(downloaded.content.verified),
         "unverified": dict(downloaded.content.unverified),
         "published_at": datetime.now(timezone.utc).isoformat(),
+        **downloaded.edits,
     }

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, Literal
 
 from airflow_provider_videoretalk.dashscope.errors import InputError, TransportError
@@ -28,6 +28,11 @@ def metadata_path(destination: Destination) -> Destination:
     return destination.with_name(f"{destination.name}.json")
 
 
+def json_of(metadata: Mapping[str, Any]) -> bytes:
+    """The content of a metadata file."""
+    return json.dumps(metadata, ensure_ascii=False, indent=2).encode()
+
+
 def read_metadata(destination: Destination) -> Mapping[str, Any] | None:
     """The content of an object's metadata file.
 
@@ -44,6 +49,16 @@ def read_metadata(destination: Destination) -> Mapping[str, Any] | None:
         return None
     fits = isinstance(metadata, dict) and found is not None and metadata.get("size") == found["size"]
     return metadata if fits else None
+
+
+def remove_published(destination: Destination) -> None:
+    """Removes an object, if there is one, and its metadata file.
+
+    :raises TransportError: the store failed
+    """
+    for path in (destination, metadata_path(destination)):
+        with store_errors_named(path), suppress(FileNotFoundError):
+            remove_object(path)
 
 
 def already_exists_error(destination: Destination) -> InputError:
@@ -91,7 +106,7 @@ class Publication:
             self._object.seal()
         with store_errors_named(self._metadata_path):
             self._metadata = open_atomic_object(self._metadata_path, content_type="application/json")
-            self._metadata.write(json.dumps(metadata, ensure_ascii=False, indent=2).encode())
+            self._metadata.write(json_of(metadata))
             self._metadata.seal()
 
     def commit(self, *, on_object_visible: Callable[[], object]) -> None:

@@ -20,6 +20,8 @@ FaultPoint = Literal[
     "in_trigger",
     "after_event",
     "after_result",
+    "after_piece",
+    "during_join",
     "during_publish",
     "after_publish",
 ]

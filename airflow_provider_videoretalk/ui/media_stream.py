@@ -120,7 +120,7 @@ def _open_stored(medium: StoredMedium, range_header: str | None) -> MediaStream:
 
     try:
         path = store_path(medium.uri)
-        size = path.stat().st_size if medium.identity is None else _published_size(path, medium.identity)
+        size = _size(path, medium)
         byte_range = parse_range(range_header, size=size)
         start, end = (byte_range.start, byte_range.end) if byte_range else (0, size)
         parts = _read_parts(path, start, end)
@@ -143,6 +143,20 @@ def _open_stored(medium: StoredMedium, range_header: str | None) -> MediaStream:
         chunks=_limited_chunks(partial(next, chain((first,), parts), b"")),
         release=parts.close,
     )
+
+
+def _size(path: Any, medium: StoredMedium) -> int:
+    """The size of the medium in bytes. A published one must be what its metadata file says.
+
+    :raises InputError: it is missing, or was replaced
+    """
+    from airflow_provider_videoretalk.airflow_adapters.object_storage_path import store_path
+
+    if medium.identity is not None:
+        size = _published_size(store_path(medium.beside or medium.uri), medium.identity)
+        if medium.beside is None:
+            return size
+    return int(path.stat().st_size)
 
 
 def _published_size(path: Any, identity: Mapping[str, Any]) -> int:

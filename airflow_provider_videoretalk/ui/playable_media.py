@@ -9,19 +9,21 @@ from typing import Any, Literal
 from urllib.parse import unquote, urlsplit
 
 from airflow_provider_videoretalk.airflow_adapters.location_policy import LocationPolicy
+from airflow_provider_videoretalk.batches.pieces import PIECES
 from airflow_provider_videoretalk.dashscope.task import Task
 from airflow_provider_videoretalk.outbound.location_prefix import scheme_of
 from airflow_provider_videoretalk.publishing.media_types import media_type_of_name
-from airflow_provider_videoretalk.ui.published_object import published_uri
+from airflow_provider_videoretalk.ui.published_object import is_allowed, published_uri
 from airflow_provider_videoretalk.ui.return_values import get_text
 from airflow_provider_videoretalk.ui.stored_values import as_time
 from airflow_provider_videoretalk.ui.video import Video
 
-Part = Literal["source", "result", "audio"]
+Part = Literal["source", "result", "audio", "subtitles"]
 
 _MASK = "***"
 _INPUT_STORES = ("s3", "gs", "abfs", "abfss")
 _DEFAULT_TYPES: dict[Part, str] = {"source": "video/mp4", "result": "video/mp4", "audio": "audio/wav"}
+_SUBTITLES_TYPE = "text/vtt"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,11 +40,13 @@ class StoredMedium:
 
     :param identity: fields of the JSON beside a published object, which must match before it is opened;
         ``None`` for an input
+    :param beside: the URI of the published object whose JSON that is; ``None`` if it is this one
     """
 
     uri: str
     content_type: str
     identity: Mapping[str, Any] | None
+    beside: str | None = None
 
 
 Medium = WebMedium | StoredMedium
@@ -54,14 +58,21 @@ def find_media(video: Video, part: Part, *, now: datetime | None = None) -> list
     1. at the URL that a task returned, unless it has expired
     2. at the input that the job operator was given
     3. at the destination of the publish operator
+    4. where the job operator has joined its pieces
 
     A return value can be changed by whoever may write XComs. So it names neither a store nor a disk: these come from
     rendered fields, which Airflow alone writes, and have to be allowed.
+
+    Subtitles are those beside the published object.
     """
+    if part == "subtitles":
+        subtitles = _published_subtitles(video)
+        return [subtitles] if subtitles is not None else []
     candidates = (
         _returned_medium(video, part, now or datetime.now(timezone.utc)),
         _input_medium(video, part),
         _published_medium(video, part),
+        _joined_medium(video, part),
     )
     return [medium for medium in candidates if medium is not None]
 
@@ -129,6 +140,31 @@ def _published_medium(video: Video, part: Part) -> StoredMedium | None:
     names = [name for name in ("task_id", "request_id") if video.publication.get(name)]
     identity = {name: video.publication[name] for name in (*names, "sha256")}
     return StoredMedium(uri=uri, content_type=content_type, identity=identity)
+
+
+def _joined_medium(video: Video, part: Part) -> StoredMedium | None:
+    """The video of several pieces, in the folder that the job operator's rendered field names."""
+    named, folder = get_text(video.result, "video_location"), get_text(video.job_fields, "folder")
+    if part != "result" or named is None or folder is None:
+        return None
+    fields = {
+        "destination": f"{folder.strip()}{PIECES}/",
+        "storage_conn_id": video.job_fields.get("storage_conn_id"),
+    }
+    uri, job_id = published_uri(fields, named), get_text(video.result, "task_id")
+    return StoredMedium(uri=uri, content_type="video/mp4", identity={"task_id": job_id}) if uri else None
+
+
+def _published_subtitles(video: Video) -> StoredMedium | None:
+    """The WebVTT file beside the published video, at the name that publishing gives it."""
+    named = video.publication.get("subtitles")
+    found = _published_medium(video, "result")
+    if found is None or not isinstance(named, Mapping) or not get_text(named, "vtt"):
+        return None
+    uri = f"{found.uri.rpartition('.')[0]}.vtt"
+    if not is_allowed(video.publish_fields, uri):
+        return None
+    return StoredMedium(uri=uri, content_type=_SUBTITLES_TYPE, identity=found.identity, beside=found.uri)
 
 
 def _content_type(path: str) -> str | None:

@@ -23,13 +23,19 @@ def published_uri(fields: Mapping[str, Any], named: str) -> str | None:
         object. It is not opened itself, since others than the DAG's author can change it
     :return: ``None`` if no destination is allowed and names the object
     """
-    allowed = LocationPolicy(setting="allowed_destinations", own=fields.get("allowed_destinations"))
     for destination in _destinations(fields):
         is_local = scheme_of(destination) in LOCAL_SCHEMES
         uri = (_local_object if is_local else _remote_object)(destination, named)
-        if uri is not None and allowed.allows(Path(unquote(uri[len("file://") :])) if is_local else uri):
+        if uri is not None and is_allowed(fields, uri):
             return uri
     return None
+
+
+def is_allowed(fields: Mapping[str, Any], uri: str) -> bool:
+    """Whether the publish operator may have written an object at a URI."""
+    allowed = LocationPolicy(setting="allowed_destinations", own=fields.get("allowed_destinations"))
+    is_local = scheme_of(uri) in LOCAL_SCHEMES
+    return allowed.allows(Path(unquote(uri[len("file://") :])) if is_local else uri)
 
 
 def _destinations(fields: Mapping[str, Any]) -> Iterator[str]:

@@ -43,7 +43,7 @@ router = APIRouter(prefix="/dags/{dag_id}/runs/{run_id}/tasks/{task_id}/{map_ind
 # A log may lie on a worker that does not answer, or in a slow store.
 _FAILURES: SharedAnswers[tuple[FailureReason | None]] = SharedAnswers(seconds=10.0, threads_each=1)
 
-_PARTS: tuple[Part, ...] = ("source", "result", "audio")
+_PARTS: tuple[Part, ...] = ("source", "result", "audio", "subtitles")
 
 
 def _task_row(session: SessionDep, dag_id: Id, run_id: Id, task_id: Id, map_index: MapIndex) -> TaskRow:
@@ -210,7 +210,7 @@ async def failure(request: Request, video: VideoDep, failed: Annotated[_Failure,
 
 @router.get("/media/{part}", dependencies=CAN_READ_RUNS)
 async def media(request: Request, video: VideoDep, part: Part) -> MediaResponse:
-    """The bytes of the source, the result or the audio, or a range of them."""
+    """The bytes of the source, the result, the audio or the subtitles, or a range of them."""
 
     def access(url: str) -> HostAccess:
         # Other private addresses are refused, also with allow_private: an XCom may name any.

@@ -39,12 +39,18 @@ def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return Path(named) if named else tmp_path_factory.mktemp("pictures")
 
 
-@pytest.fixture
-def person(airflow: LocalAirflow, pictures: Path) -> Iterator[Person]:
-    """Somebody at a laptop."""
+@pytest.fixture(scope="session")
+def chromium() -> dict[str, str]:
+    """Where the browser and its driver are."""
     driver = shutil.which("chromedriver")
     browser = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
     if driver is None or browser is None:
         pytest.fail("Chromium is missing; on Debian: apt-get install chromium chromium-driver")
-    with Person.at(airflow.url, browser=browser, driver=driver, pictures=pictures) as person:
+    return {"browser": browser, "driver": driver}
+
+
+@pytest.fixture
+def person(airflow: LocalAirflow, pictures: Path, chromium: dict[str, str]) -> Iterator[Person]:
+    """Somebody at a laptop."""
+    with Person.at(airflow.url, **chromium, pictures=pictures) as person:
         yield person

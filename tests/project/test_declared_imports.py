@@ -24,6 +24,8 @@ OPTIONAL = {
     f"{PACKAGE}/emulator/engine/espeak.py": {"espeak"},
     f"{PACKAGE}/emulator/": {"emulator"},
     f"{PACKAGE}/media/ffmpeg_probe.py": {"media"},
+    f"{PACKAGE}/editing/content_credentials.py": {"c2pa"},
+    f"{PACKAGE}/editing/": {"media"},
     f"{PACKAGE}/publishing/crc64.py": {"crc"},
     f"{PACKAGE}/batches/xlsx.py": {"xlsx"},
     f"{PACKAGE}/airflow_adapters/oss_filesystem.py": {"oss"},

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
+from object_store import ObjectStore, attached
 from pytest_httpserver import HTTPServer
 from video_rows import Row, result
 
@@ -68,6 +69,18 @@ def test_a_result_that_is_no_url(field: str, url: Any, tmp_path: Path, context: 
     with pytest.raises(InputError, match="source"):
         task.execute(context)
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("location", [*HOSTILE_URLS, "https://a.example/a.mp4", "s3://mine@other/a.mp4"])
+def test_a_location_in_no_store_of_the_task(location: Any, context: dict[str, Any]) -> None:
+    """A joined video is read from a store. An XCom chooses none that the task does not write to."""
+    mine, other = ObjectStore(), ObjectStore()
+    source: Any = {"task_id": "t1", "video_location": location}
+    task = PublishMediaOperator(task_id="publish", source=source, destination="s3://mine@bucket/videos/")
+    with attached(mine=mine, any_conn=other), pytest.raises(InputError, match="source's video_location is"):
+        task.execute(context)
+    assert not mine.steps
+    assert not other.steps
 
 
 @pytest.mark.parametrize("task_id", ["../pwn", "/etc/pwn", "a/b", "..", ".hidden", "a\\b", "a\x00b", "x" * 300])

@@ -1,6 +1,7 @@
 """Runs several emulators in one process, without media work: each returns every video unchanged.
 
-With the setting ``release``, the path of a file, an emulator renders until the file exists.
+With the setting ``release``, the path of a file, an emulator renders until the file exists. With ``spoken``, it reports
+that a video is as long as its speech.
 
 The one argument is a JSON object: name -> port and settings. SIGTERM ends the process.
 """
@@ -11,7 +12,9 @@ import asyncio
 import json
 import signal
 import sys
+import wave
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -38,13 +41,22 @@ class HeldEngine(FakeEngine):
         return await super().retalk(job)
 
 
+class SpokenEngine(FakeEngine):
+    """Reports the length of the speech."""
+
+    async def retalk(self, job: RenderRequest) -> RenderOutcome:
+        with wave.open(str(job.audio)) as speech:
+            seconds = speech.getnframes() / speech.getframerate()
+        return replace(await super().retalk(job), seconds=seconds)
+
+
 def main(plan: dict[str, dict[str, Any]]) -> None:
     with ExitStack() as stack:
         for settings in plan.values():
             missing = frozenset(settings.pop("missing", ()))
-            release = settings.pop("release", None)
+            release, spoken = settings.pop("release", None), settings.pop("spoken", False)
             wanted = EmulatorSettings(**DEFAULTS | settings, missing=missing)
-            engine = FakeEngine() if release is None else HeldEngine(release=Path(release))
+            engine = HeldEngine(release=Path(release)) if release else SpokenEngine() if spoken else FakeEngine()
             stack.enter_context(Emulator(wanted, engine=engine))
         print("ready", flush=True)
         signal.sigwait({signal.SIGTERM, signal.SIGINT})

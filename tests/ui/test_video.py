@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from airflow.sdk import DAG
 from video_rows import NOW, result
 
 from airflow_provider_videoretalk.operators.dashscope import DashScopeTaskOperator
+from airflow_provider_videoretalk.operators.make_video import MakeVideoOperator
 from airflow_provider_videoretalk.operators.publish import PublishMediaOperator
 from airflow_provider_videoretalk.operators.speech import TextToSpeechOperator
 from airflow_provider_videoretalk.operators.videoretalk import VideoRetalkOperator
@@ -22,6 +24,7 @@ from airflow_provider_videoretalk.ui.task_instance_ref import TaskInstanceRef
 from airflow_provider_videoretalk.ui.task_outputs import TaskOutputs
 from airflow_provider_videoretalk.ui.video import Video
 
+FOLDER = "s3://c@b/videos/"
 SPEECH = {"audio_url": "https://a.example.com/", "seconds": 3.0}
 
 
@@ -170,3 +173,16 @@ def test_published_speech_plays_when_its_own_url_has_expired() -> None:
         uri="s3://c@b/r1.wav", content_type="audio/wav", identity={"request_id": "r1", "sha256": "5" * 64}
     )
     assert find_media(video, "result") == []
+
+
+def test_a_video_of_several_pieces_plays_from_the_folder_of_its_task_alone() -> None:
+    joined = {"task_id": "job-3", "video_url": None, "video_location": "s3://c@b/videos/pieces/abc.mp4"}
+    with DAG(dag_id="two", schedule=None) as dag:
+        MakeVideoOperator(task_id="make", row={"label": "a", "row": 0}, folder=FOLDER)
+    see = partial(seen_from, "make", related=nearest_related_tasks(dag, "make"), fields={"make": {"folder": FOLDER}})
+    assert find_media(see(xcoms={("make", "return_value"): joined}), "result") == [
+        StoredMedium(uri="s3://c@b/videos/pieces/abc.mp4", content_type="video/mp4", identity={"task_id": "job-3"})
+    ]
+    for elsewhere in ("s3://c@b/other/abc.mp4", "s3://c@b/videos/pieces/../abc.mp4", "file:///etc/abc.mp4"):
+        moved = {("make", "return_value"): {**joined, "video_location": elsewhere}}
+        assert find_media(see(xcoms=moved), "result") == []

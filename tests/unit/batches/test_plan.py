@@ -73,10 +73,14 @@ class Store:
     def speech(self, name: str) -> Any:
         return self.path / "speech" / name
 
+    def piece(self, name: str) -> Any:
+        return self.path / "pieces" / name
+
     def plan(self, *rows: VideoRow, presenter: Presenter = PRESENTER, **values: Any) -> list[PlannedVideo]:
         placed = [(one, self.path / one.file_name) for one in rows]
         presenters = dict.fromkeys((one.video for one in rows), presenter)
-        return plan_videos(placed, settings=settings(**values), presenters=presenters, speech_store=self.speech)
+        stores = {"speech_store": self.speech, "piece_store": self.piece}
+        return plan_videos(placed, settings=settings(**values), presenters=presenters, **stores)
 
     def publish(self, one: VideoRow, **fields: Any) -> Path:
         """The video of a row, as a run publishes it."""

@@ -125,7 +125,8 @@ def test_every_fault_of_every_row_is_named() -> None:
         "name,text,language,voice,video,text_location\n"
         "a/b,,e,,,\n"
         f"ok,Hello.,en,{'v' * 129},,s3://c@b/t.txt\n"
-        f"long,{'早' * 1001},zh,,,\n"
+        f"long,{'早' * 400},zh,,,\n"
+        f"endless,{'word ' * 20_000},en,,,\n"
         "fine,Hello.,en,,,\n"
         "more,Hello.,en,,,,surplus\n"
         "gone,,en,,,s3://c@b/none.txt\n"
@@ -142,18 +143,14 @@ def test_every_fault_of_every_row_is_named() -> None:
         "line 3, column voice",
         "line 3, column text",
         "line 4, column text",
-        "line 6",
-        "line 7, column text_location",
+        "line 5, column text",
+        "line 7",
+        "line 8, column text_location",
     ]
-    assert "2002 characters (a Han character counts twice), allowed is at most 2000 with cosyvoice-v3-flash" in found[5]
+    assert "the script has no blank and no mark of punctuation for about 92 s after '早早早" in found[5]
+    assert "it takes about 128 minutes to speak, allowed is at most 120 minutes" in found[6]
     assert all(fault.endswith(".") and len(fault) < 300 for fault in found)
     assert [row.name for row in read(table, read_text=read_text).rows] == ["fine"]
-
-
-def test_a_script_that_no_model_speaks() -> None:
-    """The vendor states no limit for this model, and each task would have the script in XCom."""
-    (fault,) = faults(f"text\n{'a' * 20_001}\n", model="qwen-tts")
-    assert "20001 characters (a Han character counts twice), allowed is at most 20000 with qwen-tts" in fault
 
 
 def test_a_fault_has_no_signature() -> None:

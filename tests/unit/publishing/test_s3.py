@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import socket
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,9 +17,10 @@ from store_observers import unfinished_uploads
 
 from airflow_provider_videoretalk.airflow_adapters.oss_filesystem import get_fs, register_paths
 from airflow_provider_videoretalk.dashscope.errors import InputError, TransportError
-from airflow_provider_videoretalk.outbound.download import RetrySettings
+from airflow_provider_videoretalk.outbound.download import ChangedSourceError, RetrySettings
 from airflow_provider_videoretalk.outbound.host_access import any_address
 from airflow_provider_videoretalk.publishing.atomic_object import BLOCK_BYTES, Destination, open_atomic_object
+from airflow_provider_videoretalk.publishing.media_edit import MediaEdit
 from airflow_provider_videoretalk.publishing.transfer import DownloadedObject, copy_object
 
 URI = "s3://weed@bucket/en.mp4"
@@ -61,6 +63,43 @@ def test_a_download_that_ends_early_leaves_nothing_behind(s3: Any, size: int, be
         assert s3.find("bucket") == (["bucket/en.mp4"] if before else [])
         assert not before or s3.cat_file("bucket/en.mp4") == before
         assert not unfinished_uploads(s3)
+
+
+def test_a_source_in_the_store_is_edited_and_published(s3: Any) -> None:
+    content, longer = mp4_of_size(2 * BLOCK_BYTES + 12_345), b"\0\0\0\x0dfreeADDED"
+    s3.pipe_file("bucket/pieces/long.mp4", content)
+
+    def append(source: Path, target: Path) -> Mapping[str, Any]:
+        target.write_bytes(source.read_bytes() + longer)
+        return {}
+
+    def copy(edit: MediaEdit) -> None:
+        copy_object(
+            place("s3://weed@bucket/pieces/long.mp4"), [place(URI)], build_metadata=build_metadata, edits=[edit]
+        )
+
+    copy(MediaEdit(name="append", settings={}, apply=append))
+    s3.invalidate_cache()
+    assert s3.cat_file("bucket/en.mp4") == content + longer
+    assert s3.info("bucket/en.mp4")["ContentType"] == "video/mp4"
+    assert json.loads(s3.cat_file("bucket/en.mp4.json"))["size"] == len(content) + len(longer)
+    assert not unfinished_uploads(s3)
+
+
+def test_a_source_in_the_store_that_is_replaced(s3: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    s3.pipe_file("bucket/pieces/long.mp4", mp4_of_size(2 * BLOCK_BYTES))
+    cat_file = s3.cat_file
+
+    def replace_first(path: str, **options: Any) -> Any:
+        if options.get("start"):
+            s3.pipe_file(path, mp4_of_size(2 * BLOCK_BYTES, content=b"other"))
+        return cat_file(path, **options)
+
+    monkeypatch.setattr(s3, "cat_file", replace_first)
+    with pytest.raises(ChangedSourceError, match="replaced while it was read"):
+        copy_object(place("s3://weed@bucket/pieces/long.mp4"), [place(URI)], build_metadata=build_metadata)
+    s3.invalidate_cache()
+    assert s3.find("bucket") == ["bucket/pieces/long.mp4"]
 
 
 def test_nothing_is_seen_before_the_end(s3: Any) -> None:

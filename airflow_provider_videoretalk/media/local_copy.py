@@ -1,0 +1,43 @@
+"""A file on this machine with the content of a location, for libraries that read files."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+from airflow_provider_videoretalk.dashscope.errors import DashScopeError, TransportError
+from airflow_provider_videoretalk.media.location import Location, local_path
+from airflow_provider_videoretalk.media.store_object import StorePath, open_filesystem
+from airflow_provider_videoretalk.outbound.download import Download
+from airflow_provider_videoretalk.outbound.host_access import AccessRule, public_only
+
+_CHUNK_BYTES = 4 * 1024 * 1024
+
+
+def local_copy(location: Location, target: Path, *, field: str, access: AccessRule = public_only) -> Path:
+    """The file at a location. A file on this machine is not copied.
+
+    :param target: where a copy is made
+    :param field: the field that holds the location, for messages
+    :param access: how the host of a URL may be connected to; by default only at public addresses
+    :raises InputError: the location cannot be read
+    :raises TransportError: the copy failed
+    """
+    here = local_path(location)
+    if here is not None:
+        return here
+    try:
+        with target.open("wb") as file:
+            if isinstance(location, StorePath):
+                store = open_filesystem(location, field=field)
+                with store.open(location.path, "rb", block_size=_CHUNK_BYTES) as content:
+                    shutil.copyfileobj(content, file, _CHUNK_BYTES)
+            else:
+                with Download(str(location), access=access) as download:
+                    file.writelines(download)
+    except DashScopeError:
+        raise
+    except Exception as error:
+        # Each store's library raises its own errors. Their messages may contain signed URLs.
+        raise TransportError(f"{field} cannot be read: {type(error).__name__}") from None
+    return target

@@ -1,0 +1,191 @@
+"""A video that is longer than a render job: what is paid for if a try is killed, a script changes, a piece fails."""
+
+from __future__ import annotations
+
+import json
+from decimal import Decimal
+from typing import Any
+
+import av
+import pytest
+from airflow.providers.common.compat.sdk import AirflowFailException
+from media_files import video
+from werkzeug import Response
+
+from airflow_provider_videoretalk.dashscope.errors import InputError, RequestError
+from airflow_provider_videoretalk.operators import job, video_pieces
+from airflow_provider_videoretalk.operators.make_video import MakeVideoOperator
+from airflow_provider_videoretalk.submission import submitter
+
+from .test_batch import Batch, batch
+
+__all__ = ["batch"]
+
+# About 50 s each.
+PARTS = [f"This is sentence {word} of the first lesson. " * 15 for word in ("one", "two", "six")]
+SCRIPT = "\n\n".join(PARTS)
+
+
+class CrashError(BaseException):
+    """The process dies."""
+
+
+def table(script: str = SCRIPT) -> str:
+    return json.dumps({"name": "lesson", "text": script}) + "\n"
+
+
+def make(batch: Batch, row: Any, **arguments: Any) -> Any:
+    folder = f"{batch.folder.as_uri()}/"
+    operator = MakeVideoOperator(task_id="make", row=row, folder=folder, deferrable=False, **arguments)
+    return operator.execute(batch.context("make", row["row"]))
+
+
+def dies_at(monkeypatch: pytest.MonkeyPatch, point: str, *, times: int = 1) -> None:
+    """Lets a process die when it reaches a point for the given time."""
+    reached = 0
+
+    def fault_point(name: str) -> None:
+        nonlocal reached
+        reached += name == point
+        if name == point and reached == times:
+            raise CrashError
+
+    for module in (job, submitter, video_pieces):
+        monkeypatch.setattr(module, "fault_point", fault_point)
+
+
+def test_a_long_script_becomes_one_video(batch: Batch) -> None:
+    (row,) = batch.plan(table())
+    assert row == {"label": "lesson", "row": 0, "in_pieces": True}
+    result = make(batch, row)
+    assert batch.paid() == {"speech": 3, "videos": 3}
+    assert (result["video_url"], result["billed_seconds"], result["cost"]) == (None, 9.0, 0.72)
+    assert result["task_ids"] == ["job-0", "job-1", "job-2"]
+    with av.open(result["video_location"].removeprefix("file://")) as joined:
+        assert joined.streams.video[0].frames == 3 * 3 * 15
+    metadata = batch.pushed["make", "videoretalk_metadata"][-1]
+    assert [part["text"] for part in metadata["parts"]] == [part.strip() for part in PARTS]
+    assert [round(part["start"], 3) for part in metadata["parts"]] == [0.0, 3.0, 6.0]
+    assert batch.pushed["make", "videoretalk_cost"] == [{"billed_seconds": 9.0, "cost": 0.72, "currency": "CNY"}]
+
+
+@pytest.mark.parametrize(
+    ("point", "times"),
+    [(point, times) for point in ("before_intent", "after_id", "after_result", "after_piece") for times in (1, 2)]
+    + [("during_join", 1)],
+)
+def test_a_try_that_is_killed_pays_for_no_piece_twice(
+    batch: Batch, monkeypatch: pytest.MonkeyPatch, point: str, times: int
+) -> None:
+    (row,) = batch.plan(table())
+    dies_at(monkeypatch, point, times=times)
+    with pytest.raises(CrashError):
+        make(batch, row)
+    assert make(batch, row)["billed_seconds"] == 9.0
+    assert batch.paid() == {"speech": 3, "videos": 3}
+    # Nothing but the pieces and the video remains.
+    assert len(list(batch.folder.glob("pieces/*.mp4"))) == 4
+
+
+def test_a_clear_joins_the_pieces_that_are_made(batch: Batch) -> None:
+    (row,) = batch.plan(table())
+    make(batch, row)
+    batch.clears += 1
+    assert make(batch, row)["billed_seconds"] == 9.0
+    assert batch.paid() == {"speech": 3, "videos": 3}
+
+
+def test_a_change_at_the_end_is_paid_for_alone(batch: Batch) -> None:
+    (row,) = batch.plan(table())
+    make(batch, row)
+    before = Decimal(str(batch.sums["most_cost"]))
+    (row,) = batch.plan(table(SCRIPT.replace("sentence six", "sentence ten")))
+    assert Decimal(str(batch.sums["most_cost"])) < before / 2
+    make(batch, row)
+    assert batch.paid() == {"speech": 4, "videos": 4}
+
+
+def test_a_change_at_the_beginning_keeps_the_speech_of_the_rest(batch: Batch) -> None:
+    """The presenter goes on where the piece before ends: the first piece is as long as before here."""
+    make(batch, *batch.plan(table()))
+    make(batch, *batch.plan(table(SCRIPT.replace("sentence one", "sentence ten"))))
+    assert batch.paid() == {"speech": 4, "videos": 4}
+
+
+def test_a_forced_video_is_made_again_and_its_speech_is_kept(batch: Batch) -> None:
+    batch.run(table())
+    batch.run(table(), force=True)
+    assert batch.paid() == {"speech": 3, "videos": 6}
+
+
+def test_a_kept_video_is_not_made(batch: Batch) -> None:
+    batch.run(table())
+    assert batch.plan(table()) == []
+    assert batch.paid() == {"speech": 3, "videos": 3}
+
+
+def test_each_piece_goes_on_where_the_presenter_stopped(batch: Batch, monkeypatch: pytest.MonkeyPatch) -> None:
+    from airflow_provider_videoretalk.editing import presenter_part
+
+    cuts = []
+    cut = presenter_part.cut_presenter
+
+    def noted(source: Any, target: Any, *, start_frame: int, frames: int) -> Any:
+        cuts.append((start_frame, frames))
+        return cut(source, target, start_frame=start_frame, frames=frames)
+
+    monkeypatch.setattr(presenter_part, "cut_presenter", noted)
+    make(batch, *batch.plan(table()))
+    # Each result has 45 frames; two more are given, should the service count a frame more.
+    assert cuts == [(0, 47), (45, 47), (90, 47)]
+
+
+def test_the_price_of_all_pieces_is_the_price_of_the_row(batch: Batch) -> None:
+    with pytest.raises(AirflowFailException, match=r"the batch costs at most .* allowed is at most 5 CNY"):
+        batch.plan(table(), max_cost=5)
+    (row,) = batch.plan(table(), max_cost_per_video=0.5)
+    with pytest.raises(InputError, match=r"the video costs 3 s of output, 0\.24 CNY"):
+        make(batch, row)
+    # Two pieces cost 0.48.
+    assert batch.paid() == {"speech": 3, "videos": 2}
+
+
+def test_the_presenter_alone_has_to_be_an_allowed_source(batch: Batch) -> None:
+    (row,) = batch.plan(table())
+    make(batch, row, allowed_sources=[batch.service.url_for("/")])
+    (row,) = batch.plan(table(SCRIPT.replace("lesson", "course")))
+    with pytest.raises(InputError, match=r"video_url is .*clip.mp4', allowed is https://elsewhere.example/"):
+        make(batch, row, allowed_sources=["https://elsewhere.example/"])
+    assert batch.paid() == {"speech": 3, "videos": 3}
+
+
+def test_a_presenter_must_be_as_long_as_the_speech_if_it_is_not_extended(batch: Batch) -> None:
+    (row,) = batch.plan(table(), video_extension=False)
+    with pytest.raises(InputError, match=r"the presenter lasts 4.0 s, the speech goes on at 6.0 s") as caught:
+        make(batch, row)
+    assert caught.value.remedy == "Set video_extension, or give a longer presenter. The pieces that are made are kept."
+    assert batch.paid()["videos"] == 1
+
+
+def test_a_presenter_that_is_too_long_for_a_job_is_cut(batch: Batch) -> None:
+    clip = video(batch.folder.parent / "long.mp4", seconds=130)
+    (row,) = batch.plan(json.dumps({"name": "a", "text": "Good morning.", "video": str(clip)}) + "\n")
+    assert row["in_pieces"]
+    result = make(batch, row)
+    assert (result["billed_seconds"], batch.paid()) == (3.0, {"speech": 1, "videos": 1})
+
+
+def test_a_piece_that_is_refused_is_made_by_the_next_try(batch: Batch, monkeypatch: pytest.MonkeyPatch) -> None:
+    (row,) = batch.plan(table())
+    accept = batch.submit
+
+    def submit(request: Any) -> Any:
+        refusal = Response(json.dumps({"code": "InvalidParameter", "message": "no"}), status=400)
+        return refusal if batch.paid()["videos"] == 1 else accept(request)
+
+    monkeypatch.setattr(batch, "submit", submit)
+    with pytest.raises(RequestError, match="no"):
+        make(batch, row)
+    make(batch, row)
+    # One of four submits created nothing.
+    assert batch.paid() == {"speech": 3, "videos": 4}
