@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
 REMEDY = "Make this piece again, the others can be kept."
 
-# Of a frame's time: how far a time stamp may be from the constant rate.
-_TOLERANCE = Fraction(1, 4)
+# A time stamp may be this part of a frame's time from the constant rate.
+_TOLERANCE = 4
 
 _MAX_CHANNELS = 2
 
@@ -72,10 +72,11 @@ class Piece:
 
     def has_rate(self, rate: Fraction) -> bool:
         """Whether the pictures are shown at this constant rate."""
-        step = 1 / rate
+        # Whole numbers, because a long video has hundreds of thousands of pictures.
+        steps, parts = (self.time_base * rate).as_integer_ratio()
+        first = self.times[0]
         return all(
-            abs((time - self.times[0]) * self.time_base - number * step) < _TOLERANCE * step
-            for number, time in enumerate(self.times)
+            abs((time - first) * steps - number * parts) * _TOLERANCE < parts for number, time in enumerate(self.times)
         )
 
 

@@ -30,7 +30,7 @@ FIELD = "the presenter's clip"
 REMEDY = "Give a whole MP4, MOV or AVI file with a picture, such as one that FFmpeg has converted."
 
 # Decoded pictures that are kept for playing backwards.
-_WINDOW_BYTES = 96 * 1024 * 1024
+_WINDOW_BYTES = 64 * 1024 * 1024
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,13 +39,15 @@ class FrameIndex:
 
     :param frames: pictures that are shown
     :param rate: pictures per second, on the average
-    :param keyframes: time stamp in decoding order, and number of shown pictures that stand before it in the file
+    :param moments: the time stamps of the keyframes, in decoding order
+    :param numbers: for each keyframe, how many shown pictures stand before it in the file
     :param has_times: whether the time stamps of pictures can be trusted; those of an AVI are guessed
     """
 
     frames: int
     rate: Fraction
-    keyframes: tuple[tuple[int, int], ...]
+    moments: tuple[int, ...]
+    numbers: tuple[int, ...]
     has_times: bool
 
 
@@ -102,15 +104,15 @@ class PresenterFrames:
 
     def _backwards(self, first: int, end: int) -> Iterator[VideoFrame]:
         """The pictures ``end - 1`` to ``first``."""
-        starts = [before for _, before in self.index.keyframes]
+        starts = self.index.numbers
         context = self._stream.codec_context
-        window = max(1, _WINDOW_BYTES // max(1, context.width * context.height * 3 // 2))
+        size = context.width * context.height * context.format.padded_bits_per_pixel // 8
+        window = max(1, _WINDOW_BYTES // size)
         while end > first:
             earliest = max(first, end - window)
             # A window that begins at a keyframe decodes nothing that it does not show.
             keyframe = bisect_right(starts, earliest - 1)
             begin = starts[keyframe] if keyframe < len(starts) and starts[keyframe] < end else earliest
-            begin = max(begin, earliest)
             pictures = list(self._between(begin, end))
             while pictures:
                 yield pictures.pop()
@@ -144,8 +146,7 @@ class PresenterFrames:
         A keyframe may be followed by pictures that are shown before it and need the pictures before it. If ``first`` is
         one of them, decoding begins at an earlier keyframe.
         """
-        starts = [before for _, before in self.index.keyframes]
-        for keyframe in range(bisect_right(starts, first) - 1, 0, -1):
+        for keyframe in range(bisect_right(self.index.numbers, first) - 1, 0, -1):
             decoded = self._decoded_from_keyframe(keyframe)
             begun = next(decoded, None)
             if begun is not None and begun[0] <= first:
@@ -154,33 +155,34 @@ class PresenterFrames:
         yield from self._decoded_from_keyframe(0)
 
     def _decoded_from_keyframe(self, keyframe: int) -> Iterator[tuple[int, VideoFrame]]:
-        if not self.index.keyframes:
-            return
-        moment, before = self.index.keyframes[keyframe]
-        self._container.seek(moment, stream=self._stream, backward=True)
+        index = self.index
+        self._container.seek(index.moments[keyframe], stream=self._stream, backward=True)
         waiting: list[int] = []
-        number = before - 1
-        is_begun = False
+        number: int | None = None
         for packet in self._container.demux(self._stream):
-            if not is_begun and packet.size:
+            if number is None:
                 # The demuxer may have gone to another keyframe.
-                moments = [moment for moment, _ in self.index.keyframes]
-                begun = bisect_right(moments, _moment(packet)) - 1
-                if begun < 0 or moments[begun] != _moment(packet):
+                begun = bisect_right(index.moments, _moment(packet)) - 1 if packet.size else -1
+                if begun < 0 or index.moments[begun] != _moment(packet):
                     return
-                number, is_begun = self.index.keyframes[begun][1] - 1, True
+                number = index.numbers[begun] - 1
             if packet.size and not packet.is_discard:
                 heapq.heappush(
                     waiting, _moment(packet) if packet.pts is None or not self.index.has_times else packet.pts
                 )
             for picture in _decode(packet):
-                number += 1
-                shown = heapq.heappop(waiting)
-                # Pictures that could not be decoded.
-                while self.index.has_times and picture.pts is not None and shown < picture.pts and waiting:
-                    shown = heapq.heappop(waiting)
-                    number += 1
+                number += _passed(waiting, until=picture.pts if index.has_times else None)
                 yield number, picture
+
+
+def _passed(waiting: list[int], *, until: int | None) -> int:
+    """Removes the times of a picture, and of those before it that could not be decoded. Returns how many these are."""
+    passed = 1
+    shown = heapq.heappop(waiting)
+    while until is not None and shown < until and waiting:
+        shown = heapq.heappop(waiting)
+        passed += 1
+    return passed
 
 
 def read_index(container: InputContainer, stream: VideoStream) -> FrameIndex:
@@ -193,11 +195,13 @@ def read_index(container: InputContainer, stream: VideoStream) -> FrameIndex:
         else _packets(container, stream)
     )
     frames = 0
-    keyframes: list[tuple[int, int]] = []
+    moments: list[int] = []
+    numbers: list[int] = []
     shown: list[int] = []
     for moment, is_keyframe, is_discarded in packets:
-        if is_keyframe or not keyframes:
-            keyframes.append((moment, frames))
+        if is_keyframe or not moments:
+            moments.append(moment)
+            numbers.append(frames)
         if not is_discarded:
             shown = [shown[0] if shown else moment, moment]
             frames += 1
@@ -205,7 +209,7 @@ def read_index(container: InputContainer, stream: VideoStream) -> FrameIndex:
         raise ValueError("it has no pictures")
     seconds = (shown[1] - shown[0]) * (stream.time_base or 0) if frames > 1 else Fraction(0)
     rate = frame_rate(frames=frames - 1, seconds=Fraction(seconds), declared=stream.average_rate)
-    return FrameIndex(frames=frames, rate=rate, keyframes=tuple(keyframes), has_times=has_times)
+    return FrameIndex(frames=frames, rate=rate, moments=tuple(moments), numbers=tuple(numbers), has_times=has_times)
 
 
 def _packets(container: InputContainer, stream: VideoStream) -> Iterator[tuple[int, bool, bool]]:

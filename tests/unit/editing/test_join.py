@@ -13,11 +13,12 @@ from typing import Any
 import av
 import numpy as np
 import pytest
-from numbered_video import moments_in, number_of, numbered_video, numbers_in, sound_in
+from numbered_video import moments_in, number_of, numbered_video, numbers_in, picture_of, sound_in
 from numpy.typing import NDArray
 
 from airflow_provider_videoretalk.dashscope.errors import InputError, TransportError
 from airflow_provider_videoretalk.editing.join import join_pieces
+from airflow_provider_videoretalk.emulator.engine.mp4_writer import Mp4Writer
 
 RATE = 44_100
 B_FRAMES = {"preset": "veryfast", "bf": "3"}
@@ -86,18 +87,33 @@ def ffmpeg_is_silent(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
     ids=["no B-frames", "B-frames", "open groups", "NTSC", "HEVC", "rotated", "fragments"],
 )
 def test_equal_pieces_are_copied(options: dict[str, Any], tmp_path: Path) -> None:
-    pieces = pieces_of(tmp_path, 40, 25, 1, 33, sound=tone, **options)
+    pieces = pieces_of(tmp_path, 40, 25, 3, 33, sound=tone, **options)
     joined = join_pieces(pieces, tmp_path / "joined.mp4")
     rate = Fraction(options.get("rate", 25))
-    assert (joined.reencoded, joined.frames, joined.rate) == (False, 99, rate)
-    assert joined.seams == tuple(float(frames / rate) for frames in (40, 65, 66))
-    assert joined.seconds == pytest.approx(float(99 / rate))
-    assert numbers_in(tmp_path / "joined.mp4") == list(range(99))
-    assert moments_in(tmp_path / "joined.mp4") == [number / rate for number in range(99)]
+    assert (joined.reencoded, joined.frames, joined.rate) == (False, 101, rate)
+    assert joined.seams == tuple(float(frames / rate) for frames in (40, 65, 68))
+    assert joined.seconds == pytest.approx(float(101 / rate))
+    assert numbers_in(tmp_path / "joined.mp4") == list(range(101))
+    assert moments_in(tmp_path / "joined.mp4") == [number / rate for number in range(101)]
     with av.open(tmp_path / "joined.mp4") as container:
         decoding = [packet.dts for packet in container.demux(video=0) if packet.dts is not None]
-        assert len(decoding) == 99
+        assert len(decoding) == 101
         assert all(before < after for before, after in pairwise(decoding))
+
+
+def test_pieces_of_the_emulator_are_copied(tmp_path: Path) -> None:
+    """It stands for the service, whose pieces of one presenter are made alike."""
+    rate = Fraction(25)
+    paths = [tmp_path / f"{number}.mp4" for number in range(3)]
+    for number, path in enumerate(paths):
+        sound = iter([tone(2)[0]])
+        with Mp4Writer(path, width=64, height=64, rate=rate, sound=sound) as writer:
+            for frame in range(40):
+                grey = picture_of(40 * number + frame)
+                writer.write(np.stack([grey] * 3, axis=2))
+    joined = join_pieces(paths, tmp_path / "joined.mp4")
+    assert (joined.frames, joined.reencoded) == (120, False)
+    assert numbers_in(tmp_path / "joined.mp4") == list(range(120))
 
 
 def packets_of(path: Path) -> list[bytes]:
@@ -223,18 +239,18 @@ def test_hidden_frames_stay_hidden(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("rate", [25, Fraction(30_000, 1001)], ids=["25", "NTSC"])
-@pytest.mark.parametrize("length", [-0.03, -0.011, 0.0, 0.017, 0.03], ids=str)
+@pytest.mark.parametrize("length", [-0.03, 0.0, 0.017], ids=str)
 def test_sound_stays_with_its_picture(length: float, rate: Fraction, tmp_path: Path) -> None:
     """The sound of a piece may be longer or shorter than its pictures by a part of a frame: nothing adds up."""
     at = float(10 / Fraction(rate))
     pieces = pieces_of(
-        tmp_path, *[31] * 12, rate=rate, sound=lambda seconds: beep(seconds + length, at=at), options=B_FRAMES
+        tmp_path, *[21] * 8, rate=rate, sound=lambda seconds: beep(seconds + length, at=at), options=B_FRAMES
     )
     joined = join_pieces(pieces, tmp_path / "joined.mp4")
     samples = sound_in(tmp_path / "joined.mp4")
     for number, start in enumerate((0.0, *joined.seams)):
-        expected = float(31 * number / Fraction(rate)) + at + 0.01
-        assert start == pytest.approx(float(31 * number / Fraction(rate)))
+        expected = float(21 * number / Fraction(rate)) + at + 0.01
+        assert start == pytest.approx(float(21 * number / Fraction(rate)))
         assert middle_of_beep(samples, near=expected) == pytest.approx(expected, abs=0.001)
     assert joined.longest_cut == pytest.approx(max(length, 0), abs=0.002)
     assert samples.shape[1] / RATE == pytest.approx(joined.seconds, abs=1024 / RATE)
@@ -419,14 +435,14 @@ def test_a_folder_that_does_not_exist(tmp_path: Path) -> None:
 def test_twenty_minutes(tmp_path: Path) -> None:
     """Twenty pieces of about a minute, each of its own length: frames, seams and drift against what was put in."""
     rate = Fraction(15)
-    lengths = [900 + 7 * i for i in range(20)]
+    lengths = [850 + 7 * i for i in range(20)]
     at = 30.0
     pieces = pieces_of(
         tmp_path, *lengths, rate=rate, sound=lambda seconds: beep(seconds - 0.02, at=at, rate=16_000), sound_rate=16_000
     )
     joined = join_pieces([*pieces], tmp_path / "joined.mp4")
     assert (joined.frames, joined.reencoded) == (sum(lengths), False)
-    assert joined.seconds == pytest.approx(1288.67, abs=0.01)
+    assert joined.seconds == pytest.approx(1222, abs=0.01)
     shown = numbers_in(tmp_path / "joined.mp4")
     assert shown == list(range(sum(lengths)))
     samples = sound_in(tmp_path / "joined.mp4")

@@ -44,6 +44,15 @@ def test_a_part_shows_the_sequence(clip: str, tmp_path: Path) -> None:
     assert presenter_length(source).frames == 50
 
 
+@pytest.mark.parametrize("clip", ["open groups", "HEVC"])
+def test_a_part_may_begin_at_any_frame(clip: str, tmp_path: Path) -> None:
+    """Frames that are shown before a keyframe may stand behind it in the file."""
+    source = numbered_video(tmp_path / "clip.mp4", range(50), **CLIPS[clip])
+    for start in range(19, 38):
+        cut_presenter(source, tmp_path / "part.mp4", start_frame=start, frames=2)
+        assert numbers_in(tmp_path / "part.mp4") == [start, start + 1]
+
+
 def test_the_turns_written_out(tmp_path: Path) -> None:
     source = numbered_video(tmp_path / "clip.mp4", range(4))
     cut_presenter(source, tmp_path / "part.mp4", start_frame=0, frames=14)
