@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, cast, get_args
+from typing import TYPE_CHECKING, Any, cast
 
 from airflow_provider_videoretalk.batches.pieces import PARTS_FIELD
 from airflow_provider_videoretalk.dashscope.errors import DashScopeError, InputError
-from airflow_provider_videoretalk.editing.subtitle_files import SubtitleFormat
 from airflow_provider_videoretalk.operators.template_values import as_bool, check_word, is_empty
 
 # The imports inside functions load fsspec and requests, which parsing a DAG does not need.
 if TYPE_CHECKING:
+    from airflow_provider_videoretalk.editing.subtitle_files import SubtitleFormat
     from airflow_provider_videoretalk.editing.subtitles import ScriptPart
     from airflow_provider_videoretalk.publishing.media_edit import MediaEdit
     from airflow_provider_videoretalk.publishing.subtitle_publication import SubtitleSource
     from airflow_provider_videoretalk.publishing.transfer import PublishedObject
+
+_FORMATS: tuple[SubtitleFormat, ...] = ("srt", "vtt")
 
 
 class RequestedSubtitles:
@@ -82,8 +84,8 @@ def _formats(value: object) -> tuple[SubtitleFormat, ...]:
         )
     formats = dict.fromkeys(each.strip().lower() for each in given if each.strip())
     for each in formats:
-        check_word("subtitles", each, get_args(SubtitleFormat))
-    return cast(tuple[SubtitleFormat, ...], tuple(formats))
+        check_word("subtitles", each, _FORMATS)
+    return cast("tuple[SubtitleFormat, ...]", tuple(formats))
 
 
 def _source(metadata: Mapping[str, Any]) -> SubtitleSource:

@@ -118,6 +118,7 @@ def test_every_public_module_is_listed(kind: str) -> None:
         "operators.location_fields",
         "operators.media_marks",
         "operators.publish_source",
+        "operators.publish_subtitles",
         "operators.speech_result",
         "operators.template_values",
         "operators.wait_requirements",
