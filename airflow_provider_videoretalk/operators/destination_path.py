@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 from airflow_provider_videoretalk.airflow_adapters.location_policy import LocationPolicy
 from airflow_provider_videoretalk.airflow_adapters.shared_disk import warn_of_local_disk
@@ -109,6 +110,11 @@ def _make_local_folder(path: ObjectStoragePath) -> None:
             remedy="End it with a slash, or name a file in it.",
         )
     path.parent.mkdir(parents=True, exist_ok=True)
+
+
+def asset_uri(path: ObjectStoragePath) -> str:
+    """The object's URI for assets: percent-encoded, and without the Airflow connection."""
+    return f"{path.protocol or 'file'}://{quote(path.path)}"
 
 
 def _check_path(field: str, uri: str, path: ObjectStoragePath) -> None:

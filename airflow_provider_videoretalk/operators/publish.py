@@ -2,26 +2,36 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote
 
 from airflow.sdk import Asset, AssetAlias, BaseOperator
 
 from airflow_provider_videoretalk.airflow_adapters.job_history_writer import open_history
 from airflow_provider_videoretalk.airflow_adapters.url_masking import mask_rendered_urls
-from airflow_provider_videoretalk.dashscope.errors import InputError, ResultExpiredError
+from airflow_provider_videoretalk.dashscope.errors import ResultExpiredError
 from airflow_provider_videoretalk.dashscope.result_expiry import RefusedUrlError
 from airflow_provider_videoretalk.job_history.facts import Published
 from airflow_provider_videoretalk.links import WatchLink
-from airflow_provider_videoretalk.operators.destination_path import object_paths
+from airflow_provider_videoretalk.operators.destination_path import asset_uri, object_paths
 from airflow_provider_videoretalk.operators.location_fields import is_task_output, location_of_output, permanent_fields
-from airflow_provider_videoretalk.operators.publish_source import open_source_location, request_new_url, source_place
+from airflow_provider_videoretalk.operators.publish_source import (
+    media_access,
+    open_source_location,
+    request_new_url,
+    source_identity,
+    source_place,
+)
 from airflow_provider_videoretalk.operators.publish_subtitles import RequestedSubtitles
-from airflow_provider_videoretalk.operators.template_values import as_mapping, as_optional_text, check_word, is_empty
+from airflow_provider_videoretalk.operators.template_values import (
+    as_json,
+    as_mapping,
+    as_optional_text,
+    check_word,
+    is_empty,
+)
 from airflow_provider_videoretalk.publishing.expected_media import expected_media
 from airflow_provider_videoretalk.publishing.publication import metadata_path
 from airflow_provider_videoretalk.submission.fault_points import fault_point
@@ -34,7 +44,6 @@ if TYPE_CHECKING:
     from airflow_provider_videoretalk.editing.subtitle_files import SubtitleFormat
     from airflow_provider_videoretalk.model_catalog.speech import SpeechResult
     from airflow_provider_videoretalk.operators.media_marks import GivenCredentials, GivenLabel
-    from airflow_provider_videoretalk.outbound.host_access import AccessRule
     from airflow_provider_videoretalk.publishing.atomic_object import Destination
     from airflow_provider_videoretalk.publishing.expected_media import ExpectedMedia
     from airflow_provider_videoretalk.publishing.media_edit import MediaEdit
@@ -102,9 +111,8 @@ class PublishMediaOperator(BaseOperator):
         the connection's certificates and proxy. Other private addresses need its extra ``allow_private`` (templated)
     :param metadata: JSON-safe values to add to the metadata (templated)
     :param subtitles: formats of subtitle files, ``srt`` and ``vtt``: a list, or one text with commas between them. They
-        are made from ``script`` and ``language`` of the metadata, are timed by the sound, and have the object's name.
-        They are written after the object: if that fails, the object is published, and the task fails. A retry with
-        ``skip_same`` makes only what is missing. Needs the extra ``media`` (templated)
+        are made from ``script`` and ``language`` of the metadata. They are written after the object: if that fails, the
+        object is published, and the task fails. Needs the extra ``media`` (templated)
     :param subtitle_track: add the subtitles to the video as a track, too, which viewers can switch on (templated)
     :param allowed_sources: what URLs ``source`` may be, if it is no return value: a list of prefixes such as
         ``https://host/folder/``, or one text with commas between them. It narrows ``[videoretalk] allowed_sources`` of
@@ -204,7 +212,7 @@ class PublishMediaOperator(BaseOperator):
             storage_conn_id=as_optional_text("storage_conn_id", self.storage_conn_id),
             allowed_destinations=self.allowed_destinations,
         )
-        assets = [Asset(uri=_asset_uri(path)) for path in paths]
+        assets = [Asset(uri=asset_uri(path)) for path in paths]
         subtitles = RequestedSubtitles(formats=self.subtitles, track=self.subtitle_track, metadata=source_metadata)
         published = self._copy(place, source, paths, source_metadata, edits=subtitles.edits)
         fault_point("after_publish")
@@ -225,13 +233,8 @@ class PublishMediaOperator(BaseOperator):
         from airflow_provider_videoretalk.airflow_adapters.object_storage_path import uri_of
 
         metadata_uris = [uri_of(metadata_path(path)) for path in paths]
-        if isinstance(self.destination, str):
-            return {"metadata_uri": metadata_uris[0]}
-        return {
-            "metadata_uri": metadata_uris[0],
-            "uris": [uri_of(path) for path in paths],
-            "metadata_uris": metadata_uris,
-        }
+        lists = {"uris": [uri_of(path) for path in paths], "metadata_uris": metadata_uris}
+        return {"metadata_uri": metadata_uris[0], **({} if isinstance(self.destination, str) else lists)}
 
     def _copy(
         self,
@@ -242,7 +245,10 @@ class PublishMediaOperator(BaseOperator):
         *,
         edits: Sequence[MediaEdit],
     ) -> list[PublishedObject]:
-        """Copies the source. If its URL has expired or is refused, requests a new one by the render job's id."""
+        """Copies the source. If its URL has expired or is refused, requests a new one by the render job's id.
+
+        :param edits: to apply before the file is marked
+        """
         from airflow_provider_videoretalk.airflow_adapters.object_storage_path import uri_of
         from airflow_provider_videoretalk.publishing.object_metadata import describe_object
         from airflow_provider_videoretalk.publishing.transfer import copy_object
@@ -259,8 +265,8 @@ class PublishMediaOperator(BaseOperator):
             expected=expected,
             edits=[*edits, *self._marks(place, source, expected, title=paths[0].name)],
             if_exists=self.if_exists,
-            identity=None if stored else _identity(source),
-            access=self._access_rule(),
+            identity=None if stored else source_identity(source),
+            access=media_access(as_optional_text("dashscope_conn_id", self.dashscope_conn_id)),
             on_object_visible=lambda: fault_point("during_publish"),
         )
         if stored:
@@ -293,26 +299,12 @@ class PublishMediaOperator(BaseOperator):
             allowed_destinations=self.allowed_destinations,
         )
 
-    def _access_rule(self) -> AccessRule:
-        from airflow_provider_videoretalk.hooks.dashscope import DashScopeHook
-
-        connection = as_optional_text("dashscope_conn_id", self.dashscope_conn_id)
-        return DashScopeHook(connection or DashScopeHook.default_conn_name).media_access
-
     def _user_metadata(self) -> dict[str, Any]:
         """The values of ``metadata``.
 
         :raises InputError: not a mapping, or not JSON-safe
         """
-        added = {} if is_empty(self.metadata) else dict(as_mapping("metadata", self.metadata))
-        try:
-            json.dumps(added)
-        except (TypeError, ValueError) as error:
-            raise InputError(
-                f"metadata cannot be written as JSON: {error}",
-                remedy="Give a mapping of strings, numbers, booleans, lists and dicts.",
-            ) from None
-        return added
+        return {} if is_empty(self.metadata) else dict(as_json("metadata", as_mapping("metadata", self.metadata)))
 
     def _add_asset_events(self, context: Context, assets: Sequence[Asset], results: Sequence[dict[str, Any]]) -> None:
         for outlet in self.outlets:
@@ -321,13 +313,3 @@ class PublishMediaOperator(BaseOperator):
                     context["outlet_events"][outlet].add(asset, extra=metadata)
             elif isinstance(outlet, Asset):
                 context["outlet_events"][outlet].extra = results[0]
-
-
-def _identity(source: Mapping[str, Any]) -> dict[str, Any]:
-    """The fields that identify a source: a render job makes one video, and a speech request one audio file."""
-    return next(({name: source[name]} for name in ("task_id", "request_id") if source.get(name)), {})
-
-
-def _asset_uri(path: ObjectStoragePath) -> str:
-    """The object's URI for assets: percent-encoded, and without the Airflow connection."""
-    return f"{path.protocol or 'file'}://{quote(path.path)}"

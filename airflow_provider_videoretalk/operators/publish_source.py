@@ -17,6 +17,8 @@ from airflow_provider_videoretalk.outbound.location_prefix import LOCAL_SCHEMES,
 if TYPE_CHECKING:
     from airflow.sdk import ObjectStoragePath
 
+    from airflow_provider_videoretalk.outbound.host_access import AccessRule
+
 _FIELD = f"source's {LOCATION_FIELD}"
 _BILLED_AGAIN = "The service keeps results for 24 hours, for one account. Making the result again is billed again."
 
@@ -75,6 +77,18 @@ def _store(uri: str) -> tuple[str, str]:
     """Scheme, and connection with bucket. All files that the configuration allows are in one store."""
     scheme = scheme_of(uri)
     return ("file", "") if scheme in LOCAL_SCHEMES else (scheme, uri.partition("://")[2].partition("/")[0])
+
+
+def source_identity(source: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields that identify a source: a render job makes one video, and a speech request one audio file."""
+    return next(({name: source[name]} for name in ("task_id", "request_id") if source.get(name)), {})
+
+
+def media_access(conn_id: str | None) -> AccessRule:
+    """How the host of a source may be connected to, by a connection; ``None`` for the default one."""
+    from airflow_provider_videoretalk.hooks.dashscope import DashScopeHook
+
+    return DashScopeHook(conn_id or DashScopeHook.default_conn_name).media_access
 
 
 def request_new_url(conn_id: str, task_id: str) -> str:
