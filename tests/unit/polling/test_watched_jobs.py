@@ -482,3 +482,14 @@ def test_a_failure_is_reported_and_a_final_one_ends_the_wait(world: World) -> No
     world.jobs.failed(watched, error)
     assert isinstance(watched.waiters[0].ended.exception(), QueueTimeoutError)
     assert world.due() == {}
+
+
+def test_an_answer_ends_the_suspicion(world: World) -> None:
+    watched = world.join("t")
+    world.jobs.note_status(watched, "RUNNING")
+    world.jobs.missed(watched, "RUNNING")
+    world.take("alone")
+    for _ in range(3):
+        world.jobs.note_reply(watched, told("t", "RUNNING"))
+        assert world.due()["t"][0] == "RUNNING"
+        world.take("RUNNING")
