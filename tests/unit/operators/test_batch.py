@@ -490,6 +490,18 @@ def test_the_manifest_is_written_whatever_is_tolerated(batch: Batch) -> None:
         assert batch.document("manifest")["counts"] == {"missing": 2}
 
 
+def test_ten_missing_videos_are_named(batch: Batch) -> None:
+    batch.plan("name,text\n" + "".join(f"clip-{number:02},Hello.\n" for number in range(12)))
+    assert batch.manifest(tolerate=12)["counts"] == {"missing": 12}
+    with pytest.raises(AirflowFailException) as caught:
+        batch.manifest(tolerate=11)
+    assert str(caught.value).startswith(
+        "12 of 12 videos are missing, allowed are 11 (tolerate): "
+        + ", ".join(f"clip-{number:02} (missing)" for number in range(10))
+        + " and 2 more. The manifest has the cause and the remedy of each: file://"
+    )
+
+
 @pytest.mark.parametrize(
     ("field", "value"),
     [
