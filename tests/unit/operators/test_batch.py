@@ -617,6 +617,30 @@ def test_nobody_is_asked_for_the_very_amount(batch: Batch, cost: float) -> None:
     assert approve.execute(batch.context("approve")) is None
 
 
+@pytest.mark.parametrize(
+    ("limit", "changes", "is_asked"),
+    [
+        ("0.1", {}, True),
+        ("0.1", {"dry_run": True}, False),
+        ("0.1", {"counts": {"make": 0}}, False),
+        (None, {}, False),
+        ("1000", {}, False),
+    ],
+)
+def test_who_is_asked_about_a_batch(
+    batch: Batch, monkeypatch: pytest.MonkeyPatch, limit: str | None, changes: dict[str, Any], is_asked: bool
+) -> None:
+    monkeypatch.setattr(HITLOperator, "execute", lambda self, context: self.body)
+    batch.plan()
+    approve = ApproveVideosOperator(task_id="approve", plan=batch.sums | changes, approve_above=limit)
+    body = approve.execute(batch.context("approve"))
+    if is_asked:
+        assert body.startswith(batch.sums["report"])
+        assert "has all rows" in body
+    else:
+        assert body is None
+
+
 def test_a_rejected_batch_is_not_made(batch: Batch) -> None:
     batch.plan()
     approve = ApproveVideosOperator(task_id="approve", plan=batch.sums, approve_above="1000")

@@ -8,6 +8,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
+import jinja2
 import pytest
 
 from airflow_provider_videoretalk.links import BatchLink, WatchLink
@@ -166,3 +167,19 @@ def test_the_interface_of_a_dag(
     assert {name: getattr(made, name) for name in expected} == expected
     assert made.template_fields == tuple(rendered.split())
     assert [type(link) for link in made.operator_extra_links] == links
+
+
+@pytest.mark.parametrize(
+    "operator",
+    [
+        lambda url: VideoRetalkOperator(task_id="t", video_url=url, audio_url="https://h/a.wav"),
+        lambda url: PublishMediaOperator(task_id="t", source=url, destination="s3://b/"),
+        lambda url: PlanVideosOperator(task_id="t", table=f"text,video\nHello.,{url}\n", folder="s3://b/"),
+    ],
+)
+def test_a_signature_is_masked_as_it_is_rendered(operator: Any, masked: list[str]) -> None:
+    """Airflow stores the rendered fields right afterwards. Before, the signature is not in them."""
+    task = operator("{{ url }}")
+    url = "https://h/v.mp4?Expires=1995000000&OSSAccessKeyId=k&Signature=rendered-signature"
+    task.render_template_fields({"url": url}, jinja_env=jinja2.Environment())
+    assert "rendered-signature" in masked
