@@ -166,7 +166,8 @@ def test_which_rows_may_be_the_job(created: float | None, has_known: bool, expec
 
 
 @pytest.mark.parametrize(
-    ("created", "expected"), [(-11.0, "row"), (-11.001, "unknown"), (100.0, "row"), (100.001, "unknown")]
+    ("created", "expected"),
+    [(-11.0, "row"), (-11.001, "unknown"), (100.0, "row"), (100.001, "unknown"), (-500.0, "unknown")],
 )
 def test_the_time_of_an_undated_record_is_estimated(created: float, expected: str) -> None:
     assert outcome(Service({"row": created}), age=300.0, is_dated=False) == expected
