@@ -9,7 +9,7 @@ from typing import Any, TypeVar, cast
 
 import pytest
 from hostile_run import FlakyStore, KilledError
-from hostile_service import MODEL, HostileService, InProcessClient, SubmitFault, VirtualTime
+from hostile_service import MODEL, HostileService, InProcessClient, Job, SubmitFault, VirtualTime
 from state_store import TaskStateStore
 
 from airflow_provider_videoretalk.dashscope.client import Client
@@ -61,20 +61,28 @@ class History:
 class Try:
     """The tries of one task instance, on stores that outlive them."""
 
-    def __init__(self, *, policy: OnUnknownSubmit = "fail", volatile: bool = False) -> None:
+    def __init__(
+        self, *, policy: OnUnknownSubmit = "fail", volatile: bool = False, reconcile_after: float = 60.0
+    ) -> None:
         self.time = VirtualTime()
         self.service = HostileService(self.time, random.Random(1))
         self.state, self.variables = TaskStateStore(), TaskStateStore()
-        self.policy = ResumePolicy(on_unknown_submit=policy)
+        self.policy = ResumePolicy(on_unknown_submit=policy, reconcile_after=reconcile_after)
         self.volatile = volatile
         self.max_tries = 1
         self.deadline = math.inf
         self.spent: list[tuple[str, ...]] = []
+        # The id in the record when each was spent.
+        self.known: list[str | None] = []
         self.noted: list[tuple[str, Any]] = []
         self.requests: list[tuple[str, str, str | None]] = []
 
     def prepare(self, intent: Intent) -> Intent:
         return intent
+
+    def record_spend(self, *event: str) -> None:
+        self.spent.append(event)
+        self.known.append(self.state.get("dashscope_submission", {}).get("task_id"))
 
     def submission(self) -> Request[Submission]:
         return submit_task(path="services/x", model=MODEL, inputs={"video_url": "clip"}, parameters={})
@@ -93,7 +101,7 @@ class Try:
                 store, SubmissionRegistry(variables, clock=self.time), history=cast("Any", History(self.noted))
             ),
             policy=self.policy,
-            record_spend=lambda *event: self.spent.append(event),
+            record_spend=self.record_spend,
             check_can_wait=lambda _: None,
             admission=None,
             deadline=self.deadline,
@@ -198,6 +206,7 @@ def test_a_job_that_is_found_counts_from_the_submit() -> None:
         ("adopt", job, "The list shows it as the one job of a submit of unknown outcome."),
         ("duplicate_prevented", job, "It is not submitted again."),
     ]
+    assert world.known == [job, job], "it is written down first"
 
 
 def test_a_job_that_the_service_forgot_is_not_bought_again_by_a_clear() -> None:
@@ -290,9 +299,8 @@ def test_a_second_submit_waits_five_seconds() -> None:
     assert 5.0 <= second.created - first.created <= 5.5
 
 
-def test_that_a_lost_submit_created_nothing_is_written_down() -> None:
-    """And its copy is deleted, so that other tasks do not take it for lost."""
-    world = Try(policy="reconcile")
+def know_another_job(world: Try) -> Job:
+    """A job of this Airflow, which the list shows."""
     job = world.service.create("other")
     intent = Intent(
         task_instance="other",
@@ -304,6 +312,41 @@ def test_that_a_lost_submit_created_nothing_is_written_down() -> None:
     known = Record(intent=intent, intended_at=world.time.now, task_id=job.task_id, submitted_at=world.time.now)
     SubmissionRegistry(world.variables).write(known)
     world.time.sleep(400)
+    return job
+
+
+@pytest.mark.parametrize(("seconds", "made"), [(905, 0), (912, 1)])
+def test_absence_counts_as_late_as_the_policy_says(seconds: float, made: int) -> None:
+    """Without a Date, ten seconds later: the workers' clocks may differ."""
+    world = Try(policy="reconcile", reconcile_after=900.0)
+    world.service.has_date = False
+    know_another_job(world)
+    world.service.submit_faults = ["lost_before"]
+    with pytest.raises(WaitUntilError):
+        world.run()
+    world.time.now = world.state["dashscope_submission"]["intended_at"] + seconds
+    if made:
+        world.run()
+    else:
+        with pytest.raises(WaitUntilError, match="does not show its render job yet"):
+            world.run()
+    assert len(world.service.of("clip")) == made
+
+
+def test_a_job_that_cannot_be_queried_is_resumed_after_one_query() -> None:
+    """The wait that follows repeats the query."""
+    world = Try()
+    job = world.run()
+    world.service.query_fails = 1e9
+    world.requests.clear()
+    assert world.run() == job
+    assert world.requests == [("GET", f"tasks/{job}", None)]
+
+
+def test_that_a_lost_submit_created_nothing_is_written_down() -> None:
+    """And its copy is deleted, so that other tasks do not take it for lost."""
+    world = Try(policy="reconcile")
+    job = know_another_job(world)
     world.service.submit_faults = ["lost_before"]
     with pytest.raises(WaitUntilError):
         world.run()
