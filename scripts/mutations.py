@@ -65,7 +65,8 @@ def mutations_of(source: str) -> list[Mutation]:
     """All mutations of a module that still compile, in the order of the source.
 
     Annotations, decorators, docstrings, messages, ``Literal`` types, log calls and code for type checkers are left as
-    they are.
+    they are. So is what would be no other program: ``return False`` does not become ``return None``, since nobody asks
+    which of the two it is, and a call of the base's ``__init__`` is not swapped with what follows.
     """
     found = sorted(set(_Finder(source).find(ast.parse(source))))
     return [mutation for mutation in found if mutation.new != mutation.old and _compiles(mutation.apply(source))]
@@ -119,6 +120,9 @@ class _Finder:
     def _is_log(self, node: ast.AST) -> bool:
         return isinstance(node, ast.Call) and _LOGS.fullmatch(self._text(node.func)) is not None
 
+    def _is_base_init(self, node: ast.stmt) -> bool:
+        return isinstance(node, ast.Expr) and self._text(node).startswith("super().__init__(")
+
     def _of(self, node: ast.AST) -> Iterator[Mutation]:
         if isinstance(node, ast.Compare):
             yield from self._of_comparison(node)
@@ -134,7 +138,7 @@ class _Finder:
             yield from self._of_constant(node)
         elif isinstance(node, ast.Call):
             yield from self._of_call(node)
-        elif isinstance(node, ast.Return) and node.value is not None:
+        elif isinstance(node, ast.Return) and node.value is not None and not _is_bool(node.value):
             yield self._replace(node, "return None")
         if isinstance(node, ast.If | ast.While | ast.IfExp) and not isinstance(node.test, ast.Compare | ast.UnaryOp):
             yield self._replace(node.test, f"(not ({self._text(node.test)}))")
@@ -174,7 +178,8 @@ class _Finder:
                 yield self._replace(one, "pass")
             before = block[index - 1]
             # The order of two plain assignments matters to nobody.
-            if index and simple[index - 1] and simple[index] and (ast.Expr in (type(one), type(before))):
+            is_call = ast.Expr in (type(one), type(before))
+            if index and simple[index - 1] and simple[index] and is_call and not self._is_base_init(before):
                 start, end = self._start(before), self._end(one)
                 between = self._source[self._end(before) : self._start(one)]
                 yield self._span(start, end, before.lineno, f"{self._text(one)}{between}{self._text(before)}")
@@ -207,6 +212,10 @@ class _Finder:
 
     def _offset(self, line: int, column: int) -> int:
         return self._starts[line - 1] + len(self._lines[line - 1][:column].decode())
+
+
+def _is_bool(value: ast.expr) -> bool:
+    return isinstance(value, ast.Constant) and isinstance(value.value, bool)
 
 
 def _has_effect(statement: ast.stmt) -> bool:

@@ -51,7 +51,8 @@ def uri_of(path: Any) -> str:
 def _file_path(rest: str) -> str:
     """The path in a ``file`` URI, from what follows its scheme.
 
-    :raises ValueError: the file is on another machine, its path is not absolute, or the URI is not percent-encoded
+    :raises ValueError: the file is on another machine, its path is not absolute, or the URI is not percent-encoded; or
+        the path has a line end or a tab, which Airflow would drop
     """
     host, path = re.match("(?://([^/]*))?(.*)", rest, re.DOTALL).groups()  # type: ignore[union-attr]
     if host not in (None, "", "localhost"):
@@ -60,4 +61,7 @@ def _file_path(rest: str) -> str:
         raise ValueError("the path in a file URI begins with a slash")
     if "?" in path or "#" in path:
         raise ValueError("in a file URI, ? is written as %3F, and # as %23")
-    return unquote(path)
+    path = unquote(path)
+    if re.search(r"[\t\r\n]", path):
+        raise ValueError("it has a control character, without which it is another file's")
+    return path

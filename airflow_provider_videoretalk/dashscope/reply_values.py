@@ -132,8 +132,8 @@ def mapping(value: object) -> Mapping[str, Any]:
 
 
 def _integer(digits: str) -> int | None:
-    # Python refuses to convert thousands of digits, because that takes long.
-    return int(digits) if len(digits) < 20 and abs(int(digits)) <= MAX_INTEGER else None
+    # Of a sign and 19 digits. Python refuses to convert thousands of digits, because that takes long.
+    return int(digits) if len(digits) <= 20 and abs(int(digits)) <= MAX_INTEGER else None
 
 
 def _clean(value: Any, *, depth: int) -> Any:

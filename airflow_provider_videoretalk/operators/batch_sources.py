@@ -14,6 +14,7 @@ from airflow_provider_videoretalk.batches.plan import Presenter
 from airflow_provider_videoretalk.batches.recipe import presenter_digest
 from airflow_provider_videoretalk.batches.table_text import MAX_BYTES
 from airflow_provider_videoretalk.dashscope.errors import DashScopeError, InputError
+from airflow_provider_videoretalk.model_catalog.limit import MEGABYTE
 from airflow_provider_videoretalk.model_catalog.model import InputLength
 from airflow_provider_videoretalk.model_catalog.videoretalk import VIDEO_BYTES, VIDEO_SECONDS, VIDEORETALK
 from airflow_provider_videoretalk.operators.template_values import as_location, as_text
@@ -130,7 +131,7 @@ class BatchSources:
 
         source = self.source(field, location)
         # A range may be as long as the reader's longest one.
-        budget = ReadBudget(size=2 * most + 4 * 1024 * 1024, requests=_REQUESTS)
+        budget = ReadBudget(size=2 * most + 4 * MEGABYTE, requests=_REQUESTS)
         with open_ranged_reader(source.location, field=field, access=self.access, budget=budget) as reader:
             return reader.read_at(0, most + 1)
 

@@ -33,8 +33,10 @@ def changes(source: str) -> set[str]:
         ("if a: f()", {"a  ->  (not (a))", "f()  ->  pass"}),
         ("if a == b: x = c", {"==  ->  !="}),
         ("def f(a=1): return a", {"1  ->  2", "return a  ->  return None"}),
+        ("def f(): return False", {"False  ->  True"}),
         ("raise error", {"raise error  ->  pass"}),
         ("a.b = c\nf()", {"a.b = c  ->  pass", "f()  ->  pass", "a.b = c f()  ->  f() a.b = c"}),
+        ("super().__init__()\na.b = c", {"super().__init__()  ->  pass", "a.b = c  ->  pass"}),
         ("x = '早', a < b", {"'早'  ->  'x早'", "<  ->  >=", "<  ->  <="}),
     ],
 )

@@ -10,6 +10,7 @@ import socket
 import ssl
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import replace
 from http import HTTPStatus
 from pathlib import Path
@@ -340,6 +341,31 @@ def test_each_request_takes_a_turn(httpserver: HTTPServer) -> None:
 
     asyncio.run(send())
     assert limiter.turns == 3
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_a_client_closes_its_sessions(httpserver: HTTPServer, monkeypatch: pytest.MonkeyPatch, fails: bool) -> None:
+    """A worker of Airflow may run for months."""
+    httpserver.expect_request("/api/v1/tasks").respond_with_json({"data": []}, status=500 if fails else 200)
+    endpoint, closed = Endpoint(api_key=KEY, base_url=httpserver.url_for("/api/v1")), list[object]()
+    monkeypatch.setattr(requests.Session, "close", lambda session: closed.append(session))
+    with suppress(errors.DashScopeError), Client(endpoint) as client:
+        client.send(list_tasks())
+        assert closed == []
+    assert len(closed) == 1
+
+    async def send() -> aiohttp.ClientSession | None:
+        async with AsyncClient(endpoint) as client:
+            session = client._session
+            with suppress(errors.DashScopeError):
+                await client.send(list_tasks())
+        with pytest.raises(RuntimeError, match="outside"):
+            await client.send(list_tasks())
+        return session
+
+    session = asyncio.run(send())
+    assert session is not None
+    assert session.closed
 
 
 def test_an_upload_streams_to_another_host_without_the_key(

@@ -18,6 +18,7 @@ from state_store import TaskStateStore
 from airflow_provider_videoretalk.airflow_adapters import variable_store
 from airflow_provider_videoretalk.airflow_adapters.job_history_writer import open_history
 from airflow_provider_videoretalk.job_history.facts import Submitted
+from airflow_provider_videoretalk.job_history.job_record import JobRecord
 from airflow_provider_videoretalk.model_catalog.catalog import MODELS
 from airflow_provider_videoretalk.model_catalog.videoretalk import VIDEORETALK
 from airflow_provider_videoretalk.operators import audit as audit_module
@@ -229,3 +230,23 @@ def test_an_airflow_without_history_is_told(states: dict[str, str], monkeypatch:
     monkeypatch.setattr(variable_store, "HAS_KEYS", False)
     with pytest.raises(AirflowSkipException, match="keeps no job history"):
         audit()
+
+
+def test_those_come_first_whose_results_expire_first() -> None:
+    """A job has three hours to end, and its result lives for a day. What may have expired can wait."""
+    now, day = 1_800_000_000.0, 27 * 3600.0
+
+    def submitted(ago: float) -> JobRecord:
+        fact = Submitted(
+            task_instance="dag/run/retalk/-1",
+            connection_id="c",
+            model="videoretalk",
+            intended_at=now - ago,
+            submitted_at=now - ago,
+            job_id="t",
+        )
+        return JobRecord(submitted=fact)
+
+    ages = [10.0, day + 5, day, 600.0, day + 0.001]
+    ordered = sorted(ages, key=lambda ago: audit_module._urgency(submitted(ago), now=now))
+    assert ordered == [day, 600.0, 10.0, day + 5, day + 0.001]

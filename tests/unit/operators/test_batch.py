@@ -490,6 +490,65 @@ def test_the_manifest_is_written_whatever_is_tolerated(batch: Batch) -> None:
         assert batch.document("manifest")["counts"] == {"missing": 2}
 
 
+def test_ten_missing_videos_are_named(batch: Batch) -> None:
+    batch.plan("name,text\n" + "".join(f"clip-{number:02},Hello.\n" for number in range(12)))
+    assert batch.manifest(tolerate=12)["counts"] == {"missing": 12}
+    with pytest.raises(AirflowFailException) as caught:
+        batch.manifest(tolerate=11)
+    assert str(caught.value).startswith(
+        "12 of 12 videos are missing, allowed are 11 (tolerate): "
+        + ", ".join(f"clip-{number:02} (missing)" for number in range(10))
+        + " and 2 more. The manifest has the cause and the remedy of each: file://"
+    )
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("prune", "some"),
+        ("prune", 3),
+        ("max_cost", "x"),
+        ("max_cost_per_video", "x"),
+        ("defaults", "x"),
+        ("speech_model", 3),
+        ("speech_options", "x"),
+        ("video_extension", "x"),
+        ("query_face_threshold", "x"),
+        ("force", "x"),
+        ("skip_bad_rows", "x"),
+        ("dry_run", "x"),
+        ("batch", 3),
+        ("table", 3),
+    ],
+)
+def test_a_wrong_parameter_of_a_plan_is_named(batch: Batch, field: str, value: Any) -> None:
+    with pytest.raises(InputError, match=f"^{field} (is|has|cannot)"):
+        batch.plan(**{"table": TABLE, field: value})
+    assert batch.paid() == {"speech": 0, "videos": 0}
+
+
+@pytest.mark.parametrize(("row", "field"), [({}, "row"), ({"row": "x"}, "row"), ("x", "row")])
+def test_a_wrong_row_is_named(batch: Batch, row: Any, field: str) -> None:
+    batch.plan()
+    folder = f"{batch.folder.as_uri()}/"
+    make = MakeVideoOperator(task_id="make", row=row, folder=folder)
+    with pytest.raises(InputError, match=f"^{field} is"):
+        make.execute(batch.context("make", 0))
+    assert batch.pushed["make", "videoretalk_error"][-1]["code"] == "InputError"
+    with pytest.raises(InputError, match=r"^dry_run is set, allowed is False"):
+        MakeVideoOperator(task_id="make", row=row, folder=folder, dry_run="true").execute(batch.context("make", 0))
+
+
+@pytest.mark.parametrize("bad", ["c/,Hello.,", "c,,", "c,Hello.,/none.mp4"])
+def test_nothing_is_listed_as_unused_while_a_row_is_wrong(batch: Batch, bad: str) -> None:
+    """The row may be the one of a video that would be removed."""
+    batch.run()
+    table = f"name,text,video\na,Good morning and welcome.,\n{bad}\n"
+    batch.plan(table, prune="list", skip_bad_rows=True)
+    assert batch.document("plan")["counts"]["refuse"] == 1
+    assert batch.document("plan")["unused"] == []
+
+
 def test_options_that_json_writes_otherwise(batch: Batch) -> None:
     """They are compared with what a metadata file has."""
     options = {"instructions": ("slow", "low"), "extra": {1: "a"}}
@@ -556,6 +615,30 @@ def test_nobody_is_asked_for_the_very_amount(batch: Batch, cost: float) -> None:
     batch.plan()
     approve = ApproveVideosOperator(task_id="approve", plan=batch.sums | {"most_cost": cost}, approve_above=f"{cost:g}")
     assert approve.execute(batch.context("approve")) is None
+
+
+@pytest.mark.parametrize(
+    ("limit", "changes", "is_asked"),
+    [
+        ("0.1", {}, True),
+        ("0.1", {"dry_run": True}, False),
+        ("0.1", {"counts": {"make": 0}}, False),
+        (None, {}, False),
+        ("1000", {}, False),
+    ],
+)
+def test_who_is_asked_about_a_batch(
+    batch: Batch, monkeypatch: pytest.MonkeyPatch, limit: str | None, changes: dict[str, Any], is_asked: bool
+) -> None:
+    monkeypatch.setattr(HITLOperator, "execute", lambda self, context: self.body)
+    batch.plan()
+    approve = ApproveVideosOperator(task_id="approve", plan=batch.sums | changes, approve_above=limit)
+    body = approve.execute(batch.context("approve"))
+    if is_asked:
+        assert body.startswith(batch.sums["report"])
+        assert "has all rows" in body
+    else:
+        assert body is None
 
 
 def test_a_rejected_batch_is_not_made(batch: Batch) -> None:

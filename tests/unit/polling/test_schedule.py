@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import random
+from contextlib import nullcontext
 from typing import Any
 
 import pytest
@@ -21,6 +22,7 @@ from airflow_provider_videoretalk.dashscope.errors import (
 from airflow_provider_videoretalk.dashscope.task import JOB_SECONDS, Task
 from airflow_provider_videoretalk.polling.job_end import GRACE
 from airflow_provider_videoretalk.polling.poll_policy import PollPolicy
+from airflow_provider_videoretalk.polling.progress_log import Progress
 from airflow_provider_videoretalk.polling.render_times import RenderTimes
 from airflow_provider_videoretalk.polling.schedule import (
     BACKOFF_CEILING,
@@ -30,7 +32,7 @@ from airflow_provider_videoretalk.polling.schedule import (
     while_queued,
     while_rendering,
 )
-from airflow_provider_videoretalk.polling.time_limits import SERVICE_MARGIN
+from airflow_provider_videoretalk.polling.time_limits import SERVICE_MARGIN, TimeLimits
 
 START = 1_000_000.0
 FLOOR, CEILING = 4.0, 300.0
@@ -320,6 +322,47 @@ def test_passing_errors_back_off_until_news_come() -> None:
     assert wait.after_error(TransportError("x"), now=START) == FLOOR
     assert wait.after_error(ThrottledError("x", retry_after=30), now=START) == 30
     assert wait.after_error(ThrottledError("x", retry_after=1e9), now=START) == 60
+
+
+def test_answers_of_unknown_back_off_as_errors_do() -> None:
+    wait = schedule()
+    assert [wait.after_query(task("UNKNOWN"), now=START) for _ in range(6)] == [4, 4, 8, 16, 32, 60]
+
+
+@pytest.mark.parametrize(("submitted_at", "since"), [(START, START), (0.0, START + 30)])
+def test_the_progress_of_a_queued_job_counts_from_its_submit(submitted_at: float, since: float) -> None:
+    wait = Schedule(task_id="t1", poll_policy=PollPolicy(), submitted_at=submitted_at, render_times=Known(100))
+    assert wait.expected_end is None
+    assert wait.progress("PENDING", now=START + 30, ahead=3, free_at=START + 40, slots=2) == Progress(
+        task_id="t1",
+        stage="PENDING",
+        now=START + 30,
+        since=since,
+        expected_seconds=140,
+        ahead=3,
+        begins_at=START + 40 + 1.5 * 140,
+    )
+    assert wait.progress("PENDING", now=START + 30, ahead=0, free_at=START + 40, slots=0).begins_at == START + 40
+    assert wait.progress("PENDING", now=START + 30).begins_at is None
+
+
+def test_the_progress_of_a_render_counts_from_its_begin() -> None:
+    wait = schedule(render_times=Known(100))
+    wait.after_query(running(queued=50), now=START + 60)
+    assert wait.expected_end == START + 50 + 140
+    assert wait.progress("RUNNING", now=START + 60).since == START + 50
+
+
+@pytest.mark.parametrize(("now", "ends"), [(99.999, False), (100.0, True)])
+def test_a_limit_is_reached_when_its_seconds_have_passed(now: float, ends: bool) -> None:
+    limits = TimeLimits(task_id="t1", poll_policy=PollPolicy(queue_timeout=100), submitted_at=START)
+    checks = [
+        lambda: limits.check(now=START + now, begun_at=None),
+        lambda: limits.check_unanswered(now=START + now, begun_at=None, known=("", None)),
+    ]
+    for check in checks:
+        with pytest.raises(QueueTimeoutError) if ends else nullcontext():
+            check()
 
 
 def test_the_error_of_refusals_that_last_can_be_retried() -> None:

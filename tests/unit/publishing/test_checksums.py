@@ -161,3 +161,16 @@ def test_its_threads_end_with_it() -> None:
         checksums.add(bytes(module._BATCH_BYTES))
         assert threading.active_count() == before + 2
     assert threading.active_count() == before
+
+
+def test_an_md5_is_allowed_where_cryptography_allows_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a machine in FIPS mode, only one that is not used for security."""
+    md5 = module.hashlib.md5
+
+    def allowed(*, usedforsecurity: bool = True) -> Any:
+        if usedforsecurity:
+            raise ValueError("disabled for FIPS")
+        return md5()
+
+    monkeypatch.setattr(module.hashlib, "md5", allowed)
+    assert verify(md5=MD5).verified == ("md5",)

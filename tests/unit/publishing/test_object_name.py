@@ -86,6 +86,20 @@ def test_ids_that_are_no_names(field: str, hostile: object) -> None:
     assert len(str(caught.value)) < 500
 
 
+@pytest.mark.parametrize(
+    ("task_id", "shown"), [("/" * 58, f"'{'/' * 58}',"), ("/" * 59, f"'{'/' * 59}..., which cannot name")]
+)
+def test_sixty_characters_of_an_id_are_shown(task_id: str, shown: str) -> None:
+    with pytest.raises(InputError) as caught:
+        name({"video_url": URL, "task_id": task_id})
+    assert caught.value.message.startswith(f"source's task_id is {shown}")
+
+
+@pytest.mark.parametrize("length", [1, 128])
+def test_an_id_of_128_characters_is_a_name(length: int) -> None:
+    assert name({"video_url": URL, "task_id": "x" * length}) == f"{'x' * length}.mp4"
+
+
 @pytest.mark.parametrize("last", ["", "%2e%2e", "..%2f..", "%252e%252e%252fpwn.mp4", ".mp4", "%00.mp4", "ü.mp4"])
 def test_urls_that_give_no_name(last: str) -> None:
     with pytest.raises(InputError, match="the name in source's URL is"):

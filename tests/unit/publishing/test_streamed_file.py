@@ -77,3 +77,82 @@ def test_memory_is_bounded() -> None:
     endless = struct.pack(">I4s", 9_000_000, b"mdat").ljust(9_000_000, b"\0") + struct.pack(">I4s", 0, b"moov")
     for content in (noise, boxes, indexes, endless + bytes(40_000_000)):
         assert kept_bytes(streamed(content)) <= HEAD_BYTES + MAX_INDEX_BYTES + 16 * module._MAX_PARTS
+
+
+MEBIBYTE = 1024 * 1024
+
+
+def box(kind: bytes, size: int, *, declared: int | None = None) -> bytes:
+    return struct.pack(">I4s", size if declared is None else declared, kind).ljust(size, b"\1")
+
+
+def test_the_first_eight_megabytes_are_kept() -> None:
+    file = streamed(box(b"mdat", 9 * MEBIBYTE))
+    assert file.fetch(HEAD_BYTES - 3, 100) == b"\1" * 3
+    with pytest.raises(OutOfReachError, match="too large to be kept in memory"):
+        file.fetch(HEAD_BYTES, 1)
+
+
+def test_no_more_of_the_beginning_is_kept_if_only_indexes_are_needed() -> None:
+    file = StreamedFile()
+    watched = file.watch(pieces(box(b"mdat", 100_000) + box(b"moov", 1000), 1000))
+    for _ in range(50):
+        next(watched)
+    file.keep_indexes_only()
+    assert sum(map(len, watched)) == 51_000
+    assert len(file.fetch(0, 100_000)) == 50_000
+    with pytest.raises(OutOfReachError):
+        file.fetch(50_000, 1)
+    assert file.fetch(100_000, 2000) == box(b"moov", 1000)
+
+
+@pytest.mark.parametrize(("size", "is_kept"), [(MAX_INDEX_BYTES, True), (MAX_INDEX_BYTES + 1, False)])
+def test_sixteen_megabytes_of_indexes_are_kept(size: int, is_kept: bool) -> None:
+    """Of all of them together. Of any other box, the header is."""
+    before = box(b"mdat", 9 * MEBIBYTE)
+    first = box(b"moov", 10 * MEBIBYTE)
+    file = streamed(before + first + box(b"mfra", size - len(first)))
+    assert file.fetch(len(before), 10) == first[:10]
+    at = len(before) + len(first)
+    assert file.fetch(at, 100_000) == box(b"mfra", size - len(first))[: 100_000 if is_kept else 16]
+    assert file.find_cut() is None
+
+
+@pytest.mark.parametrize(
+    ("kind", "most"), [(b"moov", 16 * MEBIBYTE), (b"sidx", MEBIBYTE), (b"moof", MEBIBYTE), (b"free", 0)]
+)
+def test_boxes_that_describe_media_are_handed_over(kind: bytes, most: int) -> None:
+    taken: list[tuple[bytes, int, int, int | None]] = []
+    file = StreamedFile(
+        lambda found, content: taken.append(
+            (found.type, found.start, found.end, None if content is None else len(content))
+        )
+    )
+    content = box(b"ftyp", 24) + box(kind, most or 100) + box(kind, (most or 100) + 1)
+    for _ in file.watch(pieces(content, 100_000)):
+        pass
+    end = 24 + most
+    handed_over = [(kind, 24, end, most - 8), (kind, end, end + most + 1, None)]
+    assert taken == (handed_over if most else [])
+
+
+def test_as_many_boxes_are_followed_as_the_longest_video_may_have() -> None:
+    small = box(b"free", 8)
+    assert streamed(small * 200_000).find_cut() is None
+    with pytest.raises(OutOfReachError, match="it has more than 200,000 boxes"):
+        streamed(small * 200_001).find_cut()
+
+
+@pytest.mark.parametrize(
+    ("content", "cut"),
+    [
+        (box(b"ftyp", 24), None),
+        (box(b"ftyp", 24) + box(b"mdat", 100), None),
+        (box(b"ftyp", 24) + box(b"mdat", 99, declared=100), "its 'mdat' box ends at byte 124"),
+        (box(b"ftyp", 24) + b"\0\0\0", "it ends within a box"),
+        (box(b"ftyp", 24) + box(b"mdat", 100, declared=0), None),
+    ],
+)
+def test_what_the_boxes_show_of_a_cut(content: bytes, cut: str | None) -> None:
+    for size in (7, 1000):
+        assert streamed(content, size=size).find_cut() == cut

@@ -17,11 +17,14 @@ from airflow_provider_videoretalk.dashscope.endpoint import Endpoint
 from airflow_provider_videoretalk.polling.render_times import RenderTimes
 from airflow_provider_videoretalk.submission.admission import (
     Admission,
+    ExpectedStart,
     HeldBackError,
     JobToSubmit,
     Queue,
     expected_start,
+    held_back_sentence,
     own_render,
+    queue_requests,
 )
 from airflow_provider_videoretalk.submission.admitting_triggerers import AdmittingTriggerers
 from airflow_provider_videoretalk.submission.record import ClearCount, Intent, Record
@@ -258,3 +261,87 @@ def test_when_a_render_begins() -> None:
     alone = expected_start(job(expected_seconds=5_000), queue, ahead=12)
     assert alone is not None
     assert alone.limit == 0
+
+
+def drive(*totals: int, renders: tuple[float, ...] = ()) -> tuple[Queue, list[dict[str, str]]]:
+    """The queue that a service's totals tell, and what it was asked."""
+    asked: list[dict[str, str]] = []
+    rows = [
+        {"task_id": f"t{number}", "start_time": BEGUN, "end_time": BEGUN + int(seconds * 1000)}
+        for number, seconds in enumerate(renders)
+    ]
+    answers = iter([*totals, len(rows)])
+    requests = queue_requests("m")
+    request = next(requests)
+    while True:
+        asked.append(dict(request.query))
+        data = rows if request.query["status"] == "SUCCEEDED" else []
+        try:
+            request = requests.send(request.parse({"data": data, "total": next(answers)}))
+        except StopIteration as end:
+            return end.value, asked
+
+
+def test_a_short_queue_takes_two_requests() -> None:
+    queue, asked = drive(1, 2)
+    assert queue == Queue(ahead=3, parallel=1, typical_render=None)
+    assert asked == [
+        {"model_name": "m", "status": "RUNNING", "page_no": "1", "page_size": "1"},
+        {"model_name": "m", "status": "PENDING", "page_no": "1", "page_size": "1"},
+    ]
+
+
+def test_a_longer_one_takes_the_last_renders_too() -> None:
+    queue, asked = drive(2, 2, renders=(100.0, 120.0, 300.0))
+    assert queue == Queue(ahead=4, parallel=2, typical_render=120.0)
+    assert asked[2:] == [{"model_name": "m", "status": "SUCCEEDED", "page_no": "1", "page_size": "10"}]
+
+
+@pytest.mark.parametrize(
+    ("limit", "render", "ahead", "parallel", "expected"),
+    [
+        # Nine tenths of the shorter of both: the limit of the begin, and three hours less the render.
+        (1000.0, 100.0, 5, 1, (500.0, 900.0)),
+        (3 * HOUR, 100.0, 5, 2, (250.0, 9630.0)),
+        (3 * HOUR, 100.0, 5, 0, (500.0, 9630.0)),
+        (3 * HOUR, 3 * HOUR + 1, 1, 1, (3 * HOUR + 1, 0.0)),
+    ],
+)
+def test_when_a_render_begins_and_when_it_must(
+    limit: float, render: float, ahead: int, parallel: int, expected: tuple[float, float]
+) -> None:
+    queue = Queue(ahead=9, parallel=parallel, typical_render=render)
+    start = expected_start(JobToSubmit(model="m", limit=limit), queue, ahead=ahead)
+    assert start is not None
+    assert (start.seconds, start.limit, start.typical_render) == (*expected, render)
+
+
+def test_nothing_is_expected_of_an_unknown_render() -> None:
+    job = JobToSubmit(model="m", limit=HOUR)
+    assert expected_start(job, Queue(ahead=9), ahead=9) is None
+    times = RenderTimes()
+    assert expected_start(job, Queue(ahead=9), ahead=9, render_times=times) is None
+    times.note(50.0, output_seconds=None)
+    start = expected_start(job, Queue(ahead=9), ahead=9, render_times=times)
+    assert start is not None
+    assert (start.seconds, start.typical_render) == (450.0, 50.0)
+
+
+@pytest.mark.parametrize(
+    ("start", "held", "sentence"),
+    [
+        (None, None, "7 render jobs may be in the account's queue"),
+        (
+            None,
+            3,
+            "7 render jobs may be in the account's queue and 3 submits are held back before this one",
+        ),
+        (
+            ExpectedStart(seconds=600.0, limit=1.0, typical_render=99.6),
+            None,
+            "7 render jobs are in the account's queue, at about 100 s each. Expected to begin: 08:10 UTC, or later",
+        ),
+    ],
+)
+def test_why_a_submit_is_held_back(start: ExpectedStart | None, held: int | None, sentence: str) -> None:
+    assert held_back_sentence(Queue(ahead=7), start, now=NOW, held=held) == sentence

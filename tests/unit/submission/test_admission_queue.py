@@ -83,6 +83,10 @@ class Account:
         self.airflow = Airflow()
         self.sent: Counter[str] = Counter()
         self.admitted: list[str] = []
+        # Seconds since the beginning.
+        self.looked_at: list[float] = []
+        self.admitted_at: list[float] = []
+        self.begun_at = loop.time()
         self.lines: list[str] = []
         self.open_clients = 0
         base_url = f"http://account-{next(_NUMBERS)}.invalid"
@@ -108,6 +112,8 @@ class Account:
     def answer(self, request: Request[Any]) -> Any:
         status = request.query["status"]
         self.sent[status] += 1
+        if status == "RUNNING":
+            self.looked_at.append(self.loop.time() - self.begun_at)
         if not self.has_list:
             raise RequestError("no list")
         total = {"RUNNING": min(self.queued, 1), "PENDING": max(self.queued - 1, 0), "SUCCEEDED": 1}[status]
@@ -138,6 +144,7 @@ class Account:
             job = JobToSubmit(model=model, limit=limit)
             await queue.wait(HeldBack(since=since, task_instance=name, job=job, on_position=self.lines.append))
         self.admitted.append(name)
+        self.admitted_at.append(self.loop.time() - self.begun_at)
         await asyncio.sleep(self.delay)
         self.queued += 1
         self.longest_queue = max(self.longest_queue, self.queued)
@@ -441,3 +448,219 @@ def test_nothing_is_held_back_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
         assert account.admitted == ["long"]
 
     on_account(monkeypatch, scenario, queued=5)
+
+
+@pytest.mark.parametrize(
+    ("queued", "render", "looked_at"),
+    [
+        # Each look takes 0.15 s. Of 10,800 s, nine tenths less a render are time: 9,630 s with renders of 100 s.
+        (500, 100.0, [10.05, 310.20, 610.35]),
+        (97, 100.0, [10.05, 80.20, 150.35]),
+        (102, 95.0, [10.05, 70.20, 130.35]),
+    ],
+)
+def test_the_next_look_is_when_the_first_one_may_have_time(
+    monkeypatch: pytest.MonkeyPatch, queued: int, render: float, looked_at: list[float]
+) -> None:
+    """After a minute at the earliest, and five minutes at the latest."""
+
+    async def scenario(account: Account) -> None:
+        account.hold_back(1, triggerer=None)
+        await asyncio.sleep(looked_at[-1] + 10)
+
+    account = on_account(monkeypatch, scenario, queued=queued, render=render)
+    assert account.looked_at == pytest.approx(looked_at)
+
+
+@pytest.mark.parametrize(("joins_at", "looks_at"), [(12.0, 15.2), (100.0, 100.05)])
+def test_who_joins_is_looked_at_soon(monkeypatch: pytest.MonkeyPatch, joins_at: float, looks_at: float) -> None:
+    """Five seconds after another look at the earliest."""
+
+    async def scenario(account: Account) -> None:
+        account.hold_back(1)
+        await asyncio.sleep(joins_at)
+        account.hold_back(1, first=1)
+        await asyncio.sleep(20)
+
+    account = on_account(monkeypatch, scenario, queued=500)
+    assert account.looked_at == pytest.approx([10.05, looks_at])
+
+
+def test_a_triggerer_that_starts_without_a_list_waits_for_its_triggers(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def scenario(account: Account) -> None:
+        account.has_list = False
+        account.hold_back(1)
+        await asyncio.sleep(80)
+
+    account = on_account(monkeypatch, scenario, queued=0)
+    assert account.looked_at == pytest.approx([10.05, 70.1])
+    assert account.admitted_at == pytest.approx([70.1], abs=0.35)
+
+
+@pytest.mark.parametrize(("others", "seconds"), [(None, 1.0), (0, 1.0), (1, 2.0), (2, 3.0)])
+def test_all_triggerers_together_admit_one_a_second(
+    monkeypatch: pytest.MonkeyPatch, others: int | None, seconds: float
+) -> None:
+    """The service takes a submit a second."""
+
+    async def scenario(account: Account) -> None:
+        known = [AdmittingTriggerers(account.airflow, "account", model="m") for _ in range(others or 0)]
+        for triggerer in known:
+            triggerer.enter()
+        account.waiting = [
+            account.loop.create_task(waits(account, number, triggerer=None if others is None else account.triggerer()))
+            for number in range(4)
+        ]
+        await asyncio.gather(*account.waiting)
+        for triggerer in known:
+            triggerer.leave()
+
+    async def waits(account: Account, number: int, *, triggerer: Triggerer | None) -> None:
+        async with shared_admission_queue(account.endpoint, model="m", triggerers=lambda: triggerer) as queue:
+            job = JobToSubmit(model="m", limit=HOUR)
+            name = f"task-{number}"
+            await queue.wait(HeldBack(since=number, task_instance=name, job=job, on_position=account.lines.append))
+        account.admitted_at.append(account.loop.time() - account.begun_at)
+
+    account = on_account(monkeypatch, scenario, queued=0)
+    # The last one leaves Airflow, too.
+    assert account.admitted_at == pytest.approx([10.1 + number * seconds for number in range(4)], abs=0.35)
+
+
+def test_a_share_of_the_room_without_a_list(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The other triggerer may wait for as many jobs."""
+
+    async def scenario(account: Account) -> None:
+        account.has_list = False
+        admission_queue.account_of(account.endpoint).render_times.note(RENDER, output_seconds=None)
+        other = AdmittingTriggerers(account.airflow, "account", model="m", clock=account.loop.clock)
+        other.enter()
+        rendering = [account.loop.create_task(account.render(1)) for _ in range(49)]
+        account.hold_back(1)
+        await asyncio.sleep(90)
+        assert account.lines == [
+            "98 render jobs are in the account's queue and 0 submits are held back before this "
+            "one, at about 100 s each. Expected to begin: 14:07 UTC, or later"
+        ]
+        assert account.admitted == []
+        other.leave()
+        await asyncio.gather(*rendering)
+
+    on_account(monkeypatch, scenario, queued=98)
+
+
+def test_the_position_counts_what_the_other_triggerers_admit_meanwhile(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def scenario(account: Account) -> None:
+        other = AdmittingTriggerers(account.airflow, "account", model="m", clock=account.loop.clock)
+        other.enter()
+        account.hold_back(3)
+        await asyncio.sleep(20)
+        other.leave()
+
+    account = on_account(monkeypatch, scenario, queued=97)
+    # 97 renders of 100 s each, then one held back and one of the other triggerer, then two of each.
+    assert [line[-19:] for line in account.lines] == [
+        "14:05 UTC, or later",
+        "14:08 UTC, or later",
+        "14:11 UTC, or later",
+    ]
+
+
+def test_an_admission_counts_for_a_quarter_of_a_short_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    """200 s. Nine tenths of the limit are room for seven renders."""
+
+    async def scenario(account: Account) -> None:
+        for number in range(2):
+            held = account.held(f"task-{number}", since=number, model="m", triggerer=None, limit=800.0)
+            account.waiting.append(account.loop.create_task(held))
+        await asyncio.sleep(300)
+
+    account = on_account(monkeypatch, scenario, queued=7, delay=1e6)
+    assert account.admitted_at == pytest.approx([10.15, 256.9], abs=0.35)
+
+
+def test_one_task_instance_may_be_held_back_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A triggerer that was taken for dead may go on while another one, or itself, starts the trigger again."""
+    ended: list[int] = []
+
+    async def waits(account: Account, number: int) -> None:
+        async with shared_admission_queue(account.endpoint, model="m", triggerers=lambda: None) as queue:
+            job = JobToSubmit(model="m", limit=HOUR + number)
+            await queue.wait(HeldBack(since=1.0, task_instance="t", job=job, on_position=lambda _: None))
+        ended.append(number)
+
+    async def scenario(account: Account) -> None:
+        account.waiting = [account.loop.create_task(waits(account, number)) for number in range(3)]
+        await asyncio.sleep(5)
+        account.waiting[1].cancel()
+        await asyncio.sleep(20)
+        assert sorted(ended) == [0, 2]
+
+    on_account(monkeypatch, scenario, queued=0)
+
+
+def test_many_lines_leave_turns_to_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    counts: set[int] = set()
+
+    class Lines(list[str]):
+        def append(self, line: str) -> None:
+            asyncio.get_running_loop().call_soon(lambda: counts.add(len(self)))
+            super().append(line)
+
+    async def scenario(account: Account) -> None:
+        account.lines = Lines()
+        account.hold_back(250, triggerer=account.triggerer())
+        await asyncio.sleep(20)
+
+    on_account(monkeypatch, scenario, queued=500)
+    assert counts == {100, 200, 250}
+
+
+def test_airflow_need_not_know_the_triggerers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Submits are admitted while its API server is away."""
+
+    class Away:
+        async def enter(self) -> int:
+            raise RuntimeError("away")
+
+        leave = enter
+
+    async def scenario(account: Account) -> None:
+        account.hold_back(2, triggerer=Away())
+        await asyncio.sleep(30)
+
+    account = on_account(monkeypatch, scenario, queued=0)
+    assert account.admitted_at == pytest.approx([10.1, 11.1])
+
+
+def test_an_account_is_forgotten_when_nothing_of_it_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An admission that is not known to be used counts for ten minutes."""
+
+    async def scenario(account: Account) -> None:
+        def is_known() -> bool:
+            with job_of_account(another, task_instance="x"):
+                return any(endpoint == account.endpoint for _, endpoint in admission_queue._JOBS)
+
+        another = Endpoint(api_key="sk-other", base_url="http://another.invalid")
+        with job_of_account(account.endpoint, task_instance="y"):
+            assert is_known()
+        assert not is_known()
+        account.hold_back(1)
+        await asyncio.sleep(5)
+        assert is_known()
+        await asyncio.sleep(605)
+        assert account.admitted == ["task-00000"]
+        assert is_known()
+        await asyncio.sleep(1)
+        assert not is_known()
+
+    on_account(monkeypatch, scenario, queued=0, delay=1e6)
+
+
+def test_an_event_loop_that_is_closed_is_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def scenario(account: Account) -> None:
+        with job_of_account(account.endpoint, task_instance="x"):
+            assert [endpoint for _, endpoint in admission_queue._JOBS] == [account.endpoint]
+
+    for _ in range(2):
+        on_account(monkeypatch, scenario, queued=0)

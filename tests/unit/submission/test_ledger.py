@@ -11,11 +11,13 @@ from state_store import TaskStateStore
 
 from airflow_provider_videoretalk.dashscope.errors import StateReadError
 from airflow_provider_videoretalk.dashscope.task import Submission
+from airflow_provider_videoretalk.job_history.facts import Submitted
 from airflow_provider_videoretalk.job_history.history import JobHistory
 from airflow_provider_videoretalk.submission.ledger import Ledger
 from airflow_provider_videoretalk.submission.record import ClearCount, Intent, Record
 from airflow_provider_videoretalk.submission.record_store import VolatileStore
 from airflow_provider_videoretalk.submission.registry import SubmissionRegistry
+from airflow_provider_videoretalk.submission.submitted_fact import submitted_fact
 
 KEY = "dashscope_submission"
 NOW = 1_800_000_000.0
@@ -258,3 +260,28 @@ def test_a_cancelled_job_is_in_the_history(books: Books) -> None:
 @pytest.mark.parametrize(("store", "durable"), [(VolatileStore(), False), (TaskStateStore(), True)])
 def test_durable(store: Any, durable: bool) -> None:
     assert Ledger(store, SubmissionRegistry(VolatileStore())).durable is durable
+
+
+def test_the_fact_of_a_submit_has_the_job_and_its_price() -> None:
+    price = {"per_second": "0.1", "currency": "CNY"}
+    intent = replace(
+        INTENT, account_id="a", expected_seconds=7.5, cost_estimate={"price": price, "estimated_cost": 0.75}
+    )
+    record = Record(intent=intent, intended_at=NOW, task_id="t1", request_id="r1", submitted_at=NOW + 1)
+    assert submitted_fact(record, label="first") == Submitted(
+        task_instance="dag/run/retalk/-1",
+        connection_id="c",
+        model="videoretalk",
+        intended_at=NOW,
+        job_id="t1",
+        request_id="r1",
+        submitted_at=NOW + 1,
+        account_id="a",
+        label="first",
+        expected_seconds=7.5,
+        estimated_cost=0.75,
+        currency="CNY",
+        price=price,
+    )
+    bare = submitted_fact(Record(intent=replace(INTENT, cost_estimate={"price": 3}), intended_at=NOW), label="")
+    assert (bare.label, bare.currency, bare.price, bare.estimated_cost) == (None, None, None, None)

@@ -235,7 +235,7 @@ def test_required_fields_of_a_record(missing: str, within: str) -> None:
         {"intended_at": 10**400},
         {"posts": 1.5},
         {"task_id": 7},
-        {"task_id": ""},
+        {"task_id": "", "result": None},
         {"succeeded": 1},
         {"result": []},
         {"result": RESULT | {"task_id": "another"}},

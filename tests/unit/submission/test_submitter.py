@@ -2,41 +2,87 @@
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Callable
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 import pytest
 from hostile_run import FlakyStore, KilledError
-from hostile_service import MODEL, HostileService, InProcessClient, SubmitFault, VirtualTime
+from hostile_service import MODEL, HostileService, InProcessClient, Job, SubmitFault, VirtualTime
 from state_store import TaskStateStore
 
 from airflow_provider_videoretalk.dashscope.client import Client
 from airflow_provider_videoretalk.dashscope.endpoint import Endpoint
-from airflow_provider_videoretalk.dashscope.errors import DashScopeError, OutcomeUnknownError, RequestError
+from airflow_provider_videoretalk.dashscope.errors import (
+    DashScopeError,
+    OutcomeUnknownError,
+    RequestError,
+    TaskTimeoutError,
+)
 from airflow_provider_videoretalk.dashscope.request import Request
 from airflow_provider_videoretalk.dashscope.task import Submission, submit_task
 from airflow_provider_videoretalk.submission.ledger import Ledger
-from airflow_provider_videoretalk.submission.record import ClearCount, Intent
+from airflow_provider_videoretalk.submission.record import ClearCount, Intent, Record
 from airflow_provider_videoretalk.submission.record_store import Store, VolatileStore
 from airflow_provider_videoretalk.submission.registry import SubmissionRegistry
 from airflow_provider_videoretalk.submission.resume import OnUnknownSubmit, ResumePolicy
 from airflow_provider_videoretalk.submission.submitter import Submitter, WaitUntilError
 
+T = TypeVar("T")
+
+
+class NotingClient(InProcessClient):
+    """Notes the method, path and page size of each request."""
+
+    requests: list[tuple[str, str, str | None]]
+
+    def send(self, request: Request[T]) -> T:
+        self.requests.append((request.method, request.path, request.query.get("page_size")))
+        return super().send(request)
+
+
+class History:
+    """Notes the facts that a history gets."""
+
+    def __init__(self, noted: list[tuple[str, Any]]) -> None:
+        self._noted = noted
+
+    def note(self, kind: str, fact: Any, *, now: float | None = None) -> None:
+        self._noted.append((kind, fact))
+
+    def withdraw(self, fact: Any, *, noted_at: float) -> None:
+        self._noted.append(("withdrawn", fact))
+
+    def drop_expired(self) -> None:
+        self._noted.append(("drop_expired", None))
+
 
 class Try:
     """The tries of one task instance, on stores that outlive them."""
 
-    def __init__(self, *, policy: OnUnknownSubmit = "fail", volatile: bool = False) -> None:
+    def __init__(
+        self, *, policy: OnUnknownSubmit = "fail", volatile: bool = False, reconcile_after: float = 60.0
+    ) -> None:
         self.time = VirtualTime()
         self.service = HostileService(self.time, random.Random(1))
         self.state, self.variables = TaskStateStore(), TaskStateStore()
-        self.policy = ResumePolicy(on_unknown_submit=policy)
+        self.policy = ResumePolicy(on_unknown_submit=policy, reconcile_after=reconcile_after)
         self.volatile = volatile
         self.max_tries = 1
+        self.deadline = math.inf
+        self.spent: list[tuple[str, ...]] = []
+        # The id in the record when each was spent.
+        self.known: list[str | None] = []
+        self.noted: list[tuple[str, Any]] = []
+        self.requests: list[tuple[str, str, str | None]] = []
 
     def prepare(self, intent: Intent) -> Intent:
         return intent
+
+    def record_spend(self, *event: str) -> None:
+        self.spent.append(event)
+        self.known.append(self.state.get("dashscope_submission", {}).get("task_id"))
 
     def submission(self) -> Request[Submission]:
         return submit_task(path="services/x", model=MODEL, inputs={"video_url": "clip"}, parameters={})
@@ -47,14 +93,18 @@ class Try:
         state.ends_at = variables.ends_at = ends_at
         store: Store = VolatileStore() if self.volatile else state
         endpoint = Endpoint(api_key="sk-x", base_url="https://service.example/api/v1")
-        client = InProcessClient(self.service, endpoint, clock=self.time)
+        client = NotingClient(self.service, endpoint, clock=self.time)
+        client.requests = self.requests
         submitter = Submitter(
             client_for=lambda _: cast("Client", client),
-            ledger=Ledger(store, SubmissionRegistry(variables, clock=self.time)),
+            ledger=Ledger(
+                store, SubmissionRegistry(variables, clock=self.time), history=cast("Any", History(self.noted))
+            ),
             policy=self.policy,
-            record_spend=lambda *_: None,
+            record_spend=self.record_spend,
             check_can_wait=lambda _: None,
             admission=None,
+            deadline=self.deadline,
             clock=self.time,
             sleep=self.time.sleep,
         )
@@ -151,6 +201,12 @@ def test_a_job_that_is_found_counts_from_the_submit() -> None:
     world.time.sleep(100)
     assert [world.run()] == world.made
     assert world.state["dashscope_submission"]["submitted_at"] == intended
+    [job] = world.made
+    assert world.spent == [
+        ("adopt", job, "The list shows it as the one job of a submit of unknown outcome."),
+        ("duplicate_prevented", job, "It is not submitted again."),
+    ]
+    assert world.known == [job, job], "it is written down first"
 
 
 def test_a_job_that_the_service_forgot_is_not_bought_again_by_a_clear() -> None:
@@ -175,3 +231,158 @@ def test_the_services_time_is_measured_before_the_post() -> None:
     record: dict[str, Any] = world.state["dashscope_submission"]
     ahead = record["service_time"]["earliest"] - record["intended_at"]
     assert 3590 < ahead < 3605
+    # Of the list, one row is enough for that.
+    assert [(method, path, size) for method, path, size in world.requests] == [
+        ("GET", "tasks", "1"),
+        ("POST", "services/x", None),
+    ]
+
+
+@pytest.mark.parametrize(("policy", "pause"), [("reconcile", 5.0), ("resubmit", 5.0)])
+def test_a_lost_reply_is_looked_at_five_seconds_later(policy: OnUnknownSubmit, pause: float) -> None:
+    world = Try(policy=policy)
+    world.service.submit_faults = ["lost_after"]
+    with pytest.raises(WaitUntilError) as later:
+        world.run()
+    assert later.value.moment == world.time.now + pause
+
+
+def test_a_list_that_may_be_late_is_read_again_in_a_minute() -> None:
+    world = Try(policy="reconcile")
+    world.service.submit_faults = ["lost_before"]
+    with pytest.raises(WaitUntilError):
+        world.run()
+    world.time.sleep(61)
+    with pytest.raises(WaitUntilError, match="does not show its render job yet") as later:
+        world.run()
+    assert later.value.moment == world.time.now + 60
+    world.deadline = world.time.now + 20
+    with pytest.raises(WaitUntilError) as later:
+        world.run()
+    assert later.value.moment == world.deadline
+
+
+def test_nothing_is_submitted_or_decided_at_the_deadline() -> None:
+    world = Try()
+    world.deadline = world.time.now
+    with pytest.raises(TaskTimeoutError, match="before a render job was submitted"):
+        world.run()
+    assert world.made == []
+    world.deadline += 0.001
+    assert [world.run()] == world.made
+    lost = Try(policy="reconcile")
+    lost.service.submit_faults = ["lost_after"]
+    lost.deadline = lost.time.now + 2
+    with pytest.raises((TaskTimeoutError, WaitUntilError)):
+        lost.run()
+    lost.time.now = lost.deadline
+    with pytest.raises(TaskTimeoutError):
+        lost.run()
+
+
+@pytest.mark.parametrize(("seconds", "made"), [(5.5, 2), (4.9, 1)])
+def test_no_second_submit_is_sent_after_the_deadline(seconds: float, made: int) -> None:
+    """It is sent five seconds after the first one, whose reply takes less than half a second."""
+    world = Try(policy="resubmit", volatile=True)
+    world.service.submit_faults = ["no_id", "no_id"]
+    world.deadline = world.time.now + seconds
+    with pytest.raises(OutcomeUnknownError):
+        world.run()
+    assert len(world.made) == made
+
+
+def test_a_second_submit_waits_five_seconds() -> None:
+    world = Try(policy="resubmit", volatile=True)
+    world.service.submit_faults = ["no_id"]
+    world.run()
+    first, second = world.service.jobs
+    assert 5.0 <= second.created - first.created <= 5.5
+
+
+def know_another_job(world: Try) -> Job:
+    """A job of this Airflow, which the list shows."""
+    job = world.service.create("other")
+    intent = Intent(
+        task_instance="other",
+        connection_id="c",
+        fingerprint="other",
+        model=MODEL,
+        clear_count=ClearCount(max_tries=1, clear_number=0),
+    )
+    known = Record(intent=intent, intended_at=world.time.now, task_id=job.task_id, submitted_at=world.time.now)
+    SubmissionRegistry(world.variables).write(known)
+    world.time.sleep(400)
+    return job
+
+
+@pytest.mark.parametrize(("seconds", "made"), [(905, 0), (912, 1)])
+def test_absence_counts_as_late_as_the_policy_says(seconds: float, made: int) -> None:
+    """Without a Date, ten seconds later: the workers' clocks may differ."""
+    world = Try(policy="reconcile", reconcile_after=900.0)
+    world.service.has_date = False
+    know_another_job(world)
+    world.service.submit_faults = ["lost_before"]
+    with pytest.raises(WaitUntilError):
+        world.run()
+    world.time.now = world.state["dashscope_submission"]["intended_at"] + seconds
+    if made:
+        world.run()
+    else:
+        with pytest.raises(WaitUntilError, match="does not show its render job yet"):
+            world.run()
+    assert len(world.service.of("clip")) == made
+
+
+def test_a_job_that_cannot_be_queried_is_resumed_after_one_query() -> None:
+    """The wait that follows repeats the query."""
+    world = Try()
+    job = world.run()
+    world.service.query_fails = 1e9
+    world.requests.clear()
+    assert world.run() == job
+    assert world.requests == [("GET", f"tasks/{job}", None)]
+
+
+def test_that_a_lost_submit_created_nothing_is_written_down() -> None:
+    """And its copy is deleted, so that other tasks do not take it for lost."""
+    world = Try(policy="reconcile")
+    job = know_another_job(world)
+    world.service.submit_faults = ["lost_before"]
+    with pytest.raises(WaitUntilError):
+        world.run()
+    world.time.sleep(700)
+    new = world.run()
+    assert [job.task_id for job in world.service.of("clip")] == [new]
+    assert [(kind, fact and fact.job_id, fact and fact.nothing_created) for kind, fact in world.noted] == [
+        ("submitted", None, False),
+        ("submitted", None, True),
+        ("submitted", None, False),
+        ("submitted", new, False),
+        ("drop_expired", None, None),
+    ]
+    assert sorted(copy["task_id"] for copy in world.variables.values()) == sorted([job.task_id, new])
+
+
+def test_an_earlier_job_that_was_cancelled_is_a_loss_that_the_history_knows() -> None:
+    world = Try()
+    first = world.run()
+    world.service.jobs[0].canceled = True
+    second = world.run()
+    assert second != first
+    assert world.spent == [
+        ("submit", first, "Submitted, request_id s."),
+        ("loss", first, "It ended CANCELED. A new job will be submitted."),
+        ("submit", second, "Submitted, request_id s."),
+    ]
+    assert [kind for kind, _ in world.noted] == [
+        "submitted", "submitted", "drop_expired", "ended", "submitted", "submitted", "drop_expired",
+    ]  # fmt: skip
+
+
+def test_a_refused_submit_is_withdrawn_from_the_history() -> None:
+    world = Try()
+    world.service.submit_faults = ["refused"]
+    with pytest.raises(RequestError):
+        world.run()
+    (_, submitted), (kind, withdrawn) = world.noted
+    assert (kind, withdrawn) == ("withdrawn", submitted)

@@ -1,0 +1,64 @@
+"""What is read of a table and of a script at a location, and how much of it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from airflow_provider_videoretalk.dashscope.errors import InputError
+from airflow_provider_videoretalk.operators.batch_sources import BatchSources
+from airflow_provider_videoretalk.outbound.host_access import public_only
+
+
+class Sources(BatchSources):
+    """Notes what is read."""
+
+    content = b""
+    asked: list[tuple[str, str, int]]
+
+    def _read(self, field: str, location: str, *, most: int) -> bytes:
+        self.asked.append((field, location, most))
+        return self.content
+
+
+@pytest.fixture
+def sources(monkeypatch: pytest.MonkeyPatch) -> Sources:
+    monkeypatch.setattr(Sources, "asked", [], raising=False)
+    return Sources(allowed_sources=None, access=public_only, log=print)
+
+
+def test_a_script_of_100_000_bytes_is_read(sources: Sources, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Sources, "content", b"\xef\xbb\xbf" + b"x" * 99_997)
+    assert sources.script("s3://b/a.txt") == "x" * 99_997
+    assert sources.asked == [("text_location", "s3://b/a.txt", 100_000)]
+    monkeypatch.setattr(Sources, "content", b"x" * 100_001)
+    with pytest.raises(InputError, match=r"^the script has more than 100000 bytes, allowed are 100000"):
+        sources.script("s3://b/a.txt")
+    monkeypatch.setattr(Sources, "content", b"\xff\xfe")
+    with pytest.raises(InputError, match=r"^the script is not in UTF-8"):
+        sources.script("s3://b/a.txt")
+
+
+@pytest.mark.parametrize(
+    "location", ["s3://b/t.csv", " https://h/t.csv ", "file:///t.csv", "/srv/t.csv\n", "C2+.-://x"]
+)
+def test_a_location_of_a_table_is_read(sources: Sources, monkeypatch: pytest.MonkeyPatch, location: str) -> None:
+    """With 20 MB at most."""
+    monkeypatch.setattr(Sources, "content", b"text\nHello.")
+    assert sources.table(location) == b"text\nHello."
+    assert sources.asked == [("table", location.strip(), 20 * 1024 * 1024)]
+
+
+@pytest.mark.parametrize(
+    "text", ["text\nHello /there.", "text", "a b://c", "/ x", '{"text": "s3://b/t.csv"}', "\ud800"]
+)
+def test_any_other_text_is_the_table_itself(sources: Sources, text: str) -> None:
+    assert sources.table(text) == text.encode(errors="surrogatepass")
+    assert sources.asked == []
+
+
+def test_no_table_is_no_text(sources: Sources) -> None:
+    given: Any = None
+    with pytest.raises(InputError, match=r"^table is"):
+        sources.table(given)

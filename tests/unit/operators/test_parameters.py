@@ -1,0 +1,185 @@
+"""What each operator's parameters are if a DAG's author leaves them out, and which are rendered.
+
+Both are the interface of every DAG that exists. A default is also what the documentation says.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import jinja2
+import pytest
+
+from airflow_provider_videoretalk.links import BatchLink, WatchLink
+from airflow_provider_videoretalk.operators.approve_videos import ApproveVideosOperator
+from airflow_provider_videoretalk.operators.audit import AuditJobsOperator
+from airflow_provider_videoretalk.operators.dashscope import DashScopeTaskOperator
+from airflow_provider_videoretalk.operators.make_video import MakeVideoOperator
+from airflow_provider_videoretalk.operators.manifest import WriteManifestOperator
+from airflow_provider_videoretalk.operators.plan_videos import PlanVideosOperator
+from airflow_provider_videoretalk.operators.publish import PublishMediaOperator
+from airflow_provider_videoretalk.operators.review_video import ReviewVideoOperator
+from airflow_provider_videoretalk.operators.speech import TextToSpeechOperator
+from airflow_provider_videoretalk.operators.videoretalk import VideoRetalkOperator
+from airflow_provider_videoretalk.sensors.dashscope import DashScopeTaskSensor
+from airflow_provider_videoretalk.submission.resume import ResumePolicy
+
+JOB = {
+    "wait_for_completion": True,
+    "deferrable": False,
+    "poll_interval": None,
+    "max_poll_interval": None,
+    # Three hours and one.
+    "queue_timeout": 10_800.0,
+    "render_timeout": 3_600.0,
+    "durable": True,
+    "resume": ResumePolicy(
+        on_clear="adopt_unfinished", on_changed_input="submit", on_unknown_submit="fail", reconcile_after=60.0
+    ),
+    "hold_back": None,
+    "dashscope_conn_id": "dashscope_default",
+    "throttle_timeout": None,
+}
+CATALOG = {"preflight": "strict", "allowed_sources": None, "max_cost": None, "is_dry_run": False, **JOB}
+
+# By class: the parameters that have no default, the attributes of the others, the rendered fields, the links.
+OPERATORS: list[tuple[Any, dict[str, Any], dict[str, Any], str, list[type]]] = [
+    (
+        VideoRetalkOperator,
+        {"video_url": "v", "audio_url": "a"},
+        {"ref_image_url": None, "video_extension": False, "query_face_threshold": 170, **CATALOG},
+        "video_url audio_url ref_image_url video_extension query_face_threshold allowed_sources max_cost is_dry_run "
+        "dashscope_conn_id",
+        [WatchLink],
+    ),
+    (
+        DashScopeTaskOperator,
+        {"model": "m", "path": "p", "input": {}},
+        {"parameters": None, "allowed_sources": None, **JOB},
+        "model path input parameters allowed_sources dashscope_conn_id",
+        [WatchLink],
+    ),
+    (
+        MakeVideoOperator,
+        {"row": {}, "folder": "f"},
+        {"storage_conn_id": None, **CATALOG},
+        "row folder storage_conn_id allowed_sources max_cost is_dry_run dashscope_conn_id",
+        [WatchLink],
+    ),
+    (
+        PlanVideosOperator,
+        {"table": "t", "folder": "f"},
+        {
+            "batch": None,
+            "defaults": None,
+            "speech_model": "cosyvoice-v3-flash",
+            "speech_options": None,
+            "video_extension": True,
+            "query_face_threshold": 170,
+            "max_cost": None,
+            "max_cost_per_video": None,
+            "skip_bad_rows": False,
+            "force": False,
+            "prune": "off",
+            "is_dry_run": False,
+            "allowed_sources": None,
+            "allowed_destinations": None,
+            "storage_conn_id": None,
+            "dashscope_conn_id": "dashscope_default",
+        },
+        "table folder batch defaults speech_model speech_options video_extension query_face_threshold max_cost "
+        "max_cost_per_video skip_bad_rows force prune is_dry_run allowed_sources allowed_destinations storage_conn_id "
+        "dashscope_conn_id",
+        [BatchLink],
+    ),
+    (ApproveVideosOperator, {"plan": {}}, {"approve_above": None}, "plan approve_above", []),
+    (
+        ReviewVideoOperator,
+        {"metadata": {}, "make_task_id": "m"},
+        {"ask": True, "response_timeout": timedelta(hours=23)},
+        "metadata ask",
+        [WatchLink],
+    ),
+    (
+        WriteManifestOperator,
+        {"folder": "f", "make_task_id": "m"},
+        {"review_task_id": None, "tolerate": 0, "storage_conn_id": None, "trigger_rule": "all_done"},
+        "folder tolerate storage_conn_id",
+        [BatchLink],
+    ),
+    (
+        PublishMediaOperator,
+        {"source": "s", "destination": "d"},
+        {
+            "storage_conn_id": None,
+            "dashscope_conn_id": None,
+            "metadata": None,
+            "if_exists": "overwrite",
+            "allowed_sources": None,
+            "allowed_destinations": None,
+        },
+        "source destination storage_conn_id dashscope_conn_id metadata allowed_sources allowed_destinations",
+        [WatchLink],
+    ),
+    (
+        TextToSpeechOperator,
+        {"text": "t"},
+        {
+            "model": "cosyvoice-v3-flash",
+            "voice": None,
+            "audio_format": "wav",
+            "sample_rate": 24_000,
+            "language": None,
+            "options": None,
+            "min_seconds": 2.0,
+            "max_seconds": 120.0,
+            "dashscope_conn_id": "dashscope_default",
+            "throttle_timeout": None,
+        },
+        "text model voice language options dashscope_conn_id",
+        [WatchLink],
+    ),
+    (AuditJobsOperator, {}, {"timeout": 1_200.0}, "", []),
+    (
+        DashScopeTaskSensor,
+        {"dashscope_task_id": "t"},
+        {
+            "dashscope_conn_id": "dashscope_default",
+            "deferrable": False,
+            "cancel_on_kill": False,
+            "poke_interval": 15.0,
+        },
+        "dashscope_task_id dashscope_conn_id",
+        [WatchLink],
+    ),
+]
+
+
+@pytest.mark.parametrize(
+    ("operator", "required", "defaults", "rendered", "links"), OPERATORS, ids=[each.__name__ for each, *_ in OPERATORS]
+)
+def test_the_interface_of_a_dag(
+    operator: Any, required: dict[str, Any], defaults: dict[str, Any], rendered: str, links: list[type]
+) -> None:
+    made = operator(task_id="t", **required)
+    expected = required | defaults
+    assert {name: getattr(made, name) for name in expected} == expected
+    assert made.template_fields == tuple(rendered.split())
+    assert [type(link) for link in made.operator_extra_links] == links
+
+
+@pytest.mark.parametrize(
+    "operator",
+    [
+        lambda url: VideoRetalkOperator(task_id="t", video_url=url, audio_url="https://h/a.wav"),
+        lambda url: PublishMediaOperator(task_id="t", source=url, destination="s3://b/"),
+        lambda url: PlanVideosOperator(task_id="t", table=f"text,video\nHello.,{url}\n", folder="s3://b/"),
+    ],
+)
+def test_a_signature_is_masked_as_it_is_rendered(operator: Any, masked: list[str]) -> None:
+    """Airflow stores the rendered fields right afterwards. Before, the signature is not in them."""
+    task = operator("{{ url }}")
+    url = "https://h/v.mp4?Expires=1995000000&OSSAccessKeyId=k&Signature=rendered-signature"
+    task.render_template_fields({"url": url}, jinja_env=jinja2.Environment())
+    assert "rendered-signature" in masked
