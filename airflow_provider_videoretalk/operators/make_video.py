@@ -128,9 +128,9 @@ class MakeVideoOperator(CatalogModelOperator):
 
     def execute_again(self, context: Context, event: dict[str, Any]) -> Any:
         with self._error_noted(context):
-            planned = self._planned(context)
+            self._makes_pieces = self._planned(context).in_pieces
             result = super().execute_again(context, event)
-            return self._make_pieces(context, result) if planned.in_pieces else _cost_noted(context, result)
+            return self._make_pieces(context, result) if self._makes_pieces else _cost_noted(context, result)
 
     def execute_complete(self, context: Context, event: dict[str, Any]) -> Any:
         with self._error_noted(context):

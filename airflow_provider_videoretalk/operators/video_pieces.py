@@ -147,7 +147,8 @@ class VideoPieces:
         self._find(known=[*self.kept, KeptPiece(piece=piece, metadata=copied[0].metadata)])
 
     def join(self) -> dict[str, Any]:
-        """Joins the pieces; returns what :class:`~...PricedResult` has of the whole, and ``video_location``.
+        """Joins the pieces. Returns the result of the last render job with the sums of all, where the joined video is
+        (``video_location``), and its ``parts``.
 
         :raises TransportError: a store failed
         """

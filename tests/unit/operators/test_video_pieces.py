@@ -8,13 +8,15 @@ from typing import Any
 
 import av
 import pytest
-from airflow.providers.common.compat.sdk import AirflowFailException
+from airflow.providers.common.compat.sdk import AirflowFailException, TaskDeferred
 from media_files import video
 from werkzeug import Response
 
 from airflow_provider_videoretalk.dashscope.errors import InputError, RequestError
+from airflow_provider_videoretalk.dashscope.task import get_task
 from airflow_provider_videoretalk.operators import job, video_pieces
 from airflow_provider_videoretalk.operators.make_video import MakeVideoOperator
+from airflow_provider_videoretalk.polling.trigger_event import event_of
 from airflow_provider_videoretalk.submission import submitter
 
 from .test_batch import Batch, batch
@@ -85,6 +87,36 @@ def test_a_try_that_is_killed_pays_for_no_piece_twice(
     assert batch.paid() == {"speech": 3, "videos": 3}
     # Nothing but the pieces and the video remains.
     assert len(list(batch.folder.glob("pieces/*.mp4"))) == 4
+
+
+def test_a_try_that_was_held_back_goes_on_with_the_next_piece(batch: Batch) -> None:
+    (row,) = batch.plan(table())
+    folder, context = f"{batch.folder.as_uri()}/", batch.context("make", 0)
+    operator = MakeVideoOperator(task_id="make", row=row, folder=folder, deferrable=False)
+    result = operator.execute_again(context, {"refusals": 0, "since": 0.0})
+    assert (result["billed_seconds"], result["task_ids"]) == (9.0, ["job-0", "job-1", "job-2"])
+    assert batch.paid() == {"speech": 3, "videos": 3}
+
+
+@pytest.mark.parametrize("durable", [True, False])
+def test_a_deferred_try_goes_on_with_the_next_piece(batch: Batch, durable: bool) -> None:
+    (row,) = batch.plan(table())
+    context, resume, waits = batch.context("make", 0), "execute", 0
+    event: Any = None
+    while True:
+        # A process of its own each time.
+        folder = f"{batch.folder.as_uri()}/"
+        operator = MakeVideoOperator(task_id="make", row=row, folder=folder, deferrable=True, durable=durable)
+        try:
+            result = getattr(operator, resume)(context, *([event] if event else []))
+            break
+        except TaskDeferred as deferred:
+            trigger: Any = deferred.trigger
+            awaited, _ = trigger.read_arguments()
+            event = event_of(operator.hook.client.send(get_task(awaited.task_id)), awaited)
+            resume, waits = deferred.method_name, waits + 1
+    assert (waits, result["billed_seconds"]) == (3, 9.0)
+    assert batch.paid() == {"speech": 3, "videos": 3}
 
 
 def test_a_clear_joins_the_pieces_that_are_made(batch: Batch) -> None:
