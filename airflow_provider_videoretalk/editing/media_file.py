@@ -38,6 +38,7 @@ _DEMUXERS = {
 }
 
 _MAX_RATE_DENOMINATOR = 1001
+_LOWEST_RATE, _HIGHEST_RATE, _UNKNOWN_RATE = 1, 240, Fraction(25)
 
 
 @contextmanager
@@ -125,10 +126,16 @@ def frame_rate(*, frames: int, seconds: Fraction, declared: Fraction | None) -> 
     """Frames per second: the declared rate if it is within 1 % of the counted one, else the counted one.
 
     The declared one is the rounder number. The emulator has the same rule.
+
+    :raises ValueError: no video has such a rate. A damaged index would make a file of millions of pictures
     """
+    if declared is not None and not _LOWEST_RATE <= declared <= _HIGHEST_RATE:
+        declared = None
     if seconds <= 0:
-        return declared or Fraction(25)
+        return declared or _UNKNOWN_RATE
     counted = frames / seconds
-    if declared and abs(declared / counted - 1) < Fraction(1, 100):
+    if not _LOWEST_RATE <= counted <= _HIGHEST_RATE:
+        raise ValueError(f"its frame rate is {float(counted):g} fps, allowed is {_LOWEST_RATE} to {_HIGHEST_RATE} fps")
+    if declared is not None and abs(declared / counted - 1) < Fraction(1, 100):
         return declared
     return counted.limit_denominator(_MAX_RATE_DENOMINATOR)

@@ -212,6 +212,7 @@ def test_a_variable_rate_becomes_constant(tmp_path: Path) -> None:
     joined = join_pieces([first, piece], tmp_path / "joined.mp4")
     assert joined.reencoded
     assert numbers_in(tmp_path / "joined.mp4")[7:13] == [0, 1, 2, 2, 2, 3]
+    assert join_pieces([piece, piece], tmp_path / "joined.mp4").reencoded
 
 
 def test_an_avi_is_encoded(tmp_path: Path) -> None:

@@ -31,6 +31,10 @@ CLIPS: Mapping[str, Mapping[str, Any]] = {
         "options": {"x265-params": "log-level=none:keyint=12"},
     },
     "NTSC": {"rate": Fraction(30_000, 1001)},
+    "open groups in fragments": {
+        "options": {**B_FRAMES, "x264-params": "open-gop=1:keyint=12:scenecut=0"},
+        "muxer_options": {"movflags": "frag_keyframe+empty_moov"},
+    },
     "fragments": {"options": B_FRAMES, "muxer_options": {"movflags": "frag_keyframe+empty_moov"}},
 }
 
@@ -44,7 +48,7 @@ def test_a_part_shows_the_sequence(clip: str, tmp_path: Path) -> None:
     assert presenter_length(source).frames == 50
 
 
-@pytest.mark.parametrize("clip", ["open groups", "HEVC"])
+@pytest.mark.parametrize("clip", ["open groups", "open groups in fragments", "HEVC"])
 def test_a_part_may_begin_at_any_frame(clip: str, tmp_path: Path) -> None:
     """Frames that are shown before a keyframe may stand behind it in the file."""
     source = numbered_video(tmp_path / "clip.mp4", range(50), **CLIPS[clip])
@@ -183,6 +187,12 @@ def test_what_is_no_video_is_refused_by_name(content: bytes | None, tmp_path: Pa
     with pytest.raises(InputError, match=r"the presenter's clip is '.*clip\.mp4'"):
         cut_presenter(source, tmp_path / "part.mp4", start_frame=0, frames=5)
     assert not list(tmp_path.glob("*part*"))
+
+
+def test_a_rate_that_no_video_has(tmp_path: Path) -> None:
+    source = numbered_video(tmp_path / "clip.mp4", range(3), moments=[0, 9_000_000, 18_000_000])
+    with pytest.raises(InputError, match=r"its frame rate is .* fps, allowed is 1 to 240 fps"):
+        presenter_length(source)
 
 
 def test_a_folder_that_does_not_exist(tmp_path: Path) -> None:
