@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 FIELD = "the presenter's clip"
 REMEDY = "Give a whole MP4, MOV or AVI file with a picture, such as one that FFmpeg has converted."
 
+# Of a pixel with colours of half resolution.
+_USUAL_BITS = 12
+
 # Decoded pictures that are kept for playing backwards.
 _WINDOW_BYTES = 64 * 1024 * 1024
 
@@ -106,7 +109,8 @@ class PresenterFrames:
         """The pictures ``end - 1`` to ``first``."""
         starts = self.index.numbers
         context = self._stream.codec_context
-        size = context.width * context.height * context.format.padded_bits_per_pixel // 8
+        bits = context.format.padded_bits_per_pixel if context.format is not None else _USUAL_BITS
+        size = context.width * context.height * bits // 8
         window = max(1, _WINDOW_BYTES // size)
         while end > first:
             earliest = max(first, end - window)
