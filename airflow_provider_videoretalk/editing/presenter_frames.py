@@ -106,7 +106,9 @@ class PresenterFrames:
         """The pictures ``end - 1`` to ``first``."""
         starts = self.index.numbers
         context = self._stream.codec_context
-        size = context.width * context.height * context.format.padded_bits_per_pixel // 8
+        # An unknown format is taken for the largest of those in use: 4:4:4 in ten bits.
+        bits = context.format.padded_bits_per_pixel if context.format is not None else 48
+        size = context.width * context.height * bits // 8
         window = max(1, _WINDOW_BYTES // size)
         while end > first:
             earliest = max(first, end - window)
