@@ -29,9 +29,6 @@ if TYPE_CHECKING:
 FIELD = "the presenter's clip"
 REMEDY = "Give a whole MP4, MOV or AVI file with a picture, such as one that FFmpeg has converted."
 
-# Of a pixel with colours of half resolution.
-_USUAL_BITS = 12
-
 # Decoded pictures that are kept for playing backwards.
 _WINDOW_BYTES = 64 * 1024 * 1024
 
@@ -109,7 +106,8 @@ class PresenterFrames:
         """The pictures ``end - 1`` to ``first``."""
         starts = self.index.numbers
         context = self._stream.codec_context
-        bits = context.format.padded_bits_per_pixel if context.format is not None else _USUAL_BITS
+        # An unknown format is taken for the largest of those in use: 4:4:4 in ten bits.
+        bits = context.format.padded_bits_per_pixel if context.format is not None else 48
         size = context.width * context.height * bits // 8
         window = max(1, _WINDOW_BYTES // size)
         while end > first:
