@@ -128,10 +128,9 @@ def expected_start(
     :param render_times: what this process has learned of the account's renders
     """
     own = own_render(job, queue, render_times)
-    learned = queue.typical_render or (render_times.expected() if render_times else None)
-    typical = learned or own
-    if typical is None or own is None:
+    if own is None:
         return None
+    typical = queue.typical_render or (render_times.expected() if render_times else None) or own
     # A job that takes longer than the limit by itself does not end in time later either.
     limit = max(min(job.limit, JOB_SECONDS - own) * _SAFE_SHARE, 0.0)
     return ExpectedStart(seconds=ahead * typical / max(queue.parallel, 1), limit=limit, typical_render=typical)

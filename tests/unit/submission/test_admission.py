@@ -345,3 +345,11 @@ def test_nothing_is_expected_of_an_unknown_render() -> None:
 )
 def test_why_a_submit_is_held_back(start: ExpectedStart | None, held: int | None, sentence: str) -> None:
     assert held_back_sentence(Queue(ahead=7), start, now=NOW, held=held) == sentence
+
+
+def test_a_job_of_a_known_length_is_expected_by_the_catalog() -> None:
+    """Its own render stands for the others', while nothing is known of them."""
+    job = JobToSubmit(model="videoretalk", limit=HOUR, expected_seconds=10.0)
+    start = expected_start(job, Queue(ahead=4), ahead=4)
+    assert start is not None
+    assert start.seconds == 4 * start.typical_render > 0

@@ -76,3 +76,19 @@ def test_leaving_twice_is_once(airflow: Airflow) -> None:
     one.leave()
     assert one.enter() == 0
     assert len(airflow.variables) == 1
+
+
+def test_a_key_that_could_not_be_written_is_written_next_time(
+    airflow: Airflow, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = airflow.triggerer()
+
+    def away(key: str, value: object) -> None:
+        raise RuntimeError("away")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(airflow.variables, "set", away)
+        with pytest.raises(RuntimeError):
+            one.enter()
+    assert one.enter() == 0
+    assert len(airflow.variables) == 1
