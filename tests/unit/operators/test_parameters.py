@@ -115,11 +115,16 @@ OPERATORS: list[tuple[Any, dict[str, Any], dict[str, Any], str, list[type]]] = [
             "storage_conn_id": None,
             "dashscope_conn_id": None,
             "metadata": None,
+            "subtitles": (),
+            "subtitle_track": False,
             "if_exists": "overwrite",
             "allowed_sources": None,
             "allowed_destinations": None,
+            "aigc_label": None,
+            "content_credentials": None,
         },
-        "source destination storage_conn_id dashscope_conn_id metadata allowed_sources allowed_destinations",
+        "source destination storage_conn_id dashscope_conn_id metadata subtitles subtitle_track allowed_sources "
+        "allowed_destinations aigc_label content_credentials",
         [WatchLink],
     ),
     (
