@@ -35,6 +35,8 @@ _DEMUXERS = {
     "wav": "wav",
     "mp3": "mp3",
     "aac": "aac",
+    "flac": "flac",
+    "ogg": "ogg",
 }
 
 _MAX_RATE_DENOMINATOR = 1001
@@ -43,7 +45,7 @@ _LOWEST_RATE, _HIGHEST_RATE, _UNKNOWN_RATE = 1, 240, Fraction(25)
 
 @contextmanager
 def open_media(path: Path, *, field: str, remedy: str) -> Iterator[InputContainer]:
-    """Opens a file of sound or pictures: mp4, mov, m4a, 3gp, avi, wav, mp3 or aac.
+    """Opens a file of sound or pictures: mp4, mov, m4a, 3gp, avi, wav, mp3, aac, flac or ogg.
 
     :param field: what the file is, for messages
     :param remedy: what to do if the file cannot be read

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_videoretalk.dashscope.errors import InputError
-from airflow_provider_videoretalk.editing.media_input import open_media
+from airflow_provider_videoretalk.editing.media_input import read_media
 
 if TYPE_CHECKING:
     from av.audio.frame import AudioFrame
@@ -43,7 +43,7 @@ def sound_levels(media: Path, *, field: str = "the file") -> array[float]:
     :raises ConfigurationError: the extra ``media`` is not installed
     """
     levels = array("f")
-    with open_media(media, field=field) as container:
+    with read_media(media, field=field) as container:
         if not container.streams.audio:
             raise InputError(f"{field} has no sound", remedy="Give a file with speech.")
         for samples in _mono_samples(container):

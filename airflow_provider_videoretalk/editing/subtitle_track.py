@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from airflow_provider_videoretalk.dashscope.errors import InputError
-from airflow_provider_videoretalk.editing.media_input import open_media
+from airflow_provider_videoretalk.editing.media_input import read_media
 from airflow_provider_videoretalk.editing.subtitles import Cue
 from airflow_provider_videoretalk.media.header.mp4_box import parse_header
 
@@ -79,7 +79,7 @@ def add_subtitle_track(source: Path, target: Path, *, cues: Sequence[Cue], langu
     # Loads FFmpeg's libraries.
     import av
 
-    with open_media(source, field="the video") as container:
+    with read_media(source, field="the video") as container:
         if not container.format.name.startswith("mov"):
             raise InputError(
                 f"the video is a file of type {container.format.name}, allowed are mp4 and mov",

@@ -98,8 +98,9 @@ class VideoPieces:
             source = self._local(self._presenter.location, Path(folder, "presenter"))
             target = Path(folder, "part.mp4")
             length = presenter_length(source)
-            longest = seconds if seconds is not None else float(VIDEO_SECONDS.high or 0)
-            frames = int(longest * length.rate) + _SPARE_FRAMES
+            most = float(VIDEO_SECONDS.high or 0)
+            longest = seconds if seconds is not None else most
+            frames = min(int(longest * length.rate) + _SPARE_FRAMES, int(most * length.rate))
             if not piece.video.parameters.get("video_extension") and piece.start_frame + frames > length.frames:
                 raise InputError(
                     f"the presenter lasts {length.seconds:.1f} s, the speech goes on at "
@@ -176,6 +177,8 @@ class VideoPieces:
             ]
             target = Path(folder, "joined.mp4")
             video = join_pieces(files, target)
+            if video.longest_cut * video.rate > 1:
+                log.warning("The sound of a piece was %.2f s longer than its pictures; it was cut", video.longest_cut)
             fault_point("during_join")
             starts = [0.0, *video.seams, video.seconds]
             parts = [

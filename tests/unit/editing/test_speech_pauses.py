@@ -119,10 +119,10 @@ def test_a_video_without_sound(tmp_path):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"", "type empty, allowed are mp4, mov"),
-        (b"#EXTM3U\n#EXTINF:1,\nhttp://127.0.0.1/a.ts\n", "type playlist"),
-        (wav(seconds=1)[:60], "the file has no sound that can be decoded|cannot be read"),
-        (b"\x00\x00\x00\x18ftypisom" + bytes(40), "the file cannot be read"),
+        (b"", "kind empty, allowed are mp4, mov"),
+        (b"#EXTM3U\n#EXTINF:1,\nhttp://127.0.0.1/a.ts\n", "kind playlist"),
+        (wav(seconds=1)[:60], "the file has no sound that can be decoded|which cannot be decoded"),
+        (b"\x00\x00\x00\x18ftypisom" + bytes(40), "which cannot be decoded"),
     ],
     ids=["empty", "playlist", "cut", "no-index"],
 )

@@ -172,6 +172,23 @@ def test_each_piece_goes_on_where_the_presenter_stopped(batch: Batch, monkeypatc
     assert cuts == [(0, 47), (45, 47), (90, 47)]
 
 
+def test_no_part_of_a_presenter_is_longer_than_a_job_takes(batch: Batch, monkeypatch: pytest.MonkeyPatch) -> None:
+    from airflow_provider_videoretalk.editing import presenter_part
+
+    cuts = []
+
+    def noted(source: Any, target: Any, *, start_frame: int, frames: int) -> Any:
+        cuts.append(frames)
+        raise InputError("enough")
+
+    monkeypatch.setattr(presenter_part, "cut_presenter", noted)
+    batch.speech_seconds = 119.99
+    (row,) = batch.plan(table(), max_cost_per_video=100)
+    with pytest.raises(InputError, match="enough"):
+        make(batch, row)
+    assert cuts == [120 * 15]
+
+
 def test_the_price_of_all_pieces_is_the_price_of_the_row(batch: Batch) -> None:
     with pytest.raises(AirflowFailException, match=r"the batch costs at most .* allowed is at most 5 CNY"):
         batch.plan(table(), max_cost=5)
