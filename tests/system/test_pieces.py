@@ -21,7 +21,8 @@ from system.waiting import until
 
 # The emulator renders as long as Airflow needs for two or three of its loops.
 SERVICE = {"spoken": True, "time_scale": 100}
-PIECES, SENTENCES = 3, 15
+# About 48 s of speech in each part.
+PIECES, SENTENCES = 3, 13
 STEPS = ("before_intent", "after_id", "in_trigger", "after_event", "after_result", "after_piece", "during_join")
 ENDS_WITHIN = 600.0
 
@@ -41,7 +42,8 @@ def serving(folder: Path) -> Iterator[str]:
 
 
 def table(run: str, presenter: str) -> str:
-    script = "\n\n".join(f"This is a sentence of part {part} in {run}. " * SENTENCES for part in range(PIECES))
+    number = STEPS.index(run.removeprefix("killed-").replace("-", "_"))
+    script = "\n\n".join(f"This is a sentence of part {part} in run {number}. " * SENTENCES for part in range(PIECES))
     return json.dumps({"name": run, "text": script, "video": presenter})
 
 
