@@ -20,9 +20,16 @@ SOURCES = "AIRFLOW__VIDEORETALK__ALLOWED_SOURCES"
 def test_airflow_knows_the_settings(monkeypatch: pytest.MonkeyPatch) -> None:
     # Airflow 3.1 reads the settings of providers only then.
     ProvidersManager().initialize_providers_configuration()
+    known = {}
     for name in get_provider_info()["config"]["videoretalk"]["options"]:
-        monkeypatch.delenv(f"AIRFLOW__VIDEORETALK__{name.upper()}")
-        assert conf.get("videoretalk", name) == "remote"
+        monkeypatch.delenv(f"AIRFLOW__VIDEORETALK__{name.upper()}", raising=False)
+        known[name] = conf.get("videoretalk", name)
+    assert known == {
+        "allowed_sources": "remote",
+        "allowed_destinations": "remote",
+        "aigc_content_producer": "",
+        "content_credentials_conn_id": "",
+    }
 
 
 def test_by_default_no_file_is_allowed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
