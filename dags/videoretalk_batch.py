@@ -1,7 +1,8 @@
 """### A table in, a folder of videos out
 
 Paste a table into the form, or give the location of one. A row is a video: its name, its script, its language, its
-voice, its presenter. CSV, TSV, JSON Lines and XLSX will do.
+voice, its presenter. CSV, TSV, JSON Lines and XLSX will do. A script may take up to two hours: its video is made of
+pieces (install the extra `media`).
 
 1. **plan** checks all rows, and says what each problem is. It looks at the videos that are there already, and keeps
    those whose rows have not changed. It says what the others cost and when they are ready. A *dry run* ends here.
