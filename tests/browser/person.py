@@ -20,7 +20,7 @@ Theme = Literal["light", "dark"]
 T = TypeVar("T")
 
 PATIENCE = 90.0
-_UNTIL_AGAIN = 15.0
+_UNTIL_AGAIN, _LOADED_AFTER = 15.0, 5.0
 _LAPTOP = (1366, 900)
 # As a paste does: React hears of a value only by the element's own setter, and the event.
 _WRITE = """
@@ -83,16 +83,23 @@ class Person:
         self.waits_for(lambda: _click(self.finds(selector, text=text)), why=f"{selector} with {text!r} takes no click")
 
     def clicks_until(self, done: Callable[[], object], selector: str, *, text: str) -> None:
-        """Clicks again after a while, as people do: a page that draws itself anew under a click loses it."""
-        again_at = 0.0
+        """Clicks again after a while, as people do, and loads the page again if there is nothing to click any more.
+
+        A page that draws itself anew under a click loses it. Airflow loses an answer that comes before it has noticed
+        that the task waits for it, and asks again in the task's next try.
+        """
+        again_at, clicked = 0.0, False
 
         def look() -> bool:
-            nonlocal again_at
+            nonlocal again_at, clicked
             if not done() and time.monotonic() >= again_at:
                 found = self.browser.find_elements(By.CSS_SELECTOR, selector)
                 shown = [one for one in found if text in one.text and one.is_displayed() and one.is_enabled()]
                 if shown and _click(shown[0]):
-                    again_at = time.monotonic() + _UNTIL_AGAIN
+                    again_at, clicked = time.monotonic() + _UNTIL_AGAIN, True
+                elif clicked:
+                    self.browser.refresh()
+                    again_at = time.monotonic() + _LOADED_AFTER
             return bool(done())
 
         self.waits_for(look, why=f"a click on {selector} with {text!r} changes nothing")
