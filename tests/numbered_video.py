@@ -86,6 +86,19 @@ def numbered_video(
     return path
 
 
+def video_with_hidden_frames(whole: Path, path: Path) -> Path:
+    """A copied cut, whose edit list hides the frames before the cut: those of a fifth of a second."""
+    with av.open(whole) as read, av.open(path, mode="w") as written:
+        stream = written.add_stream_from_template(read.streams.video[0])
+        for packet in read.demux(video=0):
+            if packet.dts is not None and packet.pts is not None:
+                packet.stream = stream
+                shift = round(Fraction(1, 5) / packet.time_base)
+                packet.pts, packet.dts = packet.pts - shift, packet.dts - shift
+                written.mux(packet)
+    return path
+
+
 def numbers_in(path: Path) -> list[int]:
     """The numbers of all frames that a player shows."""
     with av.open(path) as container:

@@ -13,7 +13,15 @@ from typing import Any
 import av
 import numpy as np
 import pytest
-from numbered_video import moments_in, number_of, numbered_video, numbers_in, picture_of, sound_in
+from numbered_video import (
+    moments_in,
+    number_of,
+    numbered_video,
+    numbers_in,
+    picture_of,
+    sound_in,
+    video_with_hidden_frames,
+)
 from numpy.typing import NDArray
 
 from airflow_provider_videoretalk.dashscope.errors import InputError, TransportError
@@ -225,14 +233,7 @@ def test_an_avi_is_encoded(tmp_path: Path) -> None:
 def test_hidden_frames_stay_hidden(tmp_path: Path) -> None:
     whole = numbered_video(tmp_path / "whole.mp4", range(48), options=B_FRAMES)
     piece = tmp_path / "1.mp4"
-    with av.open(whole) as read, av.open(piece, mode="w") as written:
-        stream = written.add_stream_from_template(read.streams.video[0])
-        for packet in read.demux(video=0):
-            if packet.dts is not None:
-                packet.stream = stream
-                shift = round(Fraction(1, 5) / packet.time_base)
-                packet.pts, packet.dts = packet.pts - shift, packet.dts - shift
-                written.mux(packet)
+    video_with_hidden_frames(whole, piece)
     shown = numbers_in(piece)
     assert len(shown) < 48
     assert join_pieces([piece, piece], tmp_path / "joined.mp4").reencoded

@@ -10,7 +10,7 @@ from typing import Any
 
 import av
 import pytest
-from numbered_video import moments_in, numbered_video, numbers_in
+from numbered_video import moments_in, numbered_video, numbers_in, video_with_hidden_frames
 
 from airflow_provider_videoretalk.dashscope.errors import InputError, TransportError
 from airflow_provider_videoretalk.editing import presenter_frames
@@ -100,14 +100,7 @@ def test_an_edit_list_hides_frames(tmp_path: Path) -> None:
     """A copied cut begins at a keyframe, and hides the frames before the cut."""
     whole = numbered_video(tmp_path / "whole.mp4", range(48), options=B_FRAMES)
     source = tmp_path / "clip.mp4"
-    with av.open(whole) as read, av.open(source, mode="w") as written:
-        stream = written.add_stream_from_template(read.streams.video[0])
-        for packet in read.demux(video=0):
-            if packet.dts is not None:
-                packet.stream = stream
-                shift = round(Fraction(1, 5) / packet.time_base)
-                packet.pts, packet.dts = packet.pts - shift, packet.dts - shift
-                written.mux(packet)
+    video_with_hidden_frames(whole, source)
     shown = numbers_in(source)
     assert 40 <= len(shown) < 48
     assert presenter_length(source).frames == len(shown)

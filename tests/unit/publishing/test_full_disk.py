@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import json
-import resource
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 from faulty_origin import FaultyOrigin
+from full_disk import no_file_larger_than
 from object_store import place
 from small_mp4 import mp4
 
@@ -18,17 +16,6 @@ from airflow_provider_videoretalk.dashscope.errors import TransportError
 from airflow_provider_videoretalk.outbound.host_access import any_address
 from airflow_provider_videoretalk.publishing.publication import Publication
 from airflow_provider_videoretalk.publishing.transfer import copy_object
-
-
-@contextmanager
-def no_file_larger_than(size: int) -> Iterator[None]:
-    """Python ignores the signal, so that a write beyond the limit fails with ``EFBIG``, as on a full disk."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 # Within a write, within the last bytes that closing writes, and within the metadata.

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import json
-import resource
 import tempfile
 import tracemalloc
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 from faulty_origin import FaultyOrigin, Turn
+from full_disk import no_file_larger_than
 from object_store import ObjectStore, attached, place
 from small_mp4 import around, mp4
 
@@ -181,16 +180,6 @@ def test_wrong_bytes_are_not_edited(store: ObjectStore) -> None:
         with pytest.raises(UnexpectedMediaError, match=r"source is a file of 3\.00 s"):
             copied(origin, edits=[never], expected=ExpectedMedia(kinds=("video",), seconds=9))
     assert not store.objects
-
-
-@contextmanager
-def no_file_larger_than(size: int) -> Iterator[None]:
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 @pytest.mark.parametrize("limit", [10_000, len(CONTENT) + 10])
