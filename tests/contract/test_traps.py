@@ -16,4 +16,4 @@ def test_each_trap_has_a_test() -> None:
         for path in TESTS.rglob("test_*.py")
         for number in re.findall(r"^@pytest\.mark\.trap\((\d+)\)", path.read_text(), flags=re.MULTILINE)
     }
-    assert described == marked == set(range(1, 11))
+    assert described == marked == set(range(1, len(described) + 1))

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from airflow.providers.standard.operators.hitl import HITLOperator
 from airflow.sdk import DAG, Param
 from airflow.sdk.exceptions import ParamValidationError
 from documents import ROOT, Block, blocks
@@ -54,6 +55,14 @@ SYSTEM_VOICES = ["longanyang", "longanhuan", "loongabby_v3", "loongemily_v3", "l
 @pytest.mark.parametrize("path", DAG_FILES, ids=lambda path: path.stem)
 def test_example_dags(path: Path) -> None:
     check(run(path.read_text(), str(path)))
+
+
+@pytest.mark.trap(11)
+def test_a_question_whose_answer_was_lost_is_asked_again() -> None:
+    dag = run((ROOT / "dags" / "videoretalk_batch.py").read_text(), "videoretalk_batch")["videoretalk_batch"]
+    questions = {task.task_id: task for task in dag.tasks if isinstance(task, HITLOperator)}
+    assert set(questions) == {"approve", "video.review"}
+    assert all(task.retries > 0 for task in questions.values())
 
 
 @pytest.mark.parametrize("block", EXAMPLES, ids=lambda block: block.name)
