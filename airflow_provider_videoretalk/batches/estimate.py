@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
-from airflow_provider_videoretalk.batches.recipe import SpeechRecipe
+from airflow_provider_videoretalk.batches.recipe import RecordingRecipe, Speech
 from airflow_provider_videoretalk.batches.speaking_time import spoken_letters, typical_seconds
 from airflow_provider_videoretalk.inputs.cost_estimate import CostEstimate
 from airflow_provider_videoretalk.model_catalog.model import InputLength
@@ -36,7 +36,7 @@ class VideoEstimate:
 
 
 def estimate_video(
-    recipe: SpeechRecipe,
+    recipe: Speech,
     *,
     presenter: InputLength,
     parameters: Mapping[str, Any],
@@ -44,7 +44,7 @@ def estimate_video(
     price: Price,
 ) -> VideoEstimate:
     """
-    :param speech_seconds: of a speech that exists; ``None`` if it has to be made
+    :param speech_seconds: of a speech that exists; ``None`` if it has to be made, or if a recording does not tell
     """
     made = speech_seconds is not None
     longest = speech_seconds if speech_seconds is not None else longest_speech(recipe)
@@ -55,9 +55,13 @@ def estimate_video(
     )
     return VideoEstimate(
         cost=CostEstimate(seconds=bound.seconds, exact=bound.exact and made, price=price),
-        speech_cost=Decimal(0) if made else speech_cost(recipe.script, recipe.model),
+        speech_cost=_cost_of(recipe) if speech_seconds is None else Decimal(0),
         expected_seconds=expected.seconds,
     )
+
+
+def _cost_of(recipe: Speech) -> Decimal | None:
+    return Decimal(0) if isinstance(recipe, RecordingRecipe) else speech_cost(recipe.script, recipe.model)
 
 
 def total_estimate(estimates: Sequence[VideoEstimate], *, price: Price) -> VideoEstimate:
@@ -74,14 +78,16 @@ def total_estimate(estimates: Sequence[VideoEstimate], *, price: Price) -> Video
     )
 
 
-def typical_speech(recipe: SpeechRecipe) -> float:
+def typical_speech(recipe: Speech) -> float:
     """About how many seconds a script takes to speak."""
+    if isinstance(recipe, RecordingRecipe):
+        return _LONGEST
     return min(max(typical_seconds(recipe.script), _SHORTEST), _LONGEST)
 
 
-def longest_speech(recipe: SpeechRecipe) -> float:
+def longest_speech(recipe: Speech) -> float:
     """Most seconds that a script should take to speak. Speech that takes longer is not rendered."""
-    if recipe.options or recipe.script.lstrip().startswith("<"):
+    if isinstance(recipe, RecordingRecipe) or recipe.options or recipe.script.lstrip().startswith("<"):
         # A rate, an instruction or SSML can make any speech as long as the service renders.
         return _LONGEST
     return min(_PAUSES_SECONDS + spoken_letters(recipe.script) / _SLOWEST_LETTERS_PER_SECOND, _LONGEST)

@@ -5,9 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
+from itertools import pairwise
 from typing import Any
 
-from airflow_provider_videoretalk.batches.recipe import SpeechRecipe, VideoRecipe, amount_in, digest_of
+from airflow_provider_videoretalk.batches.recipe import (
+    RecordingRecipe,
+    Speech,
+    VideoRecipe,
+    amount_in,
+    digest_of,
+)
 from airflow_provider_videoretalk.batches.script_pieces import split_script
 from airflow_provider_videoretalk.publishing.atomic_object import Destination
 from airflow_provider_videoretalk.publishing.publication import read_metadata
@@ -39,7 +46,7 @@ class Piece:
 
     number: int
     count: int
-    speech: SpeechRecipe
+    speech: Speech
     video: VideoRecipe
     start_frame: int
     replaces: str | None = None
@@ -80,17 +87,21 @@ class KeptPiece:
         return int(self.metadata[FRAMES_FIELD])
 
 
-def speeches_of(recipe: SpeechRecipe) -> tuple[SpeechRecipe, ...]:
-    """The speech of each piece; one if the script is short enough for one render job.
+def speeches_of(recipe: Speech, *, cuts: Sequence[float] = ()) -> tuple[Speech, ...]:
+    """The speech of each piece; one if it is short enough for one render job.
 
+    :param cuts: where a recording is cut, in seconds, with its beginning and its end; none for one that is short enough
     :raises InputError: the script cannot be cut
     """
+    if isinstance(recipe, RecordingRecipe):
+        return tuple(replace(recipe, part=part) for part in pairwise(cuts)) or (recipe,)
     return tuple(replace(recipe, script=script) for script in split_script(recipe.script, model=recipe.model))
 
 
 def find_pieces(
     recipe: VideoRecipe,
     *,
+    cuts: Sequence[float],
     replaces: str | None,
     store: Callable[[str], Destination],
     known: Sequence[KeptPiece] = (),
@@ -100,12 +111,13 @@ def find_pieces(
     A piece goes on from the frame of the presenter at which the one before it ends. So it is only known when that one
     is made.
 
+    :param cuts: see :func:`speeches_of`
     :param store: the object of a piece, by its file's name
     :param known: the first pieces that are made, whose metadata is not read again
     :raises TransportError: the store cannot be read
     """
     kept = list(known)
-    for piece in _pieces(recipe, replaces, kept):
+    for piece in _pieces(recipe, cuts, replaces, kept):
         metadata = read_metadata(store(piece.file_name))
         frames = amount_in(metadata or {}, FRAMES_FIELD)
         if metadata is None or metadata.get(PIECE_FIELD) != piece.name or not frames:
@@ -114,8 +126,10 @@ def find_pieces(
     return kept, None
 
 
-def _pieces(recipe: VideoRecipe, replaces: str | None, kept: Sequence[KeptPiece]) -> Iterator[Piece]:
-    speeches = speeches_of(recipe.speech)
+def _pieces(
+    recipe: VideoRecipe, cuts: Sequence[float], replaces: str | None, kept: Sequence[KeptPiece]
+) -> Iterator[Piece]:
+    speeches = speeches_of(recipe.speech, cuts=cuts)
     for number, speech in enumerate(speeches[len(kept) :], start=len(kept)):
         yield Piece(
             number=number,

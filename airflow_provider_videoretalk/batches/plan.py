@@ -6,11 +6,19 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
+from functools import partial
 from typing import Any, Literal
 
 from airflow_provider_videoretalk.batches.estimate import VideoEstimate, estimate_video, total_estimate
 from airflow_provider_videoretalk.batches.pieces import cost_of, find_pieces, speeches_of
-from airflow_provider_videoretalk.batches.recipe import SpeechRecipe, VideoRecipe, amount_in, is_made_from, speech_of
+from airflow_provider_videoretalk.batches.recipe import (
+    RecordingRecipe,
+    Speech,
+    VideoRecipe,
+    amount_in,
+    is_made_from,
+    speech_of,
+)
 from airflow_provider_videoretalk.batches.table import VideoRow
 from airflow_provider_videoretalk.batches.table_text import Fault, shown
 from airflow_provider_videoretalk.dashscope.errors import ConfigurationError
@@ -33,7 +41,7 @@ _MAX_READERS = 16
 class Presenter:
     """A presenter video that rows of the table name.
 
-    :param digest: of its content, see :func:`~airflow_provider_videoretalk.batches.recipe.presenter_digest`
+    :param digest: of its content, see :func:`~airflow_provider_videoretalk.batches.recipe.content_digest`
     :param length: as far as it is known
     :param problems: why the service would refuse it, each with its remedy
     :param in_parts: it is too long or too large for one render job, which gets a part of it
@@ -45,6 +53,22 @@ class Presenter:
     problems: tuple[tuple[str, str], ...] = ()
     in_parts: bool = False
     key: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recording:
+    """A recording of speech that rows of the table name.
+
+    :param digest: of its content, see :func:`~airflow_provider_videoretalk.batches.recipe.content_digest`
+    :param seconds: its length, as far as it is known
+    :param cuts: see :func:`~airflow_provider_videoretalk.batches.pieces.speeches_of`
+    :param problems: why no video can be made of it, each with its remedy
+    """
+
+    digest: str = ""
+    seconds: float | None = None
+    cuts: tuple[float, ...] = ()
+    problems: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,6 +100,7 @@ class PlannedVideo:
     :param most_cost: the most that it can cost, in the currency of the price; with its speech, if that has to be made
         and its price is known in this currency
     :param most_video_cost: the part of it that is not for speech. A video that costs more is not submitted
+    :param cuts: of the recording, see :class:`Recording`
     :param in_pieces: one render job cannot make it, see :mod:`~airflow_provider_videoretalk.batches.pieces`
     :param paid_before: what the pieces that are made did cost
     :param speeches: of a video to make, or of its pieces that are not made; each with its seconds if it is kept
@@ -90,9 +115,10 @@ class PlannedVideo:
     estimate: VideoEstimate | None = None
     most_cost: Decimal = Decimal(0)
     most_video_cost: Decimal = Decimal(0)
+    cuts: tuple[float, ...] = ()
     in_pieces: bool = False
     paid_before: Decimal = Decimal(0)
-    speeches: tuple[tuple[SpeechRecipe, float | None], ...] = ()
+    speeches: tuple[tuple[Speech, float | None], ...] = ()
     replaces: str | None = None
     kept: Mapping[str, Any] = field(default_factory=dict)
     faults: tuple[Fault, ...] = ()
@@ -103,6 +129,7 @@ def plan_videos(
     *,
     settings: BatchSettings,
     presenters: Mapping[str, Presenter],
+    recordings: Mapping[str, Recording],
     speech_store: Callable[[str], Destination],
     piece_store: Callable[[str], Destination],
 ) -> list[PlannedVideo]:
@@ -110,6 +137,7 @@ def plan_videos(
 
     :param rows: with the object that each becomes
     :param presenters: by location
+    :param recordings: by location
     :param speech_store: the object of a speech, by its name
     :param piece_store: the object of a piece, by its name
     :raises TransportError: a store cannot be read
@@ -118,9 +146,16 @@ def plan_videos(
     def plan(pair: tuple[VideoRow, Destination]) -> PlannedVideo:
         row, destination = pair
         presenter = presenters[row.video]
-        speech = speech_of(row, model=settings.speech_model, options=settings.speech_options)
+        recording = recordings[row.audio] if row.audio else None
+        speech = speech_of(
+            row,
+            model=settings.speech_model,
+            options=settings.speech_options,
+            recording=recording.digest if recording else None,
+        )
         recipe = VideoRecipe(speech=speech, presenter=presenter.digest, parameters=settings.parameters)
-        planned = PlannedVideo(row=row, destination=destination, state="make", recipe=recipe)
+        cuts = recording.cuts if recording else ()
+        planned = PlannedVideo(row=row, destination=destination, state="make", recipe=recipe, cuts=cuts)
         metadata = read_metadata(destination)
         if is_made_from(metadata, recipe):
             if not settings.force:
@@ -129,36 +164,50 @@ def plan_videos(
         owner = (metadata or {}).get("batch")
         if settings.batch is not None and owner not in (None, settings.batch):
             return replace(planned, state="refuse", faults=(_owned(row, owner),))
-        planned = _with_pieces(planned, presenter, speech_store, piece_store)
-        return _priced(planned, presenter, settings)
+        seconds = partial(_seconds_of, recording=recording, store=speech_store)
+        planned = _with_pieces(planned, presenter, seconds, piece_store)
+        problems = recording.problems if recording else ()
+        return _priced(planned, presenter, settings, problems=problems)
 
     with ThreadPoolExecutor(_MAX_READERS) as pool:
         return list(pool.map(plan, rows))
 
 
-def _seconds_of(stored: Destination, speech: SpeechRecipe) -> float | None:
-    """The duration of a speech that was paid for before; ``None`` if there is none."""
-    metadata = read_metadata(stored)
+def _seconds_of(speech: Speech, *, recording: Recording | None, store: Callable[[str], Destination]) -> float | None:
+    """The duration of a speech that was recorded or paid for before; ``None`` if there is none."""
+    if isinstance(speech, RecordingRecipe):
+        start, end = speech.part or (0.0, recording.seconds if recording else None)
+        return end - start if end is not None else None
+    metadata = read_metadata(store(speech.file_name))
     return amount_in(metadata, "seconds") if metadata and is_made_from(metadata, speech) else None
 
 
 def _with_pieces(
     planned: PlannedVideo,
     presenter: Presenter,
-    speech_store: Callable[[str], Destination],
+    seconds: Callable[[Speech], float | None],
     piece_store: Callable[[str], Destination],
 ) -> PlannedVideo:
     """The video with its speeches, without those of pieces that are made."""
-    speeches = speeches_of(planned.recipe.speech)
+    speeches = speeches_of(planned.recipe.speech, cuts=planned.cuts)
     in_pieces, paid = len(speeches) > 1 or presenter.in_parts, Decimal(0)
     if in_pieces:
-        kept, _ = find_pieces(planned.recipe, replaces=planned.replaces, store=piece_store)
+        kept, _ = find_pieces(planned.recipe, cuts=planned.cuts, replaces=planned.replaces, store=piece_store)
         speeches, paid = speeches[len(kept) :], cost_of(kept)
-    spoken = tuple((speech, _seconds_of(speech_store(speech.file_name), speech)) for speech in speeches)
+    spoken = tuple((speech, seconds(speech)) for speech in speeches)
     return replace(planned, in_pieces=in_pieces, paid_before=paid, speeches=spoken)
 
 
-def _priced(planned: PlannedVideo, presenter: Presenter, settings: BatchSettings) -> PlannedVideo:
+def _priced(
+    planned: PlannedVideo,
+    presenter: Presenter,
+    settings: BatchSettings,
+    *,
+    problems: Sequence[tuple[str, str]],
+) -> PlannedVideo:
+    """
+    :param problems: of the recording
+    """
     # The part of the presenter is as long as the speech of its piece.
     parameters = {**settings.parameters, "video_extension": True} if planned.in_pieces else settings.parameters
     estimate = total_estimate(
@@ -175,7 +224,8 @@ def _priced(planned: PlannedVideo, presenter: Presenter, settings: BatchSettings
         price=settings.price,
     )
     most, limit = estimate.cost.cost, settings.max_cost_per_video
-    faults = tuple(_faults(planned, presenter, estimate, limit))
+    unusable = (Fault(line=planned.row.line, column="audio", value=value, remedy=remedy) for value, remedy in problems)
+    faults = (*unusable, *_faults(planned, presenter, estimate, limit))
     if limit is not None:
         most = min(most, max(limit - planned.paid_before, Decimal(0)))
     spoken = estimate.speech_cost if settings.price.currency == SPEECH_CURRENCY else None
@@ -193,16 +243,16 @@ def _priced(planned: PlannedVideo, presenter: Presenter, settings: BatchSettings
 def _faults(
     planned: PlannedVideo, presenter: Presenter, estimate: VideoEstimate, limit: Decimal | None
 ) -> Iterator[Fault]:
-    line = planned.row.line
+    line, column = planned.row.line, "audio" if planned.row.audio else "text"
     for problem, remedy in presenter.problems:
         yield Fault(line=line, column="video", value=problem, remedy=remedy)
     if planned.in_pieces:
-        yield from _faults_of_pieces(line)
+        yield from _faults_of_pieces(line, column)
     for seconds in (seconds for _, seconds in planned.speeches if seconds is not None):
         if not AUDIO_SECONDS.allows(seconds):
             yield Fault(
                 line=line,
-                column="text",
+                column=column,
                 value=f"its speech takes {seconds:g} s",
                 limit=AUDIO_SECONDS.range,
                 remedy="Lengthen the script." if seconds < (AUDIO_SECONDS.low or 0) else "Shorten the script.",
@@ -210,18 +260,18 @@ def _faults(
     if limit is not None and estimate.cost.exact and estimate.cost.cost + planned.paid_before > limit:
         yield Fault(
             line=line,
-            column="text",
+            column=column,
             value=f"the video costs {estimate.cost}",
             limit=f"at most {limit} (max_cost_per_video)",
             remedy="Shorten the script, or raise the limit.",
         )
 
 
-def _faults_of_pieces(line: int) -> Iterator[Fault]:
+def _faults_of_pieces(line: int, column: str) -> Iterator[Fault]:
     try:
         require_extra("media", part="A video of several pieces")
     except ConfigurationError as error:
-        yield Fault(line=line, column="text", value=error.message, remedy=error.remedy)
+        yield Fault(line=line, column=column, value=error.message, remedy=error.remedy)
 
 
 def _owned(row: VideoRow, owner: object) -> Fault:

@@ -75,6 +75,8 @@ class RowToMake:
     :param replaces: the id of the render job whose video ``force`` makes again
     :param kept: an earlier plan of the run had the row, and its video need not be made any more
     :param planned_before: an earlier plan of the run had the row, so its video may be paid for and not published
+    :param audio: location of the recording; ``None`` if the script has to be spoken
+    :param cuts: of the recording, see :func:`~airflow_provider_videoretalk.batches.pieces.speeches_of`
     :param in_pieces: one render job cannot make it, see :mod:`~airflow_provider_videoretalk.batches.pieces`
     :param paid_before: what the pieces that the plan found did cost, which ``most_cost`` does not include
     """
@@ -90,6 +92,8 @@ class RowToMake:
     replaces: str | None = None
     kept: bool = False
     planned_before: bool = False
+    audio: str | None = None
+    cuts: tuple[float, ...] = ()
     in_pieces: bool = False
     paid_before: str = "0"
 
@@ -103,7 +107,7 @@ class RowToMake:
         :raises KeyError: a field is missing
         """
         known = {name: data[name] for name in cls.__annotations__}
-        return cls(**{**known, "recipe": VideoRecipe.parse(data["recipe"])})
+        return cls(**{**known, "cuts": tuple(data["cuts"]), "recipe": VideoRecipe.parse(data["recipe"])})
 
 
 def plan_name(dag_id: str, run_id: str) -> str:
@@ -154,6 +158,8 @@ def rows_to_make(
             most_cost=str(one.most_video_cost),
             replaces=one.replaces,
             planned_before=number < len(earlier) and one.replaces is None,
+            audio=one.row.audio,
+            cuts=one.cuts,
             in_pieces=one.in_pieces,
             paid_before=str(one.paid_before),
         )

@@ -46,14 +46,49 @@ class SpeechRecipe:
 
 
 @dataclass(frozen=True, kw_only=True)
+class RecordingRecipe:
+    """A recording of speech, or the part of it that a piece of a video has. Nothing is paid for it.
+
+    :param recording: a digest of what identifies its content, see :func:`content_digest`
+    :param script: what is said in all of it, for subtitles; ``""`` if it is not known
+    :param language: of the subtitles; ``None`` if it is not known
+    :param part: where the part begins and ends, in seconds; ``None`` for all of it
+    """
+
+    recording: str
+    script: str = ""
+    language: str | None = None
+    part: tuple[float, float] | None = None
+
+    @property
+    def fields(self) -> dict[str, Any]:
+        """The fields of a metadata file that tell it, as JSON-safe values."""
+        return {
+            "script": self.script,
+            "language": self.language,
+            "recording": self.recording,
+            "recording_part": list(self.part) if self.part else None,
+        }
+
+    @property
+    def file_name(self) -> str:
+        """The name of the part in the store of speeches. The words do not change it."""
+        return f"{digest_of([self.recording, self.part])}.wav"
+
+
+Speech = SpeechRecipe | RecordingRecipe
+"""What is spoken in a video, or in a piece of it."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class VideoRecipe:
     """What a video is made of.
 
-    :param presenter: a digest of what identifies the presenter's content
+    :param presenter: a digest of what identifies the presenter's content, see :func:`content_digest`
     :param parameters: of the render request
     """
 
-    speech: SpeechRecipe
+    speech: Speech
     presenter: str
     parameters: Mapping[str, Any]
 
@@ -69,34 +104,49 @@ class VideoRecipe:
         :raises KeyError: a field is missing
         """
         return cls(
-            speech=SpeechRecipe(
-                script=fields["script"],
-                language=fields["language"],
-                voice=fields["voice"],
-                model=fields["speech_model"],
-                options=fields["speech_options"],
-            ),
+            speech=_parse_recording(fields) if "recording" in fields else _parse_speech(fields),
             presenter=fields["presenter"],
             parameters=fields["parameters"],
         )
 
 
-def speech_of(row: VideoRow, *, model: str, options: Mapping[str, Any]) -> SpeechRecipe:
-    voice = row.voice or family_of(model).voice
+def _parse_speech(fields: Mapping[str, Any]) -> SpeechRecipe:
+    return SpeechRecipe(
+        script=fields["script"],
+        language=fields["language"],
+        voice=fields["voice"],
+        model=fields["speech_model"],
+        options=fields["speech_options"],
+    )
+
+
+def _parse_recording(fields: Mapping[str, Any]) -> RecordingRecipe:
+    """The whole recording: a video is made of no part."""
+    return RecordingRecipe(recording=fields["recording"], script=fields["script"], language=fields["language"])
+
+
+def speech_of(row: VideoRow, *, model: str, options: Mapping[str, Any], recording: str | None = None) -> Speech:
+    """
+    :param recording: the digest of the row's recording; ``None`` if its script has to be spoken
+    """
     # The same words, whichever program has saved the table.
     script = unicodedata.normalize("NFC", row.text.replace("\r\n", "\n").replace("\r", "\n"))
+    if recording is not None:
+        return RecordingRecipe(recording=recording, script=script, language=row.language)
+    voice = row.voice or family_of(model).voice
     return SpeechRecipe(script=script, language=row.language, voice=voice, model=model, options=options)
 
 
-def presenter_digest(identity: str) -> str:
-    """The digest of a presenter's :meth:`~airflow_provider_videoretalk.inputs.source.Source.content_identity`.
+def content_digest(identity: str) -> str:
+    """The digest of the :meth:`~airflow_provider_videoretalk.inputs.source.Source.content_identity` of a presenter or a
+    recording.
 
     Parts of a URL may be secret, so the identity itself is not stored.
     """
     return f"sha256:{hashlib.sha256(identity.encode()).hexdigest()}"
 
 
-def is_made_from(metadata: Mapping[str, Any] | None, recipe: SpeechRecipe | VideoRecipe) -> bool:
+def is_made_from(metadata: Mapping[str, Any] | None, recipe: Speech | VideoRecipe) -> bool:
     """Whether a metadata file says that its object was made from a recipe."""
     return metadata is not None and all(
         name in metadata and metadata[name] == value for name, value in recipe.fields.items()

@@ -14,7 +14,7 @@ from airflow_provider_videoretalk.batches.speaking_time import typical_seconds
 from airflow_provider_videoretalk.batches.table_text import Fault, Record, listed, read_records, shown
 from airflow_provider_videoretalk.dashscope.errors import DashScopeError, InputError
 
-COLUMNS = ("name", "text", "text_location", "language", "voice", "video", "destination")
+COLUMNS = ("name", "text", "text_location", "audio", "language", "voice", "video", "destination")
 """The columns of a table."""
 
 DEFAULTS = ("name", "language", "voice", "video", "destination")
@@ -38,6 +38,7 @@ class VideoRow:
     :param line: see :attr:`~airflow_provider_videoretalk.batches.table_text.Fault.line`
     :param language: as the speech model takes it; ``None`` to let the service detect it
     :param voice: ``None`` for the model's default
+    :param audio: location of a recording of the speech; ``None`` if the text has to be spoken
     :param video: location of the presenter
     :param destination: URI of the video, a path below the folder of the batch, or ``None`` for a name of its own there
     """
@@ -47,6 +48,7 @@ class VideoRow:
     text: str
     language: str | None
     voice: str | None
+    audio: str | None
     video: str
     destination: str | None
 
@@ -172,19 +174,23 @@ def _faults_of(record: Record, script: str | Fault | None, model: str) -> Iterat
         yield Fault(line=line, column="text", value=both, limit="one of them", remedy="Remove one of them.")
     elif isinstance(script, Fault):
         yield script
-    elif not script:
+    elif not script and "audio" not in values:
         # A record that cannot be read at all has said so.
         if values or not record.faults:
-            yield Fault(line=line, column="text", value="it is empty", limit="a script", remedy="Write the script.")
+            remedy = "Write the script, or name a recording of it in audio."
+            yield Fault(line=line, column="text", value="it is empty", limit="a script", remedy=remedy)
     else:
         column = "text" if "text" in values else "text_location"
-        yield from _faults_of_script(line, column, script, model)
-        if "name" not in values and not _name_of_script(script):
+        yield from _faults_of_script(line, column, script or "", None if "audio" in values else model)
+        if "name" not in values and not _name_of_script(script or ""):
             remedy = "Give the row a name."
             yield Fault(line=line, column="name", value="it is empty, and the script has no words", remedy=remedy)
 
 
-def _faults_of_script(line: int, column: str, script: str, model: str) -> Iterator[Fault]:
+def _faults_of_script(line: int, column: str, script: str, model: str | None) -> Iterator[Fault]:
+    """
+    :param model: that speaks it; ``None`` if it is spoken already
+    """
     seconds = typical_seconds(script)
     if seconds > MAX_SECONDS:
         yield Fault(
@@ -194,7 +200,7 @@ def _faults_of_script(line: int, column: str, script: str, model: str) -> Iterat
             limit=f"at most {MAX_SECONDS / 60:g} minutes",
             remedy="Split the script into several rows.",
         )
-    else:
+    elif model is not None:
         yield from _faults_of_pieces(line, column, script, model)
     bad = next((one for one in set(script) if unicodedata.category(one) in ("Cs", "Cc") and one not in "\n\r\t"), None)
     if bad is not None:
@@ -218,7 +224,7 @@ def _faults_of_values(line: int, values: Mapping[str, str]) -> Iterator[Fault]:
         yield Fault(line=line, column="language", value=shown(values["language"]), limit=limit, remedy="Correct it.")
     for column, most in {
         "voice": _MAX_VOICE,
-        **dict.fromkeys(("video", "destination", "text_location"), _MAX_LOCATION),
+        **dict.fromkeys(("video", "audio", "destination", "text_location"), _MAX_LOCATION),
     }.items():
         value = values.get(column, "")
         bad = ("Cc", "Cs", "Cf", "Zl", "Zp") if column == "destination" else ("Cc", "Cs")
@@ -247,6 +253,7 @@ def _row(record: Record, script: str) -> VideoRow:
         text=script,
         language=values.get("language"),
         voice=values.get("voice"),
+        audio=values.get("audio"),
         video=values["video"],
         destination=values.get("destination"),
     )

@@ -28,7 +28,7 @@ VIDEO_SECONDS = Limit(
     high=120,
     unit="s",
     code="InvalidFile.Duration",
-    way_above="MakeVideoOperator makes longer videos of a script, in pieces.",
+    way_above="MakeVideoOperator makes longer videos of a script or a recording, in pieces.",
 )
 VIDEO_BYTES = Limit(field="video size", high=300 * MEGABYTE, unit="bytes", code="InvalidFile.Size")
 VIDEO_FPS = Limit(field="video frame rate", low=15, high=60, unit="fps", code="InvalidFile.FPS")

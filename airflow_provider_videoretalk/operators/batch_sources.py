@@ -3,20 +3,29 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_videoretalk.airflow_adapters.location_policy import LocationPolicy
-from airflow_provider_videoretalk.batches.plan import Presenter
-from airflow_provider_videoretalk.batches.recipe import presenter_digest
+from airflow_provider_videoretalk.batches.plan import Presenter, Recording
+from airflow_provider_videoretalk.batches.plan_file import VERSION, read_document, write_document
+from airflow_provider_videoretalk.batches.recipe import content_digest, digest_of
+from airflow_provider_videoretalk.batches.script_pieces import MAX_SECONDS
 from airflow_provider_videoretalk.batches.table_text import MAX_BYTES
-from airflow_provider_videoretalk.dashscope.errors import DashScopeError, InputError
+from airflow_provider_videoretalk.dashscope.errors import DashScopeError, InputError, StateReadError
 from airflow_provider_videoretalk.model_catalog.limit import MEGABYTE
 from airflow_provider_videoretalk.model_catalog.model import InputLength
-from airflow_provider_videoretalk.model_catalog.videoretalk import VIDEO_BYTES, VIDEO_SECONDS, VIDEORETALK
+from airflow_provider_videoretalk.model_catalog.videoretalk import (
+    AUDIO_BYTES,
+    AUDIO_SECONDS,
+    VIDEO_BYTES,
+    VIDEO_SECONDS,
+    VIDEORETALK,
+)
 from airflow_provider_videoretalk.operators.template_values import as_location, as_text
 from airflow_provider_videoretalk.publishing.object_name import object_key
 
@@ -25,7 +34,9 @@ if TYPE_CHECKING:
     from airflow_provider_videoretalk.inputs.source import Source
     from airflow_provider_videoretalk.media.location import Location
     from airflow_provider_videoretalk.media.probe_result import ProbeResult
+    from airflow_provider_videoretalk.operators.output_folder import OutputFolder
     from airflow_provider_videoretalk.outbound.host_access import AccessRule
+    from airflow_provider_videoretalk.publishing.atomic_object import Destination
 
 MAX_SCRIPT_BYTES = 100_000
 """Most bytes of a script at a location: more than any model speaks."""
@@ -33,6 +44,10 @@ MAX_SCRIPT_BYTES = 100_000
 _LOCATION = re.compile(r"(?:[A-Za-z][A-Za-z0-9+.-]*:/)?/\S.*")
 _MAX_READERS = 8
 _REQUESTS = 64
+
+# The limits of an input that a part of it meets.
+_CUT = {"video_url": (VIDEO_SECONDS, VIDEO_BYTES), "audio_url": (AUDIO_SECONDS, AUDIO_BYTES)}
+_SHORTEST = VIDEO_SECONDS.low or 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,6 +96,15 @@ class BatchSources:
         with ThreadPoolExecutor(_MAX_READERS) as pool:
             return dict(zip(given, pool.map(self._presenter, given), strict=True))
 
+    def recordings(self, locations: Iterable[str], *, folder: OutputFolder) -> dict[str, Recording]:
+        """Each recording once, checked as a render job's input is. One that is too long is cut in its pauses.
+
+        :param folder: keeps where a recording is cut, so that the next plan does not fetch it again
+        """
+        given = list(dict.fromkeys(locations))
+        with ThreadPoolExecutor(_MAX_READERS) as pool:
+            return dict(zip(given, pool.map(lambda one: self._recording(one, folder), given), strict=True))
+
     def source(self, field: str, location: str) -> Source:
         """
         :raises InputError: the location is not allowed, or of an unknown kind
@@ -110,11 +134,11 @@ class BatchSources:
             found = inspect_inputs(
                 model=VIDEORETALK, locations={"video_url": source.location}, mode="strict", access=self.access
             )
-            findings = [one for one in found.findings if not _is_cut(one, found.media.get("video_url"))]
+            findings = [one for one in found.findings if not _is_cut(one, found.media)]
             if findings:
                 problems = tuple((one.message.removeprefix("video_url: "), one.remedy) for one in findings)
                 return Presenter(problems=problems)
-            digest = presenter_digest(source.content_identity())
+            digest = content_digest(source.content_identity())
         except DashScopeError as error:
             return Presenter(problems=((error.message.removeprefix("video: "), error.remedy or "Correct it."),))
         for warning in found.warnings:
@@ -122,6 +146,59 @@ class BatchSources:
         media = found.media.get("video_url")
         length = InputLength(seconds=media.seconds, fps=media.fps) if media else InputLength()
         return Presenter(digest=digest, length=length, in_parts=bool(found.findings), key=_key_of(source))
+
+    def _recording(self, location: str, folder: OutputFolder) -> Recording:
+        # Loads requests.
+        from airflow_provider_videoretalk.inputs.preflight import inspect_inputs
+
+        try:
+            source = self.source("audio", location)
+            found = inspect_inputs(
+                model=VIDEORETALK, locations={"audio_url": source.location}, mode="strict", access=self.access
+            )
+            findings = [one for one in found.findings if not _is_cut(one, found.media)]
+            if findings:
+                problems = tuple((one.message.removeprefix("audio_url: "), one.remedy) for one in findings)
+                return Recording(problems=problems)
+            digest = content_digest(source.content_identity())
+            cuts = self._cuts(source, folder.speech(f"{digest_of(digest)}-cuts.json")) if found.findings else ()
+        except DashScopeError as error:
+            return Recording(problems=((error.message.removeprefix("audio: "), error.remedy or "Correct it."),))
+        for warning in found.warnings:
+            self.log("%s", warning)
+        media = found.media.get("audio_url")
+        return Recording(digest=digest, seconds=media.seconds if media else None, cuts=cuts)
+
+    def _cuts(self, source: Source, kept: Destination) -> tuple[float, ...]:
+        """Where a recording is cut, in seconds, with its beginning and its end.
+
+        :param kept: the document of an earlier plan
+        :raises InputError: there is no pause where one is needed, or the recording is too long
+        :raises TransportError: the recording cannot be read, or a store failed
+        """
+        try:
+            return tuple(float(second) for second in read_document(kept)["cuts"])
+        except (StateReadError, KeyError, TypeError, ValueError):
+            pass
+        # Loads PyAV.
+        from airflow_provider_videoretalk.editing.speech_cuts import choose_cuts
+        from airflow_provider_videoretalk.editing.speech_pauses import find_pauses
+        from airflow_provider_videoretalk.media.local_copy import local_copy
+        from airflow_provider_videoretalk.publishing.object_store import make_folder_of, store_errors_named
+
+        with TemporaryDirectory(prefix="videoretalk-") as folder:
+            file = local_copy(source.location, Path(folder, "recording"), field="audio", access=self.access)
+            sound = find_pauses(file, field="the recording")
+        if sound.seconds > MAX_SECONDS:
+            raise InputError(
+                f"the recording takes {sound.seconds / 60:.0f} minutes, allowed are {MAX_SECONDS / 60:g} minutes",
+                remedy="Split it into several rows.",
+            )
+        cuts = (0.0, *choose_cuts(sound, field="the recording"), sound.seconds)
+        with store_errors_named(kept):
+            make_folder_of(kept)
+        write_document(kept, {"version": VERSION, "cuts": list(cuts)})
+        return cuts
 
     def _read(self, field: str, location: str, *, most: int) -> bytes:
         """The bytes at a location, one more than ``most`` at most."""
@@ -136,10 +213,11 @@ class BatchSources:
             return reader.read_at(0, most + 1)
 
 
-def _is_cut(finding: Finding, media: ProbeResult | None) -> bool:
-    """Whether a presenter is only too long or too large, so that each render job gets a part of it."""
-    is_long = media is not None and media.seconds is not None and media.seconds > (VIDEO_SECONDS.low or 0)
-    return is_long and finding.code in (VIDEO_SECONDS.code, VIDEO_BYTES.code)
+def _is_cut(finding: Finding, media: Mapping[str, ProbeResult]) -> bool:
+    """Whether an input is only too long or too large, so that each render job gets a part of it."""
+    found, limits = media.get(finding.field), _CUT.get(finding.field, ())
+    is_long = found is not None and found.seconds is not None and found.seconds > _SHORTEST
+    return is_long and finding.code in {limit.code for limit in limits}
 
 
 def _key_of(source: Source) -> str | None:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from decimal import Decimal
 from functools import cached_property
@@ -16,21 +15,29 @@ from airflow_provider_videoretalk.airflow_adapters.location_policy import Locati
 from airflow_provider_videoretalk.batches.pieces import PARTS_FIELD, PIECE_FIELD
 from airflow_provider_videoretalk.batches.plan_file import RUN_FIELD, RowReference, RowToMake, plan_name, read_row
 from airflow_provider_videoretalk.batches.recipe import (
-    SpeechRecipe,
+    RecordingRecipe,
+    content_digest,
     is_made_again,
-    presenter_digest,
 )
-from airflow_provider_videoretalk.dashscope.errors import DashScopeError, InputError
+from airflow_provider_videoretalk.dashscope.errors import InputError
 from airflow_provider_videoretalk.model_catalog.videoretalk import VIDEORETALK
 from airflow_provider_videoretalk.operators.catalog_model import CatalogModelOperator
 from airflow_provider_videoretalk.operators.destination_path import open_destination
 from airflow_provider_videoretalk.operators.job_submission import record_store_of
 from airflow_provider_videoretalk.operators.output_folder import OutputFolder
+from airflow_provider_videoretalk.operators.recording_parts import RecordingParts
+from airflow_provider_videoretalk.operators.row_outputs import (
+    COST_KEY,
+    DESTINATION_KEY,
+    METADATA_KEY,
+    cost_noted,
+    error_noted,
+    metadata_of,
+)
 from airflow_provider_videoretalk.operators.speech_store import SpeechStore
 from airflow_provider_videoretalk.operators.template_values import as_bool, as_int, as_mapping
 from airflow_provider_videoretalk.operators.video_pieces import VideoPieces
 from airflow_provider_videoretalk.optional_dependencies import require_extra
-from airflow_provider_videoretalk.outbound.signed_url import safe_text
 from airflow_provider_videoretalk.polling.trigger_event import awaited_of
 
 if TYPE_CHECKING:
@@ -38,22 +45,9 @@ if TYPE_CHECKING:
 
     from airflow_provider_videoretalk.inputs.preflight_report import PreflightReport
     from airflow_provider_videoretalk.inputs.retalk_inputs import RetalkInputs
+    from airflow_provider_videoretalk.inputs.source import Source
+    from airflow_provider_videoretalk.media.location import Location
     from airflow_provider_videoretalk.submission.record import Intent
-
-METADATA_KEY = "videoretalk_metadata"
-"""The XCom key of what the video is made of, for ``metadata`` of ``PublishMediaOperator``."""
-
-DESTINATION_KEY = "videoretalk_destination"
-"""The XCom key of the URI at which the video is to be published."""
-
-COST_KEY = "videoretalk_cost"
-"""The XCom key of what the video did cost, small enough to be read for each row of a batch; or ``{"kept": true}``."""
-
-ERROR_KEY = "videoretalk_error"
-"""The XCom key of the error with which the row's task failed, for the manifest."""
-
-# Of an error in XCom. All rows together are read at once.
-_MAX_MESSAGE = 1_000
 
 # The longest frame, as far as an estimate rounds it.
 _FRAME_SECONDS = 0.07
@@ -74,10 +68,12 @@ class MakeVideoOperator(CatalogModelOperator):
     clear finds the render job of the same row, as
     :class:`~airflow_provider_videoretalk.operators.videoretalk.VideoRetalkOperator` does.
 
-    A script that takes longer than a render job may be is made in pieces, one after another, which are kept below
-    ``folder`` and then joined. A retry or a clear makes the pieces that are missing. The result is that of the last
-    piece, with the sums of all; ``video_url`` is ``None``, and ``video_location`` is the URI of the joined video. It
-    needs the extra ``media``.
+    A row with a recording (``audio``) needs no speech.
+
+    A script or a recording that takes longer than a render job may be is made in pieces, one after another, which are
+    kept below ``folder`` and then joined. A retry or a clear makes the pieces that are missing. The result is that of
+    the last piece, with the sums of all; ``video_url`` is ``None``, and ``video_location`` is the URI of the joined
+    video. It needs the extra ``media``.
 
     A video whose price is higher than the plan says is not submitted. If the plan is cleared, a row that it does not
     make any more is skipped.
@@ -114,31 +110,31 @@ class MakeVideoOperator(CatalogModelOperator):
         self.storage_conn_id = storage_conn_id
 
     def execute(self, context: Context) -> Any:
-        with self._error_noted(context):
+        with error_noted(context, self.row):
             if as_bool("dry_run", self.is_dry_run, default=False):
                 raise InputError("dry_run is set, allowed is False", remedy="Set dry_run of PlanVideosOperator.")
             planned = self._planned(context)
             if planned.kept:
                 raise AirflowSkipException("The plan keeps this row's video, or the table does not name it any more.")
-            context["ti"].xcom_push(key=METADATA_KEY, value=_metadata(planned, run=self._run_name))
+            context["ti"].xcom_push(key=METADATA_KEY, value=metadata_of(planned, run=self._run_name))
             context["ti"].xcom_push(key=DESTINATION_KEY, value=planned.uri)
             if planned.in_pieces:
                 return self._make_pieces(context)
-            return _cost_noted(context, super().execute(context))
+            return cost_noted(context, super().execute(context))
 
     def execute_again(self, context: Context, event: dict[str, Any]) -> Any:
-        with self._error_noted(context):
+        with error_noted(context, self.row):
             self._makes_pieces = self._planned(context).in_pieces
             result = super().execute_again(context, event)
-            return self._make_pieces(context, result) if self._makes_pieces else _cost_noted(context, result)
+            return self._make_pieces(context, result) if self._makes_pieces else cost_noted(context, result)
 
     def execute_complete(self, context: Context, event: dict[str, Any]) -> Any:
-        with self._error_noted(context):
+        with error_noted(context, self.row):
             result = super().execute_complete(context, event)
             if self._makes_pieces:
                 return result
             if not as_mapping("row", self.row).get("in_pieces"):
-                return _cost_noted(context, result)
+                return cost_noted(context, result)
             self._planned(context)
             # Of another piece if the plan was cleared meanwhile.
             made = awaited_of(event).cost_estimate.get(PIECE_FIELD) == self._piece_name
@@ -163,9 +159,9 @@ class MakeVideoOperator(CatalogModelOperator):
             self._forget_inputs()
             pieces.keep(super().execute(context))
         joined = pieces.join()
-        metadata = {**_metadata(self._row_to_make, run=self._run_name), PARTS_FIELD: joined.pop(PARTS_FIELD)}
+        metadata = {**metadata_of(self._row_to_make, run=self._run_name), PARTS_FIELD: joined.pop(PARTS_FIELD)}
         context["ti"].xcom_push(key=METADATA_KEY, value=metadata)
-        return _cost_noted(context, joined)
+        return cost_noted(context, joined)
 
     def _forget_inputs(self) -> None:
         """What is kept of the piece before."""
@@ -174,7 +170,7 @@ class MakeVideoOperator(CatalogModelOperator):
 
     @property
     def output_fields(self) -> Collection[str]:
-        # The part of a presenter lies in the output folder. The presenter itself is checked before.
+        # Speeches and parts lie in the output folder. The presenter and the recording themselves are checked before.
         return ("audio_url", "video_url") if self._row_to_make.in_pieces else ("audio_url",)
 
     def identity(self) -> Mapping[str, Any]:
@@ -188,16 +184,14 @@ class MakeVideoOperator(CatalogModelOperator):
     def prepare(self, intent: Intent) -> Intent:
         """Checks the presenter, and makes the speech if there is none.
 
-        :raises InputError: the presenter is another one than the plan saw, or the job must not be submitted
+        :raises InputError: the presenter or the recording has changed since the plan, or the job must not be submitted
         :raises AirflowSkipException: another run has published the video since the plan
         """
         self._skip_if_published()
-        source = self._presenter.content_identity()
-        if presenter_digest(source) != self._row_to_make.recipe.presenter:
-            raise InputError(
-                f"the presenter at {self._presenter.description} has changed since the plan, allowed is the same",
-                remedy="Clear the task that plans the batch.",
-            )
+        recipe = self._row_to_make.recipe
+        _check_unchanged("presenter", self._presenter, recipe.presenter)
+        if isinstance(recipe.speech, RecordingRecipe):
+            _check_unchanged("recording", self._recording, recipe.speech.recording)
         prepared = super().prepare(intent)
         if not self._row_to_make.in_pieces:
             return prepared
@@ -224,7 +218,7 @@ class MakeVideoOperator(CatalogModelOperator):
         # Loads requests.
         from airflow_provider_videoretalk.inputs.retalk_inputs import RetalkInputs
 
-        location, seconds = self._speeches.speech(self._speech_recipe)
+        location, seconds = self._speech()
         parameters, in_pieces = self._row_to_make.recipe.parameters, self._row_to_make.in_pieces
         inputs = RetalkInputs.from_locations(
             video=self._pieces.presenter_part(seconds) if in_pieces else self._presenter.location,
@@ -233,8 +227,19 @@ class MakeVideoOperator(CatalogModelOperator):
             query_face_threshold=as_int("query_face_threshold", parameters.get("query_face_threshold")),
             audio_seconds=seconds,
         )
-        # The other one has learned the presenter's version, which the result names.
-        return inputs if in_pieces else replace(inputs, sources={**inputs.sources, "video_url": self._presenter})
+        if in_pieces:
+            return inputs
+        # These have learned their version, which the result names.
+        known = {"video_url": self._presenter} | ({"audio_url": self._recording} if self._row_to_make.audio else {})
+        return replace(inputs, sources={**inputs.sources, **known})
+
+    def _speech(self) -> tuple[Location, float | None]:
+        """Where the speech of the job is, and its duration if it is known. It is paid for only if none is kept."""
+        speech, *following = self._pieces.speeches if self._row_to_make.in_pieces else [self._row_to_make.recipe.speech]
+        if not isinstance(speech, RecordingRecipe):
+            return self._speeches.speech(speech)
+        parts = RecordingParts(folder=self._output_folder, source=self._recording, access=self.hook.media_access)
+        return parts.speech(speech, following=[part for part in following if isinstance(part, RecordingRecipe)])
 
     def _check(self, report: PreflightReport) -> None:
         super()._check(report)
@@ -276,18 +281,20 @@ class MakeVideoOperator(CatalogModelOperator):
     def _piece_name(self) -> str | None:
         return self._pieces.current.name if self._pieces.current else None
 
-    @property
-    def _speech_recipe(self) -> SpeechRecipe:
-        in_pieces = self._row_to_make.in_pieces
-        return self._pieces.required.speech if in_pieces else self._row_to_make.recipe.speech
+    @cached_property
+    def _presenter(self) -> Source:
+        return self._source("video_url", self._row_to_make.video)
 
     @cached_property
-    def _presenter(self) -> Any:
+    def _recording(self) -> Source:
+        return self._source("audio_url", self._row_to_make.audio or "")
+
+    def _source(self, field: str, location: str) -> Source:
         # Loads requests.
         from airflow_provider_videoretalk.inputs.source import source_of
 
-        source = source_of("video_url", self.location("video_url", self._row_to_make.video))
-        LocationPolicy(setting="allowed_sources", own=self.allowed_sources).check("video_url", source.location)
+        source = source_of(field, self.location(field, location))
+        LocationPolicy(setting="allowed_sources", own=self.allowed_sources).check(field, source.location)
         return source
 
     @property
@@ -296,40 +303,14 @@ class MakeVideoOperator(CatalogModelOperator):
             folder=self._output_folder, hook=self.hook, states=self._states, lives_for=self.queue_timeout
         )
 
-    @contextmanager
-    def _error_noted(self, context: Context) -> Iterator[None]:
-        """Pushes an error, by which the manifest says why there is no video."""
-        try:
-            yield
-        except AirflowSkipException:
-            raise
-        except Exception as error:
-            cause = error if isinstance(error, DashScopeError) else error.__cause__
-            known = cause if isinstance(cause, DashScopeError) else None
-            noted = {
-                "row": self.row.get("row") if isinstance(self.row, Mapping) else None,
-                "code": (known.code if known else "") or type(known or error).__name__,
-                "message": safe_text((known.message if known else str(error))[:_MAX_MESSAGE]),
-                "remedy": safe_text((known.remedy if known else "")[:_MAX_MESSAGE]),
-            }
-            context["ti"].xcom_push(key=ERROR_KEY, value=noted)
-            raise
 
-
-def _cost_noted(context: Context, result: Any) -> Any:
-    """The result of the render job. Pushes what it did cost, by which the batch page adds up the costs of all rows."""
-    if result.get("video_url") or result.get("video_location"):
-        noted = {name: result.get(name) for name in ("billed_seconds", "cost", "currency")}
-        context["ti"].xcom_push(key=COST_KEY, value=noted)
-    return result
-
-
-def _metadata(planned: RowToMake, *, run: str) -> dict[str, Any]:
-    """The fields of the video's metadata file. The next plan compares them."""
-    return {
-        RUN_FIELD: run,
-        "name": planned.name,
-        "label": planned.label,
-        "batch": planned.batch,
-        **planned.recipe.fields,
-    }
+def _check_unchanged(what: str, source: Source, digest: str) -> None:
+    """
+    :param digest: as the plan saw it
+    :raises InputError: it is another one
+    """
+    if content_digest(source.content_identity()) != digest:
+        raise InputError(
+            f"the {what} at {source.description} has changed since the plan, allowed is the same",
+            remedy="Clear the task that plans the batch.",
+        )

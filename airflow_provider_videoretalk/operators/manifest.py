@@ -15,8 +15,8 @@ from airflow_provider_videoretalk.batches.prune import remove_video
 from airflow_provider_videoretalk.dashscope.errors import InputError, StateReadError
 from airflow_provider_videoretalk.links import BatchLink
 from airflow_provider_videoretalk.operators.destination_path import open_destination
-from airflow_provider_videoretalk.operators.make_video import ERROR_KEY
 from airflow_provider_videoretalk.operators.output_folder import OutputFolder
+from airflow_provider_videoretalk.operators.row_outputs import ERROR_KEY
 from airflow_provider_videoretalk.operators.template_values import as_int
 from airflow_provider_videoretalk.publishing.object_store import store_errors_named, write_object
 from airflow_provider_videoretalk.publishing.publication import read_metadata

@@ -67,7 +67,7 @@ PLAN_KEY = "videoretalk_plan"
 Prune = Literal["off", "list", "remove"]
 """What to do about videos of the batch that the table does not name any more."""
 
-_OTHER_NAME = "Give the row another name or destination: the video would replace the presenter."
+_OTHER_NAME = "Give the row another name or destination: the video would replace it."
 # From the beginning of a word, so that a long word without a URL is read once.
 _URL = re.compile(r"""(?<![A-Za-z0-9+.-])[A-Za-z0-9+.-]+://[^\s"'<>|]+""")
 
@@ -75,16 +75,17 @@ _URL = re.compile(r"""(?<![A-Za-z0-9+.-])[A-Za-z0-9+.-]+://[^\s"'<>|]+""")
 class PlanVideosOperator(BaseOperator):
     """Reads a table of videos, and plans which have to be made. Submits nothing, and pays nothing.
 
-    The table has a row for each video. Its columns, all but one of ``text`` and ``text_location`` optional:
+    The table has a row for each video. Its columns, all but one of ``text``, ``text_location`` and ``audio`` optional:
 
     - ``name``: of the video. Defaults to the first words of its script
     - ``text``: the script; or ``text_location``: where it is, as a text in UTF-8
+    - ``audio``: location of a recording in place of a speech. The script is then for subtitles only
     - ``language`` and ``voice``: as ``TextToSpeechOperator`` takes them
     - ``video``: location of the presenter
     - ``destination``: a path below ``folder``, or the URI of an object. Defaults to ``<name>-<language>.mp4``
 
     A video is kept if its metadata file says that it was made from the same script, language, voice, speech model,
-    presenter and parameters. All others are to be made.
+    recording, presenter and parameters. All others are to be made.
 
     Returns the rows to make, for ``MakeVideoOperator.partial(...).expand(row=plan.output)``. XCom
     ``videoretalk_plan`` has the sums: ``plan_uri``, ``counts``, ``most_cost``, ``currency``, ``ready_at``, ``report``.
@@ -267,6 +268,7 @@ class PlanVideosOperator(BaseOperator):
             [(row, path) for row, path in placed if row.line not in used],
             settings=replace(self._settings, batch=self._batch(context)),
             presenters=presenters,
+            recordings=self._sources.recordings((row.audio for row, _ in placed if row.audio), folder=folder),
             speech_store=folder.speech,
             piece_store=folder.piece,
         )

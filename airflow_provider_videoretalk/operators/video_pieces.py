@@ -21,9 +21,10 @@ from airflow_provider_videoretalk.batches.pieces import (
     cost_of,
     find_pieces,
     joined_name,
+    speeches_of,
 )
 from airflow_provider_videoretalk.batches.plan_file import RowToMake
-from airflow_provider_videoretalk.batches.recipe import amount_in
+from airflow_provider_videoretalk.batches.recipe import RecordingRecipe, Speech, amount_in
 from airflow_provider_videoretalk.batches.speaking_time import typical_seconds
 from airflow_provider_videoretalk.dashscope.errors import InputError, TransportError
 from airflow_provider_videoretalk.dashscope.task import TaskResult
@@ -67,7 +68,11 @@ class VideoPieces:
 
     def _find(self, *, known: Sequence[KeptPiece] = ()) -> None:
         self.kept, self.current = find_pieces(
-            self._row.recipe, replaces=self._row.replaces, store=self._folder.piece, known=known
+            self._row.recipe,
+            cuts=self._row.cuts,
+            replaces=self._row.replaces,
+            store=self._folder.piece,
+            known=known,
         )
 
     @property
@@ -76,6 +81,11 @@ class VideoPieces:
         if self.current is None:
             raise RuntimeError("all pieces are made")
         return self.current
+
+    @property
+    def speeches(self) -> tuple[Speech, ...]:
+        """Of the current piece, and of those that follow."""
+        return speeches_of(self._row.recipe.speech, cuts=self._row.cuts)[len(self.kept) :]
 
     @property
     def paid(self) -> Decimal:
@@ -184,6 +194,8 @@ class VideoPieces:
             parts = [
                 {"start": start, "end": end, "text": one.piece.speech.script}
                 for one, (start, end) in zip(self.kept, pairwise(starts), strict=True)
+                # Nobody knows which words are in which part of a recording.
+                if not isinstance(one.piece.speech, RecordingRecipe)
             ]
             metadata = {**result, "frames": video.frames, PARTS_FIELD: parts}
             self._store(target, joined, metadata)
@@ -218,8 +230,15 @@ def _part_name(piece: Piece) -> str:
 
 def _frames(media: Mapping[str, Any], piece: Piece) -> int:
     """About how many frames a piece has. The join counts them; the next piece only begins its presenter there."""
-    seconds = amount_in(media, "seconds") or typical_seconds(piece.speech.script)
+    seconds = amount_in(media, "seconds") or _expected_seconds(piece.speech)
     return max(1, round(seconds * (amount_in(media, "fps") or _USUAL_FPS)))
+
+
+def _expected_seconds(speech: Speech) -> float:
+    if not isinstance(speech, RecordingRecipe):
+        return typical_seconds(speech.script)
+    start, end = speech.part or (0.0, 0.0)
+    return end - start
 
 
 def _sums(pieces: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

@@ -119,6 +119,8 @@ def test_every_public_module_is_listed(kind: str) -> None:
         "operators.media_marks",
         "operators.publish_source",
         "operators.publish_subtitles",
+        "operators.recording_parts",
+        "operators.row_outputs",
         "operators.speech_result",
         "operators.speech_store",
         "operators.template_values",

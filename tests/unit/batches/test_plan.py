@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import date, datetime, timezone
 from decimal import Decimal
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import pytest
@@ -17,7 +18,14 @@ from hypothesis import strategies as st
 from airflow_provider_videoretalk.airflow_adapters.object_storage_path import store_path
 from airflow_provider_videoretalk.batches.estimate import longest_speech, typical_speech
 from airflow_provider_videoretalk.batches.manifest import as_csv, manifest_document
-from airflow_provider_videoretalk.batches.plan import BatchSettings, PlannedVideo, Presenter, plan_videos, total_cost
+from airflow_provider_videoretalk.batches.plan import (
+    BatchSettings,
+    PlannedVideo,
+    Presenter,
+    Recording,
+    plan_videos,
+    total_cost,
+)
 from airflow_provider_videoretalk.batches.plan_document import plan_document, report, summary
 from airflow_provider_videoretalk.batches.plan_file import (
     RowToMake,
@@ -30,7 +38,7 @@ from airflow_provider_videoretalk.batches.plan_file import (
     write_rows,
 )
 from airflow_provider_videoretalk.batches.prune import find_unused, remove_video
-from airflow_provider_videoretalk.batches.recipe import SpeechRecipe, VideoRecipe, presenter_digest, speech_of
+from airflow_provider_videoretalk.batches.recipe import SpeechRecipe, VideoRecipe, content_digest, speech_of
 from airflow_provider_videoretalk.batches.table import VideoRow
 from airflow_provider_videoretalk.batches.table_text import Fault
 from airflow_provider_videoretalk.dashscope.errors import StateReadError
@@ -41,13 +49,11 @@ PRICE = Price(per_second=Decimal("0.08"), currency="CNY", as_of=date(2026, 11, 2
 MODEL = "cosyvoice-v3-flash"
 SCRIPT = "Good morning, and welcome to our spring collection."
 NOW = datetime(2026, 11, 26, 12, tzinfo=timezone.utc)
-PRESENTER = Presenter(
-    digest=presenter_digest("https://clips.example/a.mp4"), length=InputLength(seconds=10.0, fps=25.0)
-)
+PRESENTER = Presenter(digest=content_digest("https://clips.example/a.mp4"), length=InputLength(seconds=10.0, fps=25.0))
 
 
 def row(name: str = "welcome", *, line: int = 2, text: str = SCRIPT, **values: Any) -> VideoRow:
-    given = {"language": "en", "voice": None, "video": "a", "destination": None} | values
+    given = {"language": "en", "voice": None, "audio": None, "video": "a", "destination": None} | values
     return VideoRow(line=line, name=name, text=text, **given)
 
 
@@ -76,11 +82,17 @@ class Store:
     def piece(self, name: str) -> Any:
         return self.path / "pieces" / name
 
-    def plan(self, *rows: VideoRow, presenter: Presenter = PRESENTER, **values: Any) -> list[PlannedVideo]:
+    def plan(
+        self,
+        *rows: VideoRow,
+        presenter: Presenter = PRESENTER,
+        recordings: Mapping[str, Recording] = MappingProxyType({}),
+        **values: Any,
+    ) -> list[PlannedVideo]:
         placed = [(one, self.path / one.file_name) for one in rows]
         presenters = dict.fromkeys((one.video for one in rows), presenter)
         stores = {"speech_store": self.speech, "piece_store": self.piece}
-        return plan_videos(placed, settings=settings(**values), presenters=presenters, **stores)
+        return plan_videos(placed, settings=settings(**values), presenters=presenters, recordings=recordings, **stores)
 
     def publish(self, one: VideoRow, **fields: Any) -> Path:
         """The video of a row, as a run publishes it."""
@@ -117,7 +129,7 @@ def test_a_video_of_the_same_recipe_is_kept(store: Store) -> None:
     [
         {"text": f"{SCRIPT} Good night."},
         {"voice": "longcheng"},
-        {"presenter": Presenter(digest=presenter_digest("other"))},
+        {"presenter": Presenter(digest=content_digest("other"))},
         {"speech_model": "cosyvoice-v3-plus"},
         {"speech_options": {"rate": 1.1}},
         {"parameters": {"video_extension": False}},

@@ -1,0 +1,159 @@
+"""Rows whose speech is a recording: nothing is paid for it, and a long one is cut in its pauses."""
+
+from __future__ import annotations
+
+import json
+import wave
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from airflow.providers.common.compat.sdk import AirflowFailException
+from spoken_sounds import silence, word, words_and_pauses, write_wav
+
+from airflow_provider_videoretalk.dashscope.errors import InputError
+from airflow_provider_videoretalk.editing import speech_pauses
+from airflow_provider_videoretalk.operators import video_pieces
+
+from .test_batch import SUBMIT, Batch, batch
+from .test_video_pieces import CrashError, dies_at, make
+
+__all__ = ["batch"]
+
+# A pause of a second after every four seconds of speech.
+LONG = words_and_pauses(*[1.0, 4.0] * 30)
+
+
+def record(batch: Batch, samples: np.ndarray, *, name: str = "talk.wav") -> str:
+    """The URL of a recording."""
+    path = write_wav(batch.folder.parent / name, samples)
+    batch.service.expect_request(f"/{name}").respond_with_data(path.read_bytes(), content_type="audio/wav")
+    return batch.service.url_for(f"/{name}")
+
+
+def table(audio: str, **values: Any) -> str:
+    return json.dumps({"name": "talk", "audio": audio, **values}) + "\n"
+
+
+def submitted(batch: Batch) -> list[dict[str, Any]]:
+    requests = [request for request, _ in batch.service.log if (request.method, request.path) == ("POST", SUBMIT)]
+    return [json.loads(request.get_data())["input"] for request in requests]
+
+
+def samples_of(path: Path) -> np.ndarray:
+    with wave.open(str(path), "rb") as file:
+        return np.frombuffer(file.readframes(file.getnframes()), "<i2")
+
+
+def test_a_recording_is_used_in_place_of_a_speech(batch: Batch) -> None:
+    audio = record(batch, words_and_pauses(0.5, 2.5))
+    (row,) = batch.plan(table(audio, text="Good morning.", language="en"))
+    assert (batch.sums["most_cost"], batch.sums["exact"], batch.sums["speech_cost"]) == (0.24, True, 0.0)
+    batch.make(row)
+    assert batch.paid() == {"speech": 0, "videos": 1}
+    assert [one["audio_url"] for one in submitted(batch)] == [audio]
+    kept = json.loads((batch.folder / "talk-en.mp4.json").read_text())
+    assert (kept["script"], kept["recording_part"]) == ("Good morning.", None)
+    assert batch.plan(table(audio, text="Good morning.", language="en")) == []
+
+
+def test_another_recording_is_another_video(batch: Batch) -> None:
+    batch.make(batch.plan(table(record(batch, words_and_pauses(0.5, 2.5))))[0])
+    assert len(batch.plan(table(record(batch, words_and_pauses(0.5, 3.5), name="other.wav")))) == 1
+
+
+def test_a_long_recording_is_cut_in_its_pauses(batch: Batch, monkeypatch: pytest.MonkeyPatch) -> None:
+    audio = record(batch, LONG)
+    (row,) = batch.plan(table(audio))
+    assert row["in_pieces"]
+    assert batch.sums["exact"]
+    result = make(batch, row)
+    assert batch.paid() == {"speech": 0, "videos": 3}
+    assert len(result["task_ids"]) == 3
+    metadata = batch.pushed["make", "videoretalk_metadata"][-1]
+    assert metadata["parts"] == []
+    parts = {
+        tuple(json.loads(path.with_name(f"{path.name}.json").read_text())["recording_part"]): samples_of(path)
+        for path in batch.folder.glob("speech/*.wav")
+    }
+    # Each sample is in one part, and no word is in two.
+    assert np.array_equal(np.concatenate([parts[part] for part in sorted(parts)]), samples_of_recording(batch))
+    assert [round(end % 5, 1) for _, end in sorted(parts)[:-1]] == [0.5, 0.5]
+    # The recording is not listened to again.
+    monkeypatch.delattr(speech_pauses, "find_pauses")
+    assert len(batch.plan(table(audio), force=True)) == 1
+
+
+def samples_of_recording(batch: Batch) -> np.ndarray:
+    return samples_of(batch.folder.parent / "talk.wav")
+
+
+def test_a_killed_try_pays_for_no_piece_of_a_recording_twice(batch: Batch, monkeypatch: pytest.MonkeyPatch) -> None:
+    (row,) = batch.plan(table(record(batch, LONG)))
+    dies_at(monkeypatch, "after_piece", times=2)
+    with pytest.raises(CrashError):
+        make(batch, row)
+    fetched = len([1 for request, _ in batch.service.log if request.path == "/talk.wav"])
+    make(batch, row)
+    assert batch.paid() == {"speech": 0, "videos": 3}
+    # All parts were cut at once.
+    assert len([1 for request, _ in batch.service.log if request.path == "/talk.wav"]) == fetched
+
+
+def test_a_recording_without_a_pause_is_refused_with_the_place(batch: Batch) -> None:
+    samples = np.concatenate([words_and_pauses(*[1.0, 4.0] * 4), silence(1.0), word(130.0)])
+    with pytest.raises(AirflowFailException, match="1 row"):
+        batch.plan(table(record(batch, samples)))
+    (problem,) = batch.document("plan")["videos"][0]["problems"]
+    assert problem.startswith("line 1, column audio: the recording has no pause from second 20.5 to second 151.0")
+    assert batch.paid() == {"speech": 0, "videos": 0}
+
+
+def test_a_recording_that_is_no_sound_is_refused(batch: Batch) -> None:
+    batch.service.expect_request("/notes.wav").respond_with_data(b"Good morning.", content_type="audio/wav")
+    with pytest.raises(AirflowFailException, match="1 row"):
+        batch.plan(table(batch.service.url_for("/notes.wav")))
+    assert batch.document("plan")["videos"][0]["problems"][0].startswith("line 1, column audio: ")
+
+
+def test_a_recording_that_has_changed_since_the_plan_is_not_used(batch: Batch) -> None:
+    path = write_wav(batch.folder.parent / "talk.wav", words_and_pauses(0.5, 2.5))
+    (row,) = batch.plan(table(path.as_uri()))
+    write_wav(path, words_and_pauses(0.5, 3.5))
+    with pytest.raises(InputError, match=r"the recording at .* has changed since the plan"):
+        make(batch, row)
+    assert batch.paid()["videos"] == 0
+
+
+def test_a_recording_may_only_be_where_sources_are_allowed(batch: Batch) -> None:
+    audio = record(batch, words_and_pauses(0.5, 2.5))
+    with pytest.raises(AirflowFailException, match="1 row"):
+        batch.plan(table(audio), allowed_sources=[batch.presenter])
+    assert "audio" in batch.document("plan")["videos"][0]["problems"][0]
+
+
+@pytest.mark.parametrize(
+    ("values", "fault"),
+    [
+        ({"name": ""}, "name: it is empty, and the script has no words"),
+        ({"text": "a\x00b"}, "text: it has the character"),
+    ],
+)
+def test_other_faults_of_a_row_with_a_recording(batch: Batch, values: dict[str, str], fault: str) -> None:
+    audio = record(batch, words_and_pauses(0.5, 2.5))
+    with pytest.raises(AirflowFailException, match="1 row"):
+        batch.plan(table(audio, **values))
+    assert fault in batch.document("plan")["videos"][0]["problems"][0]
+
+
+def test_the_words_of_a_recording_may_be_longer_than_a_model_speaks(batch: Batch) -> None:
+    audio = record(batch, words_and_pauses(0.5, 2.5))
+    (row,) = batch.plan(table(audio, text="<speak>" + "Good morning. " * 2_000 + "</speak>"))
+    assert "in_pieces" not in row
+
+
+def test_the_expected_length_of_a_part_is_its_own() -> None:
+    from airflow_provider_videoretalk.batches.recipe import RecordingRecipe
+
+    assert video_pieces._expected_seconds(RecordingRecipe(recording="sha256:1", part=(60.0, 97.5))) == 37.5
