@@ -10,7 +10,7 @@ BLOCK_BYTES = 32 * 1024
 """The smallest range that is fetched."""
 
 # The largest range that is fetched ahead in a sequential read.
-_MAX_READ_AHEAD_BYTES = 1024 * 1024
+_MAX_READ_AHEAD_BYTES = 2 * 1024 * 1024
 
 
 class RangedFile(Protocol):

@@ -21,6 +21,7 @@ from media_files import Memory
 from range_server import Handler, RangeServer
 
 from airflow_provider_videoretalk.dashscope.errors import ConfigurationError, DashScopeError, InputError, TransportError
+from airflow_provider_videoretalk.media.header.reader import read_media_facts
 from airflow_provider_videoretalk.media.location import Location, open_ranged_reader
 from airflow_provider_videoretalk.media.ranged_reader import BLOCK_BYTES, RangedReader
 from airflow_provider_videoretalk.outbound import address_policy
@@ -30,6 +31,10 @@ from airflow_provider_videoretalk.outbound.read_budget import BudgetMeter, OutOf
 
 CONTENT = bytes(range(256)) * 2048
 SECRET = "?Signature=hush"
+# 1024 samples at 48 kHz, in 853 bytes: 320 kbit/s.
+AAC_FRAME = b"\xff\xf1\x4c\x80\x6a\xbf\xfc" + bytes(846)
+# 1152 samples at 48 kHz, in 960 bytes.
+MP3_FRAME = b"\xff\xfb\xe4\x00" + bytes(956)
 
 
 def memory(
@@ -82,12 +87,21 @@ def test_reading_on_asks_for_more_and_more() -> None:
     ranged, origin = memory(bytes(8 * 1024 * 1024))
     for start in range(0, 8 * 1024 * 1024 - 1024, 1024):
         ranged.read_at(start, 1024)
-    assert len(origin.asked) < 16
-    assert max(length for _, length in origin.asked) == 1024 * 1024
+    assert len(origin.asked) == 10
+    assert max(length for _, length in origin.asked) == 2 * 1024 * 1024
     ranged, origin = memory(bytes(8 * 1024 * 1024))
     for start in range(0, 8 * 1024 * 1024, 1024 * 1024):
         ranged.read_at(start, 8)
     assert {length for _, length in origin.asked} == {BLOCK_BYTES}
+
+
+@pytest.mark.parametrize("frame", [AAC_FRAME, MP3_FRAME], ids=["aac", "mp3"])
+def test_the_longest_speech_is_counted_with_eight_requests(frame: bytes) -> None:
+    """Two minutes at 320 kbit/s, the highest rate of both formats; without an index, each frame is looked at."""
+    ranged, origin = memory(frame * (120 * 320_000 // 8 // len(frame)))
+    facts = read_media_facts(ranged, field="the speech")
+    assert facts.seconds == pytest.approx(120, abs=0.5)
+    assert len(origin.asked) <= 8
 
 
 @pytest.mark.parametrize(
