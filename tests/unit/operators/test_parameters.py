@@ -48,9 +48,9 @@ OPERATORS: list[tuple[Any, dict[str, Any], dict[str, Any], str, list[type]]] = [
     (
         VideoRetalkOperator,
         {"video_url": "v", "audio_url": "a"},
-        {"ref_image_url": None, "video_extension": False, "query_face_threshold": 170, **CATALOG},
-        "video_url audio_url ref_image_url video_extension query_face_threshold allowed_sources max_cost is_dry_run "
-        "dashscope_conn_id",
+        {"ref_image_url": None, "video_extension": False, "query_face_threshold": 170, "face_check": "off", **CATALOG},
+        "video_url audio_url ref_image_url video_extension query_face_threshold face_check allowed_sources max_cost "
+        "is_dry_run dashscope_conn_id",
         [WatchLink],
     ),
     (
