@@ -122,9 +122,11 @@ OPERATORS: list[tuple[Any, dict[str, Any], dict[str, Any], str, list[type]]] = [
             "allowed_destinations": None,
             "aigc_label": None,
             "content_credentials": None,
+            "presenter": None,
+            "lip_check": "off",
         },
         "source destination storage_conn_id dashscope_conn_id metadata subtitles subtitle_track allowed_sources "
-        "allowed_destinations aigc_label content_credentials",
+        "allowed_destinations aigc_label content_credentials presenter lip_check",
         [WatchLink],
     ),
     (
