@@ -93,7 +93,10 @@ def original_of(metadata: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def describe_edits(edits: Sequence[MediaEdit], *, original: VerifiedContent) -> dict[str, Any]:
-    """The value of :data:`EDITS_FIELD`: ``names`` of those that changed the file, ``digest``, and ``size`` and ``sha256`` of the ``original``."""
+    """The value of :data:`EDITS_FIELD`: ``names``, ``digest``, and ``size`` and ``sha256`` of the ``original``.
+
+    The names are those of the edits that changed the file.
+    """
     return {
         "names": [edit.name for edit in edits if edit.changes_file],
         "digest": edits_digest(edits),
