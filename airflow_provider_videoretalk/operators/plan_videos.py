@@ -60,6 +60,7 @@ if TYPE_CHECKING:
 
     from airflow_provider_videoretalk.batches.plan_file import RowReference, RowToMake
     from airflow_provider_videoretalk.hooks.dashscope import DashScopeHook
+    from airflow_provider_videoretalk.inputs.face_check import FaceCheck
 
 PLAN_KEY = "videoretalk_plan"
 """The key of the plan's sums in XCom."""
@@ -99,6 +100,8 @@ class PlanVideosOperator(BaseOperator):
     :param speech_options: Further fields of the speech request's ``input``. (templated)
     :param video_extension: See ``VideoRetalkOperator``. (templated)
     :param query_face_threshold: See ``VideoRetalkOperator``. (templated)
+    :param face_check: ``refuse`` looks at the face of each presenter, and refuses the rows of one that cannot be
+        lip-synced. ``warn`` only logs that. ``off`` (default) reads no frame. Needs the extra ``faces``. (templated)
     :param max_cost: Highest cost of the batch, in the currency of the price. Defaults to no limit. (templated)
     :param max_cost_per_video: Highest cost of one video. A video whose cost is only known when its speech is made is
         counted with this cost at most, and not submitted above it. Defaults to no limit. (templated)
@@ -128,6 +131,7 @@ class PlanVideosOperator(BaseOperator):
         "speech_options",
         "video_extension",
         "query_face_threshold",
+        "face_check",
         "max_cost",
         "max_cost_per_video",
         "skip_bad_rows",
@@ -152,6 +156,7 @@ class PlanVideosOperator(BaseOperator):
         speech_options: Mapping[str, Any] | None = None,
         video_extension: bool | str = True,
         query_face_threshold: int | str = DEFAULT_FACE_THRESHOLD,
+        face_check: FaceCheck | str = "off",
         max_cost: float | str | None = None,
         max_cost_per_video: float | str | None = None,
         skip_bad_rows: bool | str = False,
@@ -173,6 +178,7 @@ class PlanVideosOperator(BaseOperator):
         self.speech_options = speech_options
         self.video_extension = video_extension
         self.query_face_threshold = query_face_threshold
+        self.face_check = face_check
         self.max_cost = max_cost
         self.max_cost_per_video = max_cost_per_video
         self.skip_bad_rows = skip_bad_rows
@@ -235,7 +241,14 @@ class PlanVideosOperator(BaseOperator):
 
     @cached_property
     def _sources(self) -> BatchSources:
-        return BatchSources(allowed_sources=self.allowed_sources, access=self._hook.media_access, log=self.log.warning)
+        face_check = as_optional_text("face_check", self.face_check) or "off"
+        check_word("face_check", face_check, ("off", "warn", "refuse"))
+        return BatchSources(
+            allowed_sources=self.allowed_sources,
+            access=self._hook.media_access,
+            log=self.log.warning,
+            face_check=face_check,
+        )
 
     @cached_property
     def _settings(self) -> BatchSettings:
