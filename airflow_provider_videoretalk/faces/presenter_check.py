@@ -144,7 +144,7 @@ def measure_faces(finder: FaceFinder, picture: Picture) -> list[FaceMeasures]:
 def smallest_face(picture: Picture) -> int:
     """The side in pixels of the smallest face to look for."""
     height, width = picture.shape[:2]
-    return max(_SMALLEST_PIXELS, min(height, width) // _SMALLEST_PART)
+    return max(_SMALLEST_PIXELS, int(min(height, width)) // _SMALLEST_PART)
 
 
 def _summary(largest: Sequence[FaceMeasures], *, frames: int, several: int) -> PresenterFaces:
