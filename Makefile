@@ -21,7 +21,7 @@ UV ?= uv
 COMPILE := $(UV) pip compile --universal --python-version 3.10 --generate-hashes --only-binary :all: --emit-build-options \
 	--no-annotate --no-header --no-emit-index-url --quiet
 RUN_ON := --extra emulator --extra espeak --group build --group scripts
-TESTED_WITH := $(RUN_ON) --extra media --extra c2pa --extra crc --extra oss --extra socks --extra xlsx --group dev --group system --group browser
+TESTED_WITH := $(RUN_ON) --extra media --extra faces --extra c2pa --extra crc --extra oss --extra socks --extra xlsx --group dev --group system --group browser
 
 .DEFAULT_GOAL := help
 .PHONY: help demo demo-long ui test test-security test-system test-endings test-scale test-browser mutants compat check format bench bench-quick lock clean

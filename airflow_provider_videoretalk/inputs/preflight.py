@@ -71,6 +71,8 @@ class InspectionResult:
     :param findings: the problems
     :param unchecked: one sentence for each check that was not possible, with the reason
     :param url_warnings: one sentence for each doubt about the signature of a URL, also in the mode ``off``
+    :param face_findings: the problems of the presenter's face, whatever the mode
+    :param refuses_faces: whether these refuse the job
     """
 
     mode: PreflightMode
@@ -78,16 +80,23 @@ class InspectionResult:
     findings: tuple[Finding, ...] = ()
     unchecked: tuple[str, ...] = ()
     url_warnings: tuple[str, ...] = ()
+    face_findings: tuple[Finding, ...] = ()
+    refuses_faces: bool = False
+
+    @property
+    def all_findings(self) -> tuple[Finding, ...]:
+        return self.findings + self.face_findings
 
     @property
     def refusals(self) -> tuple[Finding, ...]:
         """The findings that refuse the job."""
-        return self.findings if self.mode == "strict" else ()
+        refused = self.findings if self.mode == "strict" else ()
+        return refused + (self.face_findings if self.refuses_faces else ())
 
     @property
     def warnings(self) -> tuple[str, ...]:
         """Sentences to log: findings that do not refuse the job, checks that were not possible, and doubts."""
-        findings = () if self.mode == "strict" else tuple(map(str, self.findings))
+        findings = tuple(str(finding) for finding in self.all_findings if finding not in self.refusals)
         return findings + self.unchecked + self.url_warnings
 
     def check(self) -> None:
@@ -133,7 +142,7 @@ def inspect_inputs(
     unchecked: list[str] = []
     for name, location in locations.items():
         try:
-            media[name] = probe(_readable(location), field="it", access=access, budget=budget)
+            media[name] = probe(readable(location), field="it", access=access, budget=budget)
         except InputError as error:
             findings.append(_unreadable(name, error))
         except ConfigurationError as error:
@@ -223,8 +232,9 @@ def _unchecked_properties(name: str, probed: ProbeResult) -> Iterator[str]:
         yield f"{name}: {', '.join(names)} not checked: {reason}"
 
 
-def _readable(location: Location) -> Location:
-    """
+def readable(location: Location) -> Location:
+    """The location, if this package can read it.
+
     :raises DashScopeError: only the service can read it
     """
     if isinstance(location, str) and location.strip().startswith(TEMPORARY):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from airflow_provider_videoretalk.inputs.cost_estimate import CostEstimate
@@ -19,6 +19,7 @@ class PreflightReport:
     :param descriptions: of the inputs, see :attr:`~airflow_provider_videoretalk.inputs.source.Source.description`
     :param parameters: of the request
     :param max_output_seconds: the longest output that the model can make
+    :param faces: the measures of the presenter's face, as JSON-safe values; none if it was not looked at
     """
 
     inspection: InspectionResult
@@ -26,6 +27,7 @@ class PreflightReport:
     descriptions: Mapping[str, str]
     parameters: Mapping[str, Any]
     max_output_seconds: float
+    faces: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def stored_estimate(self) -> StoredEstimate:
@@ -39,12 +41,12 @@ class PreflightReport:
     @property
     def sentences(self) -> Iterator[str]:
         """The inputs, the parameters, the findings and the estimate, for people to read."""
-        for field, description in self.descriptions.items():
-            media = self.inspection.media.get(field)
-            yield f"{field}: {description}" + (f" ({_summary(media)})" if media else "")
+        for name, description in self.descriptions.items():
+            media = self.inspection.media.get(name)
+            yield f"{name}: {description}" + (f" ({_summary(media)})" if media else "")
         if self.parameters:
             yield ", ".join(f"{name}: {value}" for name, value in self.parameters.items())
-        for finding in self.inspection.findings:
+        for finding in self.inspection.all_findings:
             yield f"{'refused' if finding in self.inspection.refusals else 'warning'}: {finding}"
         for sentence in self.inspection.unchecked:
             yield f"not checked: {sentence}"
@@ -56,10 +58,11 @@ class PreflightReport:
         """The report as JSON-safe values."""
         return {
             "parameters": dict(self.parameters),
-            "media": {field: _known_properties(media) for field, media in self.inspection.media.items()},
-            "findings": [str(finding) for finding in self.inspection.findings],
+            "media": {name: _known_properties(media) for name, media in self.inspection.media.items()},
+            "findings": [str(finding) for finding in self.inspection.all_findings],
             "unchecked": list(self.inspection.unchecked),
             "url_warnings": list(self.inspection.url_warnings),
+            **({"faces": dict(self.faces)} if self.faces else {}),
             **self.stored_estimate,
         }
 

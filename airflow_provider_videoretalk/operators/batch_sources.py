@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_videoretalk.airflow_adapters.location_policy import LocationPolicy
@@ -27,6 +28,7 @@ from airflow_provider_videoretalk.model_catalog.videoretalk import (
     VIDEORETALK,
 )
 from airflow_provider_videoretalk.operators.template_values import as_location, as_text
+from airflow_provider_videoretalk.optional_dependencies import require_extra
 from airflow_provider_videoretalk.publishing.object_name import object_key
 
 if TYPE_CHECKING:
@@ -55,11 +57,15 @@ class BatchSources:
     """
     :param allowed_sources: of the operator
     :param access: how the host of a URL may be connected to
+    :param face_check: of the operator, one of its words
     """
 
     allowed_sources: object
     access: AccessRule
     log: Callable[..., None]
+    face_check: str = "off"
+    # Decoded pictures of eight presenters at once would need much memory.
+    _one_at_a_time: Lock = field(default_factory=Lock, init=False, repr=False, compare=False)
 
     def table(self, given: object) -> bytes:
         """The bytes of a table.
@@ -91,7 +97,12 @@ class BatchSources:
             raise InputError("the script is not in UTF-8", remedy="Save it as a text in UTF-8.") from None
 
     def presenters(self, locations: Iterable[str]) -> dict[str, Presenter]:
-        """Each presenter once, checked as a render job's input is."""
+        """Each presenter once, checked as a render job's input is.
+
+        :raises ConfigurationError: faces are to be looked at, and the extra ``faces`` is not installed
+        """
+        if self.face_check != "off":
+            require_extra("faces", part="face_check")
         given = list(dict.fromkeys(locations))
         with ThreadPoolExecutor(_MAX_READERS) as pool:
             return dict(zip(given, pool.map(self._presenter, given), strict=True))
@@ -138,6 +149,9 @@ class BatchSources:
             if findings:
                 problems = tuple((one.message.removeprefix("video_url: "), one.remedy) for one in findings)
                 return Presenter(problems=problems)
+            problems = self._face_problems(source)
+            if problems:
+                return Presenter(problems=problems)
             digest = content_digest(source.content_identity())
         except DashScopeError as error:
             return Presenter(problems=((error.message.removeprefix("video: "), error.remedy or "Correct it."),))
@@ -146,6 +160,23 @@ class BatchSources:
         media = found.media.get("video_url")
         length = InputLength(seconds=media.seconds, fps=media.fps) if media else InputLength()
         return Presenter(digest=digest, length=length, in_parts=bool(found.findings), key=_key_of(source))
+
+    def _face_problems(self, source: Source) -> tuple[tuple[str, str], ...]:
+        """What refuses a presenter for its face, each with its remedy. All else is logged."""
+        if self.face_check == "off":
+            return ()
+        # Loads the readers of media.
+        from airflow_provider_videoretalk.inputs.face_check import check_faces
+
+        with self._one_at_a_time:
+            found = check_faces(source.location, field="video", access=self.access)
+        for sentence in found.unchecked:
+            self.log("%s", sentence)
+        if self.face_check == "refuse":
+            return tuple((one.message.removeprefix("video: "), one.remedy) for one in found.findings)
+        for one in found.findings:
+            self.log("%s: %s", source.description, one)
+        return ()
 
     def _recording(self, location: str, folder: OutputFolder) -> Recording:
         # Loads requests.

@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_videoretalk.batches.pieces import PIECES
 from airflow_provider_videoretalk.batches.plan_file import FOLDER, SPEECHES, plan_name
-from airflow_provider_videoretalk.batches.table import VideoRow
-from airflow_provider_videoretalk.batches.table_text import shown
-from airflow_provider_videoretalk.dashscope.errors import InputError
+from airflow_provider_videoretalk.batches.table import VideoRow, VideoTable, refuse_repeated
+from airflow_provider_videoretalk.batches.table_text import Fault, shown
+from airflow_provider_videoretalk.dashscope.errors import ConfigurationError, InputError
 from airflow_provider_videoretalk.operators.destination_path import open_destination
 from airflow_provider_videoretalk.operators.template_values import as_optional_text, as_text
 from airflow_provider_videoretalk.outbound.signed_url import safe_text
-from airflow_provider_videoretalk.publishing.atomic_object import is_local
+from airflow_provider_videoretalk.publishing.atomic_object import Destination, is_local
 from airflow_provider_videoretalk.publishing.object_name import object_in_folder, object_key
 
 if TYPE_CHECKING:
@@ -130,3 +130,20 @@ class OutputFolder:
 
 def _refusal(name: str, allowed: str) -> InputError:
     return InputError(f"destination is {shown(safe_text(name))}, allowed is {allowed}", remedy=_REMEDY)
+
+
+def place_rows(table: VideoTable, folder: OutputFolder) -> tuple[list[tuple[VideoRow, Destination]], list[Fault]]:
+    """The rows with the objects that they become, and the faults of all others.
+
+    :raises InputError: an object is there twice
+    """
+    faults = list(table.faults)
+    placed: list[tuple[VideoRow, Destination]] = []
+    for row in table.rows:
+        try:
+            placed.append((row, folder.video(row)))
+        except (InputError, ConfigurationError) as error:
+            value = error.message.removeprefix("destination is ")
+            faults.append(Fault(line=row.line, column="destination", value=value, remedy=error.remedy))
+    refuse_repeated("destination", [(row.line, object_key(path)) for row, path in placed])
+    return placed, faults

@@ -26,9 +26,8 @@ from airflow_provider_videoretalk.batches.plan_file import (
 )
 from airflow_provider_videoretalk.batches.plan_rows import ROWS_KEY, rows_for_xcom
 from airflow_provider_videoretalk.batches.prune import find_unused
-from airflow_provider_videoretalk.batches.table import VideoRow, VideoTable, read_table, refuse_repeated
+from airflow_provider_videoretalk.batches.table import VideoTable, read_table
 from airflow_provider_videoretalk.batches.table_text import Fault
-from airflow_provider_videoretalk.dashscope.errors import ConfigurationError, InputError
 from airflow_provider_videoretalk.links import BatchLink
 from airflow_provider_videoretalk.model_catalog.catalog import price_of
 from airflow_provider_videoretalk.model_catalog.speech import DEFAULT_MODEL
@@ -38,7 +37,7 @@ from airflow_provider_videoretalk.model_catalog.videoretalk import (
     check_face_threshold,
 )
 from airflow_provider_videoretalk.operators.batch_sources import BatchSources
-from airflow_provider_videoretalk.operators.output_folder import OutputFolder
+from airflow_provider_videoretalk.operators.output_folder import OutputFolder, place_rows
 from airflow_provider_videoretalk.operators.plan_limits import check_plan
 from airflow_provider_videoretalk.operators.render_forecast import render_seconds
 from airflow_provider_videoretalk.operators.template_values import (
@@ -52,7 +51,6 @@ from airflow_provider_videoretalk.operators.template_values import (
     as_text,
     check_word,
 )
-from airflow_provider_videoretalk.publishing.atomic_object import Destination
 from airflow_provider_videoretalk.publishing.object_name import object_key
 
 if TYPE_CHECKING:
@@ -60,6 +58,7 @@ if TYPE_CHECKING:
 
     from airflow_provider_videoretalk.batches.plan_file import RowReference, RowToMake
     from airflow_provider_videoretalk.hooks.dashscope import DashScopeHook
+    from airflow_provider_videoretalk.inputs.face_check import FaceCheck
 
 PLAN_KEY = "videoretalk_plan"
 """The key of the plan's sums in XCom."""
@@ -100,6 +99,8 @@ class PlanVideosOperator(BaseOperator):
     :param speech_options: Further fields of the speech request's ``input``. (templated)
     :param video_extension: See ``VideoRetalkOperator``. (templated)
     :param query_face_threshold: See ``VideoRetalkOperator``. (templated)
+    :param face_check: ``refuse`` looks at the face of each presenter, and refuses the rows of one that cannot be
+        lip-synced. ``warn`` only logs that. ``off`` (default) reads no frame. Needs the extra ``faces``. (templated)
     :param max_cost: Highest cost of the batch, in the currency of the price. Defaults to no limit. (templated)
     :param max_cost_per_video: Highest cost of one video. A video whose cost is only known when its speech is made is
         counted with this cost at most, and not submitted above it. Defaults to no limit. (templated)
@@ -129,6 +130,7 @@ class PlanVideosOperator(BaseOperator):
         "speech_options",
         "video_extension",
         "query_face_threshold",
+        "face_check",
         "max_cost",
         "max_cost_per_video",
         "skip_bad_rows",
@@ -153,6 +155,7 @@ class PlanVideosOperator(BaseOperator):
         speech_options: Mapping[str, Any] | None = None,
         video_extension: bool | str = True,
         query_face_threshold: int | str = DEFAULT_FACE_THRESHOLD,
+        face_check: FaceCheck | str = "off",
         max_cost: float | str | None = None,
         max_cost_per_video: float | str | None = None,
         skip_bad_rows: bool | str = False,
@@ -174,6 +177,7 @@ class PlanVideosOperator(BaseOperator):
         self.speech_options = speech_options
         self.video_extension = video_extension
         self.query_face_threshold = query_face_threshold
+        self.face_check = face_check
         self.max_cost = max_cost
         self.max_cost_per_video = max_cost_per_video
         self.skip_bad_rows = skip_bad_rows
@@ -236,7 +240,14 @@ class PlanVideosOperator(BaseOperator):
 
     @cached_property
     def _sources(self) -> BatchSources:
-        return BatchSources(allowed_sources=self.allowed_sources, access=self._hook.media_access, log=self.log.warning)
+        face_check = as_optional_text("face_check", self.face_check) or "off"
+        check_word("face_check", face_check, ("off", "warn", "refuse"))
+        return BatchSources(
+            allowed_sources=self.allowed_sources,
+            access=self._hook.media_access,
+            log=self.log.warning,
+            face_check=face_check,
+        )
 
     @cached_property
     def _settings(self) -> BatchSettings:
@@ -258,7 +269,7 @@ class PlanVideosOperator(BaseOperator):
         self, table: VideoTable, folder: OutputFolder, context: Context
     ) -> tuple[list[PlannedVideo], list[Fault], set[str]]:
         """The rows that could be read, as planned, the faults of the others, and the keys of all objects in use."""
-        placed, faults = _placed(table, folder)
+        placed, faults = place_rows(table, folder)
         presenters = self._sources.presenters(row.video for row, _ in placed)
         clips = {one.key for one in presenters.values() if one.key is not None}
         used = {row.line for row, path in placed if object_key(path) in clips}
@@ -333,20 +344,3 @@ class PlanVideosOperator(BaseOperator):
         self.log.info("The plan is at %s: %s", sums["plan_uri"], summary(document))
         for uri in document["unused"]:
             self.log.info("The table does not name %s", uri)
-
-
-def _placed(table: VideoTable, folder: OutputFolder) -> tuple[list[tuple[VideoRow, Destination]], list[Fault]]:
-    """The rows with the objects that they become, and the faults of all others.
-
-    :raises InputError: an object is there twice
-    """
-    faults = list(table.faults)
-    placed: list[tuple[VideoRow, Destination]] = []
-    for row in table.rows:
-        try:
-            placed.append((row, folder.video(row)))
-        except (InputError, ConfigurationError) as error:
-            value = error.message.removeprefix("destination is ")
-            faults.append(Fault(line=row.line, column="destination", value=value, remedy=error.remedy))
-    refuse_repeated("destination", [(row.line, object_key(path)) for row, path in placed])
-    return placed, faults

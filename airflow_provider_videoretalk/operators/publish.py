@@ -42,8 +42,11 @@ if TYPE_CHECKING:
 
     from airflow_provider_videoretalk.dashscope.task import TaskResult
     from airflow_provider_videoretalk.editing.subtitle_files import SubtitleFormat
+    from airflow_provider_videoretalk.media.location import Location
     from airflow_provider_videoretalk.model_catalog.speech import SpeechResult
+    from airflow_provider_videoretalk.operators.lip_check import LipCheck
     from airflow_provider_videoretalk.operators.media_marks import GivenCredentials, GivenLabel
+    from airflow_provider_videoretalk.outbound.host_access import AccessRule
     from airflow_provider_videoretalk.publishing.atomic_object import Destination
     from airflow_provider_videoretalk.publishing.expected_media import ExpectedMedia
     from airflow_provider_videoretalk.publishing.media_edit import MediaEdit
@@ -81,6 +84,7 @@ class PublishMediaOperator(BaseOperator):
     - ``unverified``: the values of the server that were not checked, each with the reason
     - ``aigc`` and ``content_credentials``: the marks that were written to the file; ``edits``: the size and SHA-256 of
       the file before
+    - ``lips``: whether they have ``changed``, in what ``share`` of the compared ``frames``
     - the values of ``metadata``
     - ``subtitles``: the URI of each subtitle file, by its format; ``subtitle_track``: its ``language``
     - ``metadata_uri``; for a list of destinations also ``uris`` and ``metadata_uris``. All other fields are those of
@@ -128,6 +132,10 @@ class PublishMediaOperator(BaseOperator):
     :param content_credentials: marks the file with a signed C2PA manifest: the Airflow connection that has the signing
         key, in the extras ``private_key`` and ``certificates``. By default
         ``[videoretalk] content_credentials_conn_id``; ``False`` for none (templated)
+    :param presenter: the clip that the video was made of, for ``lip_check``. It must be an allowed source (templated)
+    :param lip_check: compares the lips of the video with those of ``presenter``: the service bills a video as a success
+        although it kept them where it found no face. ``refuse`` fails the task if they did not change, and publishes
+        nothing. ``warn`` only logs that. ``off`` (default) compares nothing. Needs the extra ``faces`` (templated)
     :param if_exists: what to do if the destination already holds an object:
 
         - ``overwrite``: replace it
@@ -138,7 +146,7 @@ class PublishMediaOperator(BaseOperator):
     :raises InputError: a location is not allowed; a destination holds an object, and ``if_exists`` is ``fail``; or the
         source has no plain name for an object in a folder
     :raises ConfigurationError: a destination's store cannot be opened, or a signing key cannot be used
-    :raises EditError: the file could not be marked. Nothing was published
+    :raises EditError: the file could not be marked, or its lips did not change. Nothing was published
     :raises ResultExpiredError: the source's URL has expired
     :raises UnexpectedMediaError: the source is not what it should be
     :raises TransportError: the download or a store failed. Nothing was published, unless the message names it
@@ -156,6 +164,8 @@ class PublishMediaOperator(BaseOperator):
         "allowed_destinations",
         "aigc_label",
         "content_credentials",
+        "presenter",
+        "lip_check",
     )
     operator_extra_links = (WatchLink(),)
 
@@ -174,6 +184,8 @@ class PublishMediaOperator(BaseOperator):
         allowed_destinations: Sequence[str] | str | None = None,
         aigc_label: GivenLabel = None,
         content_credentials: GivenCredentials = None,
+        presenter: Location | None = None,
+        lip_check: LipCheck | str = "off",
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -190,6 +202,8 @@ class PublishMediaOperator(BaseOperator):
         self.allowed_destinations = allowed_destinations
         self.aigc_label = aigc_label
         self.content_credentials = content_credentials
+        self.presenter = presenter
+        self.lip_check = lip_check
         self._source_is_output = is_task_output(source)
 
     def _do_render_template_fields(self, *args: Any, **kwargs: Any) -> None:
@@ -257,16 +271,21 @@ class PublishMediaOperator(BaseOperator):
             return describe_object(downloaded, uri=uri_of(path), source=source_metadata)
 
         expected = expected_media(source, place)
+        access = media_access(as_optional_text("dashscope_conn_id", self.dashscope_conn_id))
         stored = location_of_output(source) is not None
         copy_source = partial(
             copy_object,
             destinations=paths,
             build_metadata=build_metadata,
             expected=expected,
-            edits=[*edits, *self._marks(place, source, expected, title=paths[0].name)],
+            edits=[
+                *self._lip_checks(place, source, access),
+                *edits,
+                *self._marks(place, source, expected, title=paths[0].name),
+            ],
             if_exists=self.if_exists,
             identity=None if stored else source_identity(source),
-            access=media_access(as_optional_text("dashscope_conn_id", self.dashscope_conn_id)),
+            access=access,
             on_object_visible=lambda: fault_point("during_publish"),
         )
         if stored:
@@ -277,6 +296,19 @@ class PublishMediaOperator(BaseOperator):
             if is_empty(self.dashscope_conn_id) or not source.get("task_id"):
                 raise
         return copy_source(request_new_url(str(self.dashscope_conn_id), str(source["task_id"])))
+
+    def _lip_checks(self, place: str, source: Mapping[str, Any], access: AccessRule) -> list[MediaEdit]:
+        # Before the edits: a track of subtitles or a mark is not looked at.
+        from airflow_provider_videoretalk.operators.lip_check import lip_checks
+
+        return lip_checks(
+            self.lip_check,
+            self.presenter,
+            source=source,
+            place=place,
+            allowed_sources=self.allowed_sources,
+            access=access,
+        )
 
     def _marks(self, place: str, source: Mapping[str, Any], expected: ExpectedMedia, *, title: str) -> list[MediaEdit]:
         """The edits that mark the file. Nothing is changed in it after them."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_videoretalk.dashscope.errors import InputError
@@ -15,9 +16,16 @@ from airflow_provider_videoretalk.model_catalog.videoretalk import (
 )
 from airflow_provider_videoretalk.operators.catalog_model import CatalogModelOperator
 from airflow_provider_videoretalk.operators.location_fields import is_task_output, url_of_output
-from airflow_provider_videoretalk.operators.template_values import as_bool, as_int, is_empty
+from airflow_provider_videoretalk.operators.template_values import (
+    as_bool,
+    as_int,
+    as_optional_text,
+    check_word,
+    is_empty,
+)
 
 if TYPE_CHECKING:
+    from airflow_provider_videoretalk.inputs.face_check import FaceCheck
     from airflow_provider_videoretalk.inputs.preflight_report import PreflightReport
     from airflow_provider_videoretalk.inputs.retalk_inputs import RetalkInputs
     from airflow_provider_videoretalk.media.location import Location
@@ -47,6 +55,9 @@ class VideoRetalkOperator(CatalogModelOperator):
     :param preflight: ``strict`` reads the headers of the inputs, and fails the task for a problem for which the service
         would refuse the job, or for speech that it would cut. ``warn`` only logs such a problem. ``off`` reads nothing.
         A property that could not be checked is logged and never fails the task.
+    :param face_check: ``refuse`` looks at a dozen frames of the video, and fails the task without a face that is
+        frontal, large and sharp enough. ``warn`` only logs that. ``off`` (default) reads no frame. A video that is not
+        on this machine is downloaded for it. Needs the extra ``faces``. (templated)
     :param allowed_sources: Where inputs may be: a list of prefixes such as ``s3://conn@bucket/folder/``, or one text
         with commas between them. It narrows ``[videoretalk] allowed_sources`` of Airflow's configuration. (templated)
     :param max_cost: Highest estimated cost, in the price's currency. Defaults to no limit. (templated)
@@ -63,6 +74,7 @@ class VideoRetalkOperator(CatalogModelOperator):
         "ref_image_url",
         "video_extension",
         "query_face_threshold",
+        "face_check",
         *CatalogModelOperator.template_fields,
     )
 
@@ -74,6 +86,7 @@ class VideoRetalkOperator(CatalogModelOperator):
         ref_image_url: Location | None = None,
         video_extension: bool | str = False,
         query_face_threshold: int | str = DEFAULT_FACE_THRESHOLD,
+        face_check: FaceCheck | str = "off",
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -83,6 +96,7 @@ class VideoRetalkOperator(CatalogModelOperator):
         self.ref_image_url = ref_image_url
         self.video_extension = video_extension
         self.query_face_threshold = query_face_threshold
+        self.face_check = face_check
 
     def job_inputs(self) -> RetalkInputs:
         # Loads requests.
@@ -115,10 +129,34 @@ class VideoRetalkOperator(CatalogModelOperator):
     def preflight_report(self) -> PreflightReport:
         """
         :raises ResultExpiredError: the URL of the speech has expired
+        :raises InputError: ``face_check`` is none of its words
+        :raises ConfigurationError: the connection of a store, or the extra ``faces``, is missing
         """
         if isinstance(self.audio_url, Mapping):
             check_not_expired("audio_url", self.audio_url.get("expires_at"))
-        return super().preflight_report()
+        mode = as_optional_text("face_check", self.face_check) or "off"
+        check_word("face_check", mode, ("off", "warn", "refuse"))
+        report = super().preflight_report()
+        return report if mode == "off" or report.inspection.refusals else self._with_faces(report, mode)
+
+    def _with_faces(self, report: PreflightReport, mode: str) -> PreflightReport:
+        """The report with what is found of the presenter's face."""
+        # Loads the readers of media.
+        from airflow_provider_videoretalk.inputs.face_check import check_faces
+
+        found = check_faces(
+            self._job_inputs.sources["video_url"].location,
+            field="video_url",
+            access=self.hook.media_access,
+            names_face="ref_image_url" in self._job_inputs.sources,
+        )
+        inspection = replace(
+            report.inspection,
+            face_findings=found.findings,
+            refuses_faces=mode == "refuse",
+            unchecked=report.inspection.unchecked + found.unchecked,
+        )
+        return replace(report, inspection=inspection, faces=found.faces.to_json() if found.faces else {})
 
 
 def _speech_url(audio: Mapping[str, Any]) -> str:

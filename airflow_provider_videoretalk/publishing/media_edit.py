@@ -39,11 +39,13 @@ class MediaEdit:
         published with other settings is not the same, see ``skip_same`` of :func:`.transfer.copy_object`
     :param apply: reads the file at the first path, and writes the changed one at the second, where no file is yet. It
         returns fields for the metadata file, as JSON-safe values. An error of this package passes as it is
+    :param changes_file: if False, ``apply`` only looks at the file, and writes none
     """
 
     name: str
     settings: Mapping[str, Any]
     apply: Callable[[Path, Path], Mapping[str, Any]]
+    changes_file: bool = True
 
 
 class LocalCopy:
@@ -91,9 +93,12 @@ def original_of(metadata: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def describe_edits(edits: Sequence[MediaEdit], *, original: VerifiedContent) -> dict[str, Any]:
-    """The value of :data:`EDITS_FIELD`: ``names``, ``digest``, and ``size`` and ``sha256`` of the ``original``."""
+    """The value of :data:`EDITS_FIELD`: ``names``, ``digest``, and ``size`` and ``sha256`` of the ``original``.
+
+    The names are those of the edits that changed the file.
+    """
     return {
-        "names": [edit.name for edit in edits],
+        "names": [edit.name for edit in edits if edit.changes_file],
         "digest": edits_digest(edits),
         "original": {"size": original.size, "sha256": original.sha256},
     }
@@ -128,8 +133,9 @@ def apply_edits(path: Path, edits: Sequence[MediaEdit]) -> tuple[Path, dict[str,
     for number, edit in enumerate(edits, start=1):
         target = path.with_name(f"edited-{number}{path.suffix}")
         fields |= _apply(edit, path, target)
-        path.unlink()
-        path = target
+        if edit.changes_file:
+            path.unlink()
+            path = target
     return path, fields
 
 
@@ -146,7 +152,7 @@ def _apply(edit: MediaEdit, source: Path, target: Path) -> Mapping[str, Any]:
             f"{edit.name} could not be applied to the file: {type(error).__name__}: {str(error)[:300]}",
             remedy="Nothing was published. See the cause in the task's log.",
         ) from error
-    if not target.is_file():
+    if edit.changes_file and not target.is_file():
         raise EditError(f"{edit.name} wrote no file", remedy="Nothing was published.")
     return fields
 

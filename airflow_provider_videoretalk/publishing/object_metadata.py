@@ -10,13 +10,14 @@ from airflow_provider_videoretalk.publishing.media_edit import EDITS_FIELD
 from airflow_provider_videoretalk.publishing.transfer import DownloadedObject
 
 # A return value could claim marks or subtitles that the object does not have.
-_OF_EDITS = (EDITS_FIELD, "aigc", "content_credentials", "subtitles", "subtitle_track")
+_OF_EDITS = (EDITS_FIELD, "aigc", "content_credentials", "subtitles", "subtitle_track", "lips")
 
 
 def describe_object(downloaded: DownloadedObject, *, uri: str, source: Mapping[str, Any]) -> dict[str, Any]:
     """The fields of the source, followed by what is known of the object, as JSON-safe values.
 
-    What an object is marked with, and its subtitles, are never said by the source: such fields of it are left out.
+    What an object is marked with, its subtitles, and what its lips were found to be are never said by the source: such
+    fields of it are left out.
     """
     return {
         **{name: value for name, value in source.items() if name not in _OF_EDITS},

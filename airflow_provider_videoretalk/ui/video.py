@@ -179,6 +179,18 @@ class Video:
         return found
 
     @property
+    def lips(self) -> str | None:
+        """Whether the lips changed, by the metadata of the published file; ``None`` if they were not looked at."""
+        found = self.publication.get("lips")
+        if not isinstance(found, Mapping):
+            return None
+        share, frames = get_number(found, "share"), get_number(found, "frames")
+        if share is None or not frames:
+            return "not known: they could not be compared with the presenter"
+        verdict = "changed" if found.get("changed") is True else "NOT changed"
+        return f"{verdict}: they differ from the presenter's in {share:.0%} of {frames:.0f} frames"
+
+    @property
     def estimated_cost(self) -> float | None:
         """Of a dry run, in :attr:`estimated_currency`."""
         return get_number(self.dry_run, "estimated_cost")

@@ -28,9 +28,10 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("polling",),
     ("publishing",),
     ("inputs",),
+    ("emulator",),
+    ("faces",),
     ("editing",),
     ("media",),
-    ("emulator",),
     ("model_catalog",),
     ("dashscope",),
     ("outbound",),
@@ -41,7 +42,8 @@ FLOORS: tuple[tuple[str, ...], ...] = (
 )
 # The emulator plays the service: it shares with the client no more than what the vendor's pages say.
 EMULATOR: dict[str, tuple[str, ...]] = {
-    "emulator.engine": ("model_catalog", "optional_dependencies"),
+    # The networks that find faces say nothing of the service.
+    "emulator.engine": ("model_catalog", "optional_dependencies", "faces.face_detection"),
     "emulator.service": ("model_catalog",),
     "emulator.execution": ("model_catalog", "emulator.engine", "emulator.service"),
     "emulator.api": ("model_catalog", "emulator.engine", "emulator.service", "emulator.execution"),
@@ -55,9 +57,10 @@ WITHOUT_AIRFLOW = (
     "polling",
     "publishing",
     "inputs",
+    "emulator",
+    "faces",
     "editing",
     "media",
-    "emulator",
     "model_catalog",
     "dashscope",
     "outbound",

@@ -26,6 +26,7 @@ OPTIONAL = {
     f"{PACKAGE}/media/ffmpeg_probe.py": {"media"},
     f"{PACKAGE}/editing/content_credentials.py": {"c2pa"},
     f"{PACKAGE}/editing/": {"media"},
+    f"{PACKAGE}/faces/": {"faces"},
     f"{PACKAGE}/publishing/crc64.py": {"crc"},
     f"{PACKAGE}/batches/xlsx.py": {"xlsx"},
     f"{PACKAGE}/airflow_adapters/oss_filesystem.py": {"oss"},

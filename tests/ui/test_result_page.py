@@ -46,6 +46,26 @@ def test_a_line_about_the_marks(
     assert f"<dd>{shown}</dd>" in page or shown is None
 
 
+@pytest.mark.parametrize(
+    ("lips", "shown"),
+    [
+        (None, None),
+        ("<b>", None),
+        (
+            {"changed": True, "share": 0.5, "frames": 24},
+            "changed: they differ from the presenter&#39;s in 50% of 24",
+        ),
+        ({"changed": False, "share": 0, "frames": 24}, "NOT changed: they differ from the presenter&#39;s in 0% of 24"),
+        ({"changed": None, "share": None, "frames": 0}, "not known: they could not be compared with the presenter"),
+    ],
+)
+def test_a_line_about_the_lips(lips: Any, shown: str | None, runs: Runs, published: Publish, login: Login) -> None:
+    runs(DAG, one=finished_run("t-1", published=published("t-1", CONTENT) | {"lips": lips}))
+    page = login(DAG).get(here("retalk")).text
+    assert ("<dt>Lips</dt>" in page) == (shown is not None)
+    assert f"<dt>Lips</dt><dd>{shown}" in page or shown is None
+
+
 @pytest.mark.parametrize("task_id", ["speech", "retalk", "publish"])
 def test_each_task_of_a_run_shows_the_same_video(task_id: str, runs: Runs, published: Publish, login: Login) -> None:
     publication = published("t-1", CONTENT)

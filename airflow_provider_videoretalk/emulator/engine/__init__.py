@@ -3,7 +3,6 @@
 * ``errors``: the exception for media that the service refuses, with the service's codes
 * ``container``: detects the kind of a file, and opens it without following references to other files
 * ``inspection``: measures a video, an audio file or an image, and checks the documented limits
-* ``face_detection``: finds faces, with eyes, nose and corners of the mouth
 * ``face_tracking``: follows one face through a video
 * ``loudness``: measures the loudness of speech, which decides how far the mouth opens
 * ``mouth_warp``: opens the mouth in a frame

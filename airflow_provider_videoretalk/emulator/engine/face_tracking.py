@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
-    from airflow_provider_videoretalk.emulator.engine.face_detection import Face, FaceFinder, Floats
     from airflow_provider_videoretalk.emulator.engine.video_frames import RgbFrame
+    from airflow_provider_videoretalk.faces.face_detection import Face, FaceFinder, Floats
 
 DETECTION_INTERVAL = 5
 """Faces are detected in every fifth frame. In the frames between, the landmarks are interpolated linearly."""

@@ -23,12 +23,12 @@ from airflow_provider_videoretalk.emulator.engine.container import (
     video_stream,
 )
 from airflow_provider_videoretalk.emulator.engine.errors import MediaRefusedError
-from airflow_provider_videoretalk.emulator.engine.face_detection import FaceFinder
 from airflow_provider_videoretalk.emulator.engine.face_tracking import DETECTION_INTERVAL, FaceTrack
 from airflow_provider_videoretalk.emulator.engine.loudness import Loudness, measure_loudness
 from airflow_provider_videoretalk.emulator.engine.mouth_warp import open_mouth
 from airflow_provider_videoretalk.emulator.engine.mp4_writer import AUDIO_SAMPLE_RATE, Mp4Writer
 from airflow_provider_videoretalk.emulator.engine.video_frames import FrameStore, RgbFrame, ping_pong_index, read_frames
+from airflow_provider_videoretalk.faces.face_detection import FaceFinder
 from airflow_provider_videoretalk.model_catalog.videoretalk import (
     DEFAULT_FACE_THRESHOLD,
     FACE_THRESHOLD,

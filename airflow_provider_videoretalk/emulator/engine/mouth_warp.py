@@ -55,7 +55,7 @@ def open_mouth(picture: RgbFrame, points: Floats, *, opening: float) -> None:
     """Open the mouth of one face; changes the frame in place.
 
     :param picture: shape (height, width, 3), RGB
-    :param points: the five landmarks of a face, shape (5, 2); see :class:`.face_detection.Face`
+    :param points: the five landmarks of a face, shape (5, 2); see :class:`...faces.face_detection.Face`
     :param opening: 0 (closed) to 1 (wide open); below 0.04 the frame is unchanged
     """
     if opening < _JUST_OPEN:

@@ -514,6 +514,7 @@ def test_ten_missing_videos_are_named(batch: Batch) -> None:
         ("speech_options", "x"),
         ("video_extension", "x"),
         ("query_face_threshold", "x"),
+        ("face_check", "x"),
         ("force", "x"),
         ("skip_bad_rows", "x"),
         ("dry_run", "x"),

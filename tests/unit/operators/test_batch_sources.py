@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
+from labelled_clips import blurred, changed_clip
 
-from airflow_provider_videoretalk.dashscope.errors import InputError
+from airflow_provider_videoretalk.dashscope.errors import ConfigurationError, InputError
+from airflow_provider_videoretalk.emulator.engine.sample_presenter import draw_presenter
 from airflow_provider_videoretalk.operators.batch_sources import BatchSources
 from airflow_provider_videoretalk.outbound.host_access import public_only
 
@@ -62,3 +65,33 @@ def test_no_table_is_no_text(sources: Sources) -> None:
     given: Any = None
     with pytest.raises(InputError, match=r"^table is"):
         sources.table(given)
+
+
+@pytest.mark.parametrize(
+    ("face_check", "problems", "logged"),
+    [("off", [], []), ("warn", [], ["the face is blurred"]), ("refuse", ["the face is blurred"], [])],
+)
+def test_a_presenter_is_looked_at_once(
+    face_check: str, problems: list[str], logged: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clip = tmp_path / "blurred.mp4"
+    draw_presenter(tmp_path / "good.mp4", seconds=2, size=640)
+    changed_clip(tmp_path / "good.mp4", clip, blurred(9))
+    lines: list[str] = []
+    sources = BatchSources(
+        allowed_sources="file:///",
+        access=public_only,
+        log=lambda text, *values: lines.append(text % values),
+        face_check=face_check,
+    )
+    (presenter,) = sources.presenters([str(clip), str(clip)]).values()
+    assert [value.partition(":")[0] for value, _ in presenter.problems] == problems
+    assert [each for each in ("the face is blurred",) for line in lines if each in line] == logged
+    assert bool(presenter.digest) == (not problems)
+
+
+def test_a_plan_without_the_extra_names_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("airflow_provider_videoretalk.optional_dependencies.is_installed", lambda _: False)
+    sources = BatchSources(allowed_sources=None, access=public_only, log=print, face_check="warn")
+    with pytest.raises(ConfigurationError, match=r"face_check needs av, .*\[faces\]"):
+        sources.presenters([])

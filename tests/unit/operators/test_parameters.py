@@ -48,9 +48,9 @@ OPERATORS: list[tuple[Any, dict[str, Any], dict[str, Any], str, list[type]]] = [
     (
         VideoRetalkOperator,
         {"video_url": "v", "audio_url": "a"},
-        {"ref_image_url": None, "video_extension": False, "query_face_threshold": 170, **CATALOG},
-        "video_url audio_url ref_image_url video_extension query_face_threshold allowed_sources max_cost is_dry_run "
-        "dashscope_conn_id",
+        {"ref_image_url": None, "video_extension": False, "query_face_threshold": 170, "face_check": "off", **CATALOG},
+        "video_url audio_url ref_image_url video_extension query_face_threshold face_check allowed_sources max_cost "
+        "is_dry_run dashscope_conn_id",
         [WatchLink],
     ),
     (
@@ -77,6 +77,7 @@ OPERATORS: list[tuple[Any, dict[str, Any], dict[str, Any], str, list[type]]] = [
             "speech_options": None,
             "video_extension": True,
             "query_face_threshold": 170,
+            "face_check": "off",
             "max_cost": None,
             "max_cost_per_video": None,
             "skip_bad_rows": False,
@@ -88,9 +89,9 @@ OPERATORS: list[tuple[Any, dict[str, Any], dict[str, Any], str, list[type]]] = [
             "storage_conn_id": None,
             "dashscope_conn_id": "dashscope_default",
         },
-        "table folder batch defaults speech_model speech_options video_extension query_face_threshold max_cost "
-        "max_cost_per_video skip_bad_rows force prune is_dry_run allowed_sources allowed_destinations storage_conn_id "
-        "dashscope_conn_id",
+        "table folder batch defaults speech_model speech_options video_extension query_face_threshold face_check "
+        "max_cost max_cost_per_video skip_bad_rows force prune is_dry_run allowed_sources allowed_destinations "
+        "storage_conn_id dashscope_conn_id",
         [BatchLink],
     ),
     (ApproveVideosOperator, {"plan": {}}, {"approve_above": None}, "plan approve_above", []),
@@ -122,9 +123,11 @@ OPERATORS: list[tuple[Any, dict[str, Any], dict[str, Any], str, list[type]]] = [
             "allowed_destinations": None,
             "aigc_label": None,
             "content_credentials": None,
+            "presenter": None,
+            "lip_check": "off",
         },
         "source destination storage_conn_id dashscope_conn_id metadata subtitles subtitle_track allowed_sources "
-        "allowed_destinations aigc_label content_credentials",
+        "allowed_destinations aigc_label content_credentials presenter lip_check",
         [WatchLink],
     ),
     (

@@ -14,12 +14,12 @@ import pytest
 from PIL import Image
 
 from airflow_provider_videoretalk.emulator.engine.errors import MediaRefusedError
-from airflow_provider_videoretalk.emulator.engine.face_detection import FaceFinder
 from airflow_provider_videoretalk.emulator.engine.inspection import inspect_video
 from airflow_provider_videoretalk.emulator.engine.lip_sync import Rendered, retalk
 from airflow_provider_videoretalk.emulator.engine.loudness import measure_loudness
 from airflow_provider_videoretalk.emulator.engine.mouth_warp import open_mouth
 from airflow_provider_videoretalk.emulator.engine.video_frames import read_frames
+from airflow_provider_videoretalk.faces.face_detection import FaceFinder
 
 ROOT = Path(__file__).parents[4]
 

