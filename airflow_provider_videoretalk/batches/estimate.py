@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import Any
 
 from airflow_provider_videoretalk.batches.recipe import RecordingRecipe, Speech
-from airflow_provider_videoretalk.batches.speaking_time import spoken_letters, typical_seconds
+from airflow_provider_videoretalk.batches.speaking_time import speaking_rate, spoken_letters, typical_seconds
 from airflow_provider_videoretalk.inputs.cost_estimate import CostEstimate
 from airflow_provider_videoretalk.model_catalog.model import InputLength
 from airflow_provider_videoretalk.model_catalog.price import Price
@@ -82,7 +82,8 @@ def typical_speech(recipe: Speech) -> float:
     """About how many seconds a script takes to speak."""
     if isinstance(recipe, RecordingRecipe):
         return _LONGEST
-    return min(max(typical_seconds(recipe.script), _SHORTEST), _LONGEST)
+    seconds = typical_seconds(recipe.script, rate=speaking_rate(recipe.options))
+    return min(max(seconds, _SHORTEST), _LONGEST)
 
 
 def longest_speech(recipe: Speech) -> float:

@@ -16,6 +16,7 @@ from airflow_provider_videoretalk.batches.recipe import (
     digest_of,
 )
 from airflow_provider_videoretalk.batches.script_pieces import split_script
+from airflow_provider_videoretalk.batches.speaking_time import speaking_rate
 from airflow_provider_videoretalk.publishing.atomic_object import Destination
 from airflow_provider_videoretalk.publishing.publication import read_metadata
 
@@ -95,7 +96,8 @@ def speeches_of(recipe: Speech, *, cuts: Sequence[float] = ()) -> tuple[Speech, 
     """
     if isinstance(recipe, RecordingRecipe):
         return tuple(replace(recipe, part=part) for part in pairwise(cuts)) or (recipe,)
-    return tuple(replace(recipe, script=script) for script in split_script(recipe.script, model=recipe.model))
+    scripts = split_script(recipe.script, model=recipe.model, rate=speaking_rate(recipe.options))
+    return tuple(replace(recipe, script=script) for script in scripts)
 
 
 def find_pieces(

@@ -37,7 +37,7 @@ _CLAUSE = re.compile(r"[,;:–—] \s+ | [，；：、] \s*", re.VERBOSE)
 _WORD = re.compile(r"\s+")
 
 
-def split_script(script: str, *, model: str) -> tuple[str, ...]:
+def split_script(script: str, *, model: str, rate: float = 1.0) -> tuple[str, ...]:
     """The pieces of a script; one if it is short enough for one render job.
 
     A piece ends where a sentence ends, if possible where a paragraph does. A sentence that is too long for a piece is
@@ -45,36 +45,39 @@ def split_script(script: str, *, model: str) -> tuple[str, ...]:
     script gives the same pieces.
 
     :param model: of the speech; no piece has more characters than it takes
+    :param rate: see :func:`~airflow_provider_videoretalk.batches.speaking_time.speaking_rate`
     :raises InputError: a part of the script is too long for a piece and has neither a mark nor a blank; or the script
         is too long, and is SSML
     """
-    if _fits(script, model, most=MAX_PIECE_SECONDS):
+    if _fits(script, model, most=MAX_PIECE_SECONDS * rate):
         return (script,)
     if is_ssml(script):
         raise InputError(
-            f"the script takes about {typical_seconds(script):.0f} s to speak and is SSML, allowed are "
+            f"the script takes about {typical_seconds(script, rate=rate):.0f} s to speak and is SSML, allowed are "
             f"{MAX_PIECE_SECONDS:g} s",
             remedy="Give it as plain text, which is cut to pieces, or split it into several rows.",
         )
-    parts = list(_parts(script, model))
-    return tuple("".join(parts[start:end]).strip() for start, end in _spans(parts, model))
+    parts = list(_parts(script, model, rate))
+    return tuple("".join(parts[start:end]).strip() for start, end in _spans(parts, model, rate))
 
 
-def _parts(script: str, model: str) -> Iterator[str]:
+def _parts(script: str, model: str, rate: float) -> Iterator[str]:
     """What no piece should be cut within, in order. Together they are the script."""
     for sentence in _split_after(script, _SENTENCE):
-        if _fits(sentence, model, most=PIECE_SECONDS):
+        if _fits(sentence, model, most=PIECE_SECONDS * rate):
             yield sentence
             continue
         for clause in _split_after(sentence, _CLAUSE):
-            yield from [clause] if _fits(clause, model, most=PIECE_SECONDS) else _words(clause, model)
+            fits = _fits(clause, model, most=PIECE_SECONDS * rate)
+            yield from [clause] if fits else _words(clause, model, rate)
 
 
-def _words(clause: str, model: str) -> Iterator[str]:
+def _words(clause: str, model: str, rate: float) -> Iterator[str]:
     for word in _split_after(clause, _WORD):
-        if not _fits(word, model, most=PIECE_SECONDS):
+        if not _fits(word, model, most=PIECE_SECONDS * rate):
+            seconds = typical_seconds(word, rate=rate)
             raise InputError(
-                f"the script has no blank and no mark of punctuation for about {typical_seconds(word):.0f} s after "
+                f"the script has no blank and no mark of punctuation for about {seconds:.0f} s after "
                 f"{word.strip()[:_SHOWN_CHARACTERS]!r}, allowed are {PIECE_SECONDS:g} s",
                 remedy="Add commas or full stops there: the script is cut at them, since a job renders at most 120 s.",
             )
@@ -91,12 +94,12 @@ def _fits(text: str, model: str, *, most: float) -> bool:
     return typical_seconds(text) <= most and (characters is None or count_characters(text) <= characters)
 
 
-def _spans(parts: Sequence[str], model: str) -> list[tuple[int, int]]:
+def _spans(parts: Sequence[str], model: str, rate: float) -> list[tuple[int, int]]:
     """The parts of each piece, so that all pieces are about equally long.
 
     The sum of the squares of the differences from the mean is least, and an end of a paragraph counts in favour.
     """
-    seconds = list(accumulate(map(typical_seconds, parts), initial=0.0))
+    seconds = list(accumulate((typical_seconds(part, rate=rate) for part in parts), initial=0.0))
     characters = list(accumulate(map(count_characters, parts), initial=0))
     limit = family_of(model).characters or math.inf
     mean = seconds[-1] / math.ceil(seconds[-1] / PIECE_SECONDS)

@@ -82,6 +82,7 @@ def read_table(
     *,
     defaults: Mapping[str, str | None] | None = None,
     speech_model: str,
+    speaking_rate: float = 1.0,
     read_text: Callable[[str], str],
 ) -> VideoTable:
     """Reads a table and checks each row.
@@ -90,6 +91,7 @@ def read_table(
         :func:`~airflow_provider_videoretalk.batches.table_text.read_records`
     :param defaults: the values of cells that are empty, by column (:data:`DEFAULTS`)
     :param speech_model: its limit of characters applies
+    :param speaking_rate: see :func:`~airflow_provider_videoretalk.batches.speaking_time.speaking_rate`
     :param read_text: reads the script at a ``text_location``; called by several threads
     :raises InputError: there is no table, it is too large, its columns are unknown, or a name or a destination is there
         twice; or the defaults are not usable
@@ -99,7 +101,7 @@ def read_table(
     scripts = _read_scripts(records, read_text)
     rows, faults = [], []
     for record, script in zip(records, scripts, strict=True):
-        found = [*record.faults, *_faults_of(record, script, speech_model)]
+        found = [*record.faults, *_faults_of(record, script, speech_model, speaking_rate)]
         faults += found
         if not found:
             rows.append(_row(record, str(script)))
@@ -164,7 +166,7 @@ def _read_scripts(records: Sequence[Record], read_text: Callable[[str], str]) ->
         return list(pool.map(script_of, records))
 
 
-def _faults_of(record: Record, script: str | Fault | None, model: str) -> Iterator[Fault]:
+def _faults_of(record: Record, script: str | Fault | None, model: str, rate: float) -> Iterator[Fault]:
     line, values = record.line, record.values
     yield from _faults_of_values(line, values)
     if "video" not in values:
@@ -181,17 +183,17 @@ def _faults_of(record: Record, script: str | Fault | None, model: str) -> Iterat
             yield Fault(line=line, column="text", value="it is empty", limit="a script", remedy=remedy)
     else:
         column = "text" if "text" in values else "text_location"
-        yield from _faults_of_script(line, column, script or "", None if "audio" in values else model)
+        yield from _faults_of_script(line, column, script or "", None if "audio" in values else model, rate)
         if "name" not in values and not _name_of_script(script or ""):
             remedy = "Give the row a name."
             yield Fault(line=line, column="name", value="it is empty, and the script has no words", remedy=remedy)
 
 
-def _faults_of_script(line: int, column: str, script: str, model: str | None) -> Iterator[Fault]:
+def _faults_of_script(line: int, column: str, script: str, model: str | None, rate: float) -> Iterator[Fault]:
     """
     :param model: that speaks it; ``None`` if it is spoken already
     """
-    seconds = typical_seconds(script)
+    seconds = typical_seconds(script, rate=rate)
     if seconds > MAX_SECONDS:
         yield Fault(
             line=line,
@@ -201,16 +203,16 @@ def _faults_of_script(line: int, column: str, script: str, model: str | None) ->
             remedy="Split the script into several rows.",
         )
     elif model is not None:
-        yield from _faults_of_pieces(line, column, script, model)
+        yield from _faults_of_pieces(line, column, script, model, rate)
     bad = next((one for one in set(script) if unicodedata.category(one) in ("Cs", "Cc") and one not in "\n\r\t"), None)
     if bad is not None:
         value = f"it has the character U+{ord(bad):04X}, which nobody can speak"
         yield Fault(line=line, column=column, value=value, remedy="Remove it.")
 
 
-def _faults_of_pieces(line: int, column: str, script: str, model: str) -> Iterator[Fault]:
+def _faults_of_pieces(line: int, column: str, script: str, model: str, rate: float) -> Iterator[Fault]:
     try:
-        split_script(script, model=model)
+        split_script(script, model=model, rate=rate)
     except InputError as error:
         yield Fault(line=line, column=column, value=error.message, remedy=error.remedy)
 

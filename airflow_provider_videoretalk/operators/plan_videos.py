@@ -26,6 +26,7 @@ from airflow_provider_videoretalk.batches.plan_file import (
 )
 from airflow_provider_videoretalk.batches.plan_rows import ROWS_KEY, rows_for_xcom
 from airflow_provider_videoretalk.batches.prune import find_unused
+from airflow_provider_videoretalk.batches.speaking_time import speaking_rate
 from airflow_provider_videoretalk.batches.table import VideoTable, read_table
 from airflow_provider_videoretalk.batches.table_text import Fault
 from airflow_provider_videoretalk.links import BatchLink
@@ -208,6 +209,7 @@ class PlanVideosOperator(BaseOperator):
             self._sources.table(self.table),
             defaults=as_mapping("defaults", self.defaults or {}),
             speech_model=self._settings.speech_model,
+            speaking_rate=speaking_rate(self._settings.speech_options),
             read_text=self._sources.script,
         )
         planned, faults, named = self._plan(table, folder, context)

@@ -25,7 +25,7 @@ from airflow_provider_videoretalk.batches.pieces import (
 )
 from airflow_provider_videoretalk.batches.plan_file import RowToMake
 from airflow_provider_videoretalk.batches.recipe import RecordingRecipe, Speech, amount_in
-from airflow_provider_videoretalk.batches.speaking_time import typical_seconds
+from airflow_provider_videoretalk.batches.speaking_time import speaking_rate, typical_seconds
 from airflow_provider_videoretalk.dashscope.errors import InputError, TransportError
 from airflow_provider_videoretalk.dashscope.task import TaskResult
 from airflow_provider_videoretalk.job_history.facts import Published
@@ -236,7 +236,7 @@ def _frames(media: Mapping[str, Any], piece: Piece) -> int:
 
 def _expected_seconds(speech: Speech) -> float:
     if not isinstance(speech, RecordingRecipe):
-        return typical_seconds(speech.script)
+        return typical_seconds(speech.script, rate=speaking_rate(speech.options))
     start, end = speech.part or (0.0, 0.0)
     return end - start
 

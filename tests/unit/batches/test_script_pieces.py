@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_provider_videoretalk.batches.script_pieces import split_script
-from airflow_provider_videoretalk.batches.speaking_time import typical_seconds
+from airflow_provider_videoretalk.batches.speaking_time import speaking_rate, typical_seconds
 from airflow_provider_videoretalk.dashscope.errors import InputError
 from airflow_provider_videoretalk.model_catalog.speech import count_characters
 
@@ -92,3 +92,28 @@ def test_any_script_is_spoken_whole_in_pieces_that_fit(words: list[str]) -> None
     assert all(piece.strip() for piece in pieces) or not script.strip()
     assert max(map(typical_seconds, pieces)) <= 80
     assert split_script(script, model=MODEL) == pieces
+
+
+@pytest.mark.parametrize(("rate", "pieces"), [(0.5, 11), (1.0, 6), (2.0, 3)])
+def test_pieces_of_a_slower_speech_have_fewer_words(rate: float, pieces: int) -> None:
+    """A piece takes about a minute however fast it is spoken; over 120 s, its speech would be paid for in vain."""
+    script = SENTENCE * 100
+    found = split_script(script, model=MODEL, rate=rate)
+    assert len(found) == pieces
+    assert " ".join(found) == script.strip()
+    assert max(typical_seconds(piece, rate=rate) for piece in found) <= 80
+
+
+@pytest.mark.parametrize(
+    ("options", "rate"),
+    [
+        ({}, 1.0),
+        ({"rate": 0.5}, 0.5),
+        ({"rate": 2}, 2.0),
+        ({"rate": 0.4}, 1.0),
+        ({"rate": "0.5"}, 1.0),
+        ({"rate": None}, 1.0),
+    ],
+)
+def test_the_rate_of_a_speech(options: dict[str, object], rate: float) -> None:
+    assert speaking_rate(options) == rate

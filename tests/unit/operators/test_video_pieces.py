@@ -71,6 +71,12 @@ def test_a_long_script_becomes_one_video(batch: Batch) -> None:
     assert batch.pushed["make", "videoretalk_cost"] == [{"billed_seconds": 9.0, "cost": 0.72, "currency": "CNY"}]
 
 
+def test_a_slower_speech_makes_more_pieces(batch: Batch) -> None:
+    (row,) = batch.plan(table(), speech_options={"rate": 0.5})
+    make(batch, row)
+    assert batch.paid() == {"speech": 5, "videos": 5}
+
+
 @pytest.mark.parametrize(
     ("point", "times"),
     [(point, times) for point in ("before_intent", "after_id", "after_result", "after_piece") for times in (1, 2)]
