@@ -115,6 +115,7 @@ def test_every_public_module_is_listed(kind: str) -> None:
         "operators.job_submission",
         "operators.job_wait",
         "operators.job_wait_operator",
+        "operators.lip_check",
         "operators.location_fields",
         "operators.media_marks",
         "operators.publish_source",

@@ -118,6 +118,8 @@ def test_the_templated_fields() -> None:
         "allowed_destinations",
         "aigc_label",
         "content_credentials",
+        "presenter",
+        "lip_check",
     )
 
 
