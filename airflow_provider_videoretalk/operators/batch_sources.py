@@ -32,7 +32,7 @@ from airflow_provider_videoretalk.optional_dependencies import require_extra
 from airflow_provider_videoretalk.publishing.object_name import object_key
 
 if TYPE_CHECKING:
-    from airflow_provider_videoretalk.inputs.preflight import Finding
+    from airflow_provider_videoretalk.inputs.preflight import Finding, InspectionResult
     from airflow_provider_videoretalk.inputs.source import Source
     from airflow_provider_videoretalk.media.location import Location
     from airflow_provider_videoretalk.media.probe_result import ProbeResult
@@ -137,29 +137,29 @@ class BatchSources:
         return as_location(field, location)
 
     def _presenter(self, location: str) -> Presenter:
-        # Loads requests.
-        from airflow_provider_videoretalk.inputs.preflight import inspect_inputs
-
         try:
             source = self.source("video", location)
-            found = inspect_inputs(
-                model=VIDEORETALK, locations={"video_url": source.location}, mode="strict", access=self.access
-            )
-            findings = [one for one in found.findings if not _is_cut(one, found.media)]
-            if findings:
-                problems = tuple((one.message.removeprefix("video_url: "), one.remedy) for one in findings)
-                return Presenter(problems=problems)
-            problems = self._face_problems(source)
+            found, problems = self._inspect("video_url", source)
+            problems = problems or self._face_problems(source)
             if problems:
                 return Presenter(problems=problems)
             digest = content_digest(source.content_identity())
         except DashScopeError as error:
             return Presenter(problems=((error.message.removeprefix("video: "), error.remedy or "Correct it."),))
-        for warning in found.warnings:
-            self.log("%s", warning)
         media = found.media.get("video_url")
         length = InputLength(seconds=media.seconds, fps=media.fps) if media else InputLength()
         return Presenter(digest=digest, length=length, in_parts=bool(found.findings), key=_key_of(source))
+
+    def _inspect(self, field: str, source: Source) -> tuple[InspectionResult, tuple[tuple[str, str], ...]]:
+        """What preflight says of an input, and what speaks against a part of it, each with its remedy."""
+        # Loads requests.
+        from airflow_provider_videoretalk.inputs.preflight import inspect_inputs
+
+        found = inspect_inputs(model=VIDEORETALK, locations={field: source.location}, mode="strict", access=self.access)
+        findings = [one for one in found.findings if not _is_cut(one, found.media)]
+        for warning in found.warnings if not findings else ():
+            self.log("%s", warning)
+        return found, tuple((one.message.removeprefix(f"{field}: "), one.remedy) for one in findings)
 
     def _face_problems(self, source: Source) -> tuple[tuple[str, str], ...]:
         """What refuses a presenter for its face, each with its remedy. All else is logged."""
@@ -179,24 +179,15 @@ class BatchSources:
         return ()
 
     def _recording(self, location: str, folder: OutputFolder) -> Recording:
-        # Loads requests.
-        from airflow_provider_videoretalk.inputs.preflight import inspect_inputs
-
         try:
             source = self.source("audio", location)
-            found = inspect_inputs(
-                model=VIDEORETALK, locations={"audio_url": source.location}, mode="strict", access=self.access
-            )
-            findings = [one for one in found.findings if not _is_cut(one, found.media)]
-            if findings:
-                problems = tuple((one.message.removeprefix("audio_url: "), one.remedy) for one in findings)
+            found, problems = self._inspect("audio_url", source)
+            if problems:
                 return Recording(problems=problems)
             digest = content_digest(source.content_identity())
             cuts = self._cuts(source, folder.speech(f"{digest_of(digest)}-cuts.json")) if found.findings else ()
         except DashScopeError as error:
             return Recording(problems=((error.message.removeprefix("audio: "), error.remedy or "Correct it."),))
-        for warning in found.warnings:
-            self.log("%s", warning)
         media = found.media.get("audio_url")
         return Recording(digest=digest, seconds=media.seconds if media else None, cuts=cuts)
 
