@@ -29,7 +29,7 @@ def test_a_script_that_fits_stays_whole(script: str) -> None:
 def test_a_piece_ends_with_a_sentence() -> None:
     pieces = split_script(SENTENCE * 100, model=MODEL)
     # 41 letters take 3.15 s, so all take 315 s.
-    assert [piece.count("Good morning") for piece in pieces] == [17, 17, 17, 17, 16, 16] or len(pieces) == 6
+    assert sorted(piece.count("Good morning") for piece in pieces) == [16, 16, 17, 17, 17, 17]
     assert all(piece.endswith("course.") for piece in pieces)
     assert spoken("".join(pieces)) == spoken(SENTENCE * 100)
 

@@ -1,29 +1,7 @@
-"""The drawn presenter, created once per session."""
+"""The drawn presenter."""
 
 from __future__ import annotations
 
-from pathlib import Path
+from drawn_presenter import media, portrait, presenter
 
-import pytest
-
-from airflow_provider_videoretalk.emulator.engine.sample_presenter import draw_portrait, draw_presenter
-
-
-@pytest.fixture(scope="session")
-def media(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("faces")
-
-
-@pytest.fixture(scope="session")
-def presenter(media: Path) -> Path:
-    """Three seconds of the drawn presenter, 640 pixels square, 25 frames per second."""
-    path = media / "presenter.mp4"
-    draw_presenter(path, seconds=3, size=640)
-    return path
-
-
-@pytest.fixture(scope="session")
-def portrait(media: Path) -> Path:
-    path = media / "portrait.png"
-    draw_portrait(path)
-    return path
+__all__ = ["media", "portrait", "presenter"]

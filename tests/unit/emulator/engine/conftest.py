@@ -10,9 +10,9 @@ import av
 import numpy as np
 import pytest
 from av.video.frame import VideoFrame
+from drawn_presenter import media, portrait, presenter
 from PIL import Image
 
-from airflow_provider_videoretalk.emulator.engine.sample_presenter import draw_portrait, draw_presenter
 from airflow_provider_videoretalk.emulator.engine.speech_synthesis import speak
 
 if TYPE_CHECKING:
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from numpy.typing import NDArray
+
+__all__ = ["media", "portrait", "presenter"]
 
 SENTENCE = "Good morning, and welcome to the morning news. The weather is warm and the people are happy."
 
@@ -37,26 +39,6 @@ class MakeVideo(Protocol):
         container: str | None = None,
         rotation: int = 0,
     ) -> Path: ...
-
-
-@pytest.fixture(scope="session")
-def media(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("media")
-
-
-@pytest.fixture(scope="session")
-def presenter(media: Path) -> Path:
-    """Three seconds of the drawn presenter, 640 pixels square, 25 frames per second."""
-    path = media / "presenter.mp4"
-    draw_presenter(path, seconds=3, size=640)
-    return path
-
-
-@pytest.fixture(scope="session")
-def portrait(media: Path) -> Path:
-    path = media / "portrait.png"
-    draw_portrait(path)
-    return path
 
 
 @pytest.fixture(scope="session")
