@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from airflow_provider_videoretalk.dashscope.errors import DashScopeError, ThrottledError
 from airflow_provider_videoretalk.dashscope.task import ENDED, Task, get_task
+from airflow_provider_videoretalk.dashscope.task_output import result_urls
 from airflow_provider_videoretalk.inputs.priced_result import with_cost
 from airflow_provider_videoretalk.job_history.job_record import JobRecord
 from airflow_provider_videoretalk.job_history.reports import billed_seconds_of, report_of
@@ -129,7 +130,7 @@ class JobAudit:
         if record.published is not None or (record.ended is not None and task_state == "success"):
             return "used"
         is_there = task.expires_at is None or self.clock() < task.expires_at.timestamp()
-        has_url = record.submitted is not None and _url_of(record.submitted.model, task) is not None
+        has_url = record.submitted is not None and _has_url(record.submitted.model, task)
         return "savable" if is_there and has_url else "expired"
 
 
@@ -148,9 +149,14 @@ def _url_of(model: str, task: Task) -> str | None:
     return (entry.result_url(task.output) if entry else None) or task.result_url
 
 
+def _has_url(model: str, task: Task) -> bool:
+    return bool(result_urls(task.output) if find_model(model) is None else _url_of(model, task))
+
+
 def _result_of(submitted: Submitted, task: Task) -> dict[str, Any]:
     """The result of a job that succeeded, as its own task would have returned it, and where it was submitted."""
-    result = task.result(request_id=submitted.request_id)
+    is_known = find_model(submitted.model) is not None
+    result = (task.result if is_known else task.whole_result)(request_id=submitted.request_id)
     result["video_url"] = _url_of(submitted.model, task)
     result["billed_seconds"] = billed_seconds_of(task, model=submitted.model)
     named = {

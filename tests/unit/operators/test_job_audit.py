@@ -229,3 +229,15 @@ def test_a_connection_that_failed_three_times_in_a_row_is_used_no_more() -> None
     assert len(service.asked) == 6
     other = JobRecord(submitted=replace(SUBMITTED, connection_id="d"))
     assert audit.ask(other, task_state=None).outcome == "free"
+
+
+def test_the_lost_result_of_an_unlisted_model_is_whole() -> None:
+    """A transcript has no video_url: every URL in the output is a result that can be saved."""
+    output = {"task_id": "t1", "task_status": "SUCCEEDED", "result": {"transcription_url": "https://r.example/t.json"}}
+    task = Task.parse({"output": output, "usage": {"seconds": 7}})
+    record = JobRecord(submitted=replace(SUBMITTED, model="qwen3-asr-flash-filetrans", price=None))
+    audited = Service(task).audit().ask(record, task_state="failed")
+    assert audited.outcome == "savable"
+    assert audited.result is not None
+    assert (audited.result["output"], audited.result["result_urls"]) == (output, ["https://r.example/t.json"])
+    assert audited.result["video_url"] is None
