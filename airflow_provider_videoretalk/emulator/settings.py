@@ -15,6 +15,9 @@ MissingPart = Literal["list", "cancel", "uploads"]
 Gateway = Literal["video-tasks", "flat-tasks", "video-generations"]
 
 HOUR = 3600.0
+# Jobs of one account that run at once, of the other models. The service's numbers for them are not known here.
+_RUNNING: Mapping[str, int] = {}
+
 # Documented lifetimes in seconds: results and records 24 h, uploads 48 h, unfinished tasks 3 h, upload policies 300 s.
 RESULT_SECONDS = 24 * HOUR
 UPLOAD_SECONDS = 48 * HOUR
@@ -134,6 +137,10 @@ class EmulatorSettings:
     def render_seconds(self, output_seconds: float) -> float:
         """The shortest time for a render with `output_seconds` of output."""
         return output_seconds * self.render_factor / self.time_scale
+
+    def running_of(self, model: str) -> int:
+        """How many jobs of a model one account runs at once."""
+        return self.running if model == VIDEORETALK.name else _RUNNING.get(model, 1)
 
     @property
     def worker_count(self) -> int:

@@ -9,7 +9,10 @@ from airflow_provider_videoretalk.emulator.execution.input_fetcher import Fetche
 from airflow_provider_videoretalk.emulator.execution.job_runner import JobRunner
 from airflow_provider_videoretalk.emulator.execution.process_engine import ProcessEngine
 from airflow_provider_videoretalk.emulator.execution.sample_media import SampleMedia
+from airflow_provider_videoretalk.emulator.execution.videoretalk_work import VideoRetalkWork
+from airflow_provider_videoretalk.emulator.execution.work import Work
 from airflow_provider_videoretalk.emulator.faults import FaultPlan, Operation
+from airflow_provider_videoretalk.emulator.service.job_inputs import JobInputs, VideoRetalkInputs
 from airflow_provider_videoretalk.emulator.service.state import Caller, EmulatorState
 
 if TYPE_CHECKING:
@@ -47,6 +50,9 @@ def build_components(
     samples = SampleMedia(storage=state.storage, engine=engine)
     downloads = InputFetcher(storage=state.storage, samples=samples, timeout=settings.download_timeout)
     fetcher = fetcher or downloads
+    works: dict[type[JobInputs], Work] = {
+        VideoRetalkInputs: VideoRetalkWork(state=state, engine=engine, fetcher=fetcher)
+    }
     return Components(
         settings=settings,
         state=state,
@@ -54,7 +60,7 @@ def build_components(
         engine=engine,
         samples=samples,
         fetcher=fetcher,
-        runner=JobRunner(state=state, engine=engine, fetcher=fetcher),
+        runner=JobRunner(state=state, works=works),
         download_token=downloads.token,
     )
 

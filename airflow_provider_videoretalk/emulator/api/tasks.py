@@ -29,7 +29,8 @@ from airflow_provider_videoretalk.emulator.api.responses import json_response, o
 from airflow_provider_videoretalk.emulator.api.task_list import LISTED_STATUSES, MAX_PAGE_SIZE, ListQuery, list_tasks
 from airflow_provider_videoretalk.emulator.service.clock import service_time
 from airflow_provider_videoretalk.emulator.service.errors import ServiceError, model_not_found
-from airflow_provider_videoretalk.emulator.service.render_job import JobInputs, RenderJob
+from airflow_provider_videoretalk.emulator.service.job_inputs import VideoRetalkInputs
+from airflow_provider_videoretalk.emulator.service.render_job import RenderJob, ResultKey
 from airflow_provider_videoretalk.model_catalog.videoretalk import MODEL
 
 if TYPE_CHECKING:
@@ -103,7 +104,7 @@ async def query(request: Request, task_id: str) -> JSONResponse:
         output, usage = TaskOutput(task_id=task_id, task_status="UNKNOWN"), None
     else:
         output = task_output(job, storage=components.state.storage, base=origin(request))
-        usage = None if job.usage is None else Usage.model_validate(vars(job.usage))
+        usage = None if job.outcome is None else Usage.model_validate(job.outcome.usage)
     return json_response(TaskReply(request_id=request_id(request), output=output, usage=usage))
 
 
@@ -140,7 +141,7 @@ def create_job(request: Request, caller: Caller, body: dict[str, Any]) -> Render
     )
 
 
-def read_inputs(body: dict[str, Any], *, resolve_oss: bool) -> JobInputs:
+def read_inputs(body: dict[str, Any], *, resolve_oss: bool) -> VideoRetalkInputs:
     """Check the body of a submit; 404 for another model, 400 for the first wrong field.
 
     ``parameters`` is required here. One vendor page calls it optional, but the error page has a code for its absence.
@@ -158,7 +159,7 @@ def read_inputs(body: dict[str, Any], *, resolve_oss: bool) -> JobInputs:
             # The message is documented. Its code, and whether the submit returns it, are not certain.
             message = f"No connection adapters were found for '{url}'"
             raise ServiceError(400, "InvalidParameter.DataInspection", message)
-    return JobInputs(
+    return VideoRetalkInputs(
         video_url=urls[0],
         audio_url=urls[1],
         ref_image_url=parsed.input.ref_image_url or None,
@@ -172,14 +173,23 @@ def task_output(job: RenderJob, *, storage: Storage, base: str) -> TaskOutput:
     if job.status == "CANCELED":
         # Which other fields a cancelled render job has is not known.
         return TaskOutput(task_id=job.task_id, task_status=job.status)
-    result = storage.results.get(job.result_key or "")
+    found = {} if job.outcome is None else _with_urls(job.outcome.output, storage=storage, base=base)
     return TaskOutput(
         task_id=job.task_id,
         task_status=job.status,
         submit_time=service_time(job.submitted),
         scheduled_time=None if job.scheduled is None else service_time(job.scheduled),
         end_time=None if job.ended is None else service_time(job.ended),
-        video_url=None if result is None else storage.url(result, origin=base),
         code=job.code,
         message=job.message,
+        **found,
     )
+
+
+def _with_urls(value: Any, *, storage: Storage, base: str) -> Any:
+    """JSON with URLs in the place of the keys of results."""
+    if isinstance(value, ResultKey):
+        return storage.url(storage.results[value], origin=base)
+    if isinstance(value, dict):
+        return {name: _with_urls(each, storage=storage, base=base) for name, each in value.items()}
+    return [_with_urls(each, storage=storage, base=base) for each in value] if isinstance(value, list) else value

@@ -14,7 +14,7 @@ from airflow_provider_videoretalk.emulator.engine.errors import MediaRefusedErro
 from airflow_provider_videoretalk.emulator.execution.media_engine import SampleName
 from airflow_provider_videoretalk.emulator.service.render_job import RenderJob
 from airflow_provider_videoretalk.model_catalog.limit import Limit
-from airflow_provider_videoretalk.model_catalog.videoretalk import AUDIO_BYTES, IMAGE_BYTES, MODEL, VIDEO_BYTES
+from airflow_provider_videoretalk.model_catalog.videoretalk import AUDIO_BYTES, IMAGE_BYTES, VIDEO_BYTES
 
 if TYPE_CHECKING:
     from airflow_provider_videoretalk.emulator.execution.sample_media import SampleMedia
@@ -107,7 +107,7 @@ class InputFetcher:
 
     def _find_upload(self, url: str, job: RenderJob) -> Path:
         # The service's codes for an unknown or expired upload, and for one of another account, are not known.
-        upload = self._storage.find_upload(key=unquote(url[len("oss://") :]), account=job.account.name, model=MODEL)
+        upload = self._storage.find_upload(key=unquote(url[len("oss://") :]), account=job.account.name, model=job.model)
         if upload is None:
             raise MediaRefusedError(
                 "InvalidURL", f"{url} does not exist, has expired, or belongs to another account or model."

@@ -1,0 +1,53 @@
+"""What a submit asks for, by model. The job that does it is in :mod:`..execution`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from airflow_provider_videoretalk.model_catalog.videoretalk import DEFAULT_FACE_THRESHOLD, VIDEORETALK
+
+
+class JobInputs(Protocol):
+    """The checked body of a submit."""
+
+    @property
+    def model(self) -> str:
+        """Its ``model``. The jobs of a model have a queue of their own."""
+        raise NotImplementedError
+
+    @property
+    def path(self) -> str:
+        """The path of the submit, below the base URL."""
+        raise NotImplementedError
+
+    def report(self) -> dict[str, Any]:
+        """Its ``inputs`` and ``parameters``, for ``GET /emulator/tasks``."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True, kw_only=True)
+class VideoRetalkInputs:
+    """``ref_image_url`` is ``None`` if it was absent, null or empty."""
+
+    video_url: str
+    audio_url: str
+    ref_image_url: str | None = None
+    video_extension: bool = False
+    query_face_threshold: int = DEFAULT_FACE_THRESHOLD
+
+    model = VIDEORETALK.name
+    path = VIDEORETALK.path
+
+    def report(self) -> dict[str, Any]:
+        return {
+            "inputs": {
+                "video_url": self.video_url,
+                "audio_url": self.audio_url,
+                "ref_image_url": self.ref_image_url,
+            },
+            "parameters": {
+                "video_extension": self.video_extension,
+                "query_face_threshold": self.query_face_threshold,
+            },
+        }
