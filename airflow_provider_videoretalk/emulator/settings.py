@@ -15,8 +15,8 @@ MissingPart = Literal["list", "cancel", "uploads"]
 Gateway = Literal["video-tasks", "flat-tasks", "video-generations"]
 
 HOUR = 3600.0
-# Jobs of one account that run at once, of the other models. The service's numbers for them are not known here.
-_RUNNING: Mapping[str, int] = {}
+# How many transcriptions of an account run at once is not known.
+RUNNING_TRANSCRIPTIONS = 10
 
 # Documented lifetimes in seconds: results and records 24 h, uploads 48 h, unfinished tasks 3 h, upload policies 300 s.
 RESULT_SECONDS = 24 * HOUR
@@ -140,7 +140,7 @@ class EmulatorSettings:
 
     def running_of(self, model: str) -> int:
         """How many jobs of a model one account runs at once."""
-        return self.running if model == VIDEORETALK.name else _RUNNING.get(model, 1)
+        return self.running if model == VIDEORETALK.name else RUNNING_TRANSCRIPTIONS
 
     @property
     def worker_count(self) -> int:

@@ -8,9 +8,10 @@ from typing import Any
 from airflow_provider_videoretalk.dashscope.errors import ConfigurationError
 from airflow_provider_videoretalk.model_catalog.model import Model
 from airflow_provider_videoretalk.model_catalog.price import Price
+from airflow_provider_videoretalk.model_catalog.transcription import TRANSCRIPTION_MODELS
 from airflow_provider_videoretalk.model_catalog.videoretalk import VIDEORETALK
 
-MODELS: dict[str, Model] = {model.name: model for model in (VIDEORETALK,)}
+MODELS: dict[str, Model] = {model.name: model for model in (VIDEORETALK, *TRANSCRIPTION_MODELS.values())}
 """All entries, by name. A new model is added here."""
 
 

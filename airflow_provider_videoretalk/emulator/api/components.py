@@ -9,10 +9,11 @@ from airflow_provider_videoretalk.emulator.execution.input_fetcher import Fetche
 from airflow_provider_videoretalk.emulator.execution.job_runner import JobRunner
 from airflow_provider_videoretalk.emulator.execution.process_engine import ProcessEngine
 from airflow_provider_videoretalk.emulator.execution.sample_media import SampleMedia
+from airflow_provider_videoretalk.emulator.execution.transcription_work import TranscriptionWork
 from airflow_provider_videoretalk.emulator.execution.videoretalk_work import VideoRetalkWork
 from airflow_provider_videoretalk.emulator.execution.work import Work
 from airflow_provider_videoretalk.emulator.faults import FaultPlan, Operation
-from airflow_provider_videoretalk.emulator.service.job_inputs import JobInputs, VideoRetalkInputs
+from airflow_provider_videoretalk.emulator.service.job_inputs import JobInputs, TranscriptionInputs, VideoRetalkInputs
 from airflow_provider_videoretalk.emulator.service.state import Caller, EmulatorState
 
 if TYPE_CHECKING:
@@ -51,7 +52,8 @@ def build_components(
     downloads = InputFetcher(storage=state.storage, samples=samples, timeout=settings.download_timeout)
     fetcher = fetcher or downloads
     works: dict[type[JobInputs], Work] = {
-        VideoRetalkInputs: VideoRetalkWork(state=state, engine=engine, fetcher=fetcher)
+        VideoRetalkInputs: VideoRetalkWork(state=state, engine=engine, fetcher=fetcher),
+        TranscriptionInputs: TranscriptionWork(state=state, engine=engine, fetcher=fetcher),
     }
     return Components(
         settings=settings,
@@ -70,10 +72,13 @@ def components_of(request: Request) -> Components:
     return components
 
 
-def authorize(request: Request, operation: Operation) -> tuple[Components, Caller]:
-    """Authenticate a request and count it; 401 or 429. Whether the service counts refused requests is not known."""
+def authorize(request: Request, operation: Operation, *, limit: str | None = None) -> tuple[Components, Caller]:
+    """Authenticate a request and count it; 401 or 429. Whether the service counts refused requests is not known.
+
+    :param limit: the rate limit that counts it; by default that of the operation
+    """
     components = components_of(request)
     caller = components.state.authenticate(request.headers.get("authorization"))
     request.scope["state"]["account"] = caller.account.name
-    components.state.count_call(caller, operation)
+    components.state.count_call(caller, limit or operation)
     return components, caller

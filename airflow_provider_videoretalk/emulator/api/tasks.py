@@ -36,6 +36,7 @@ from airflow_provider_videoretalk.model_catalog.videoretalk import MODEL
 if TYPE_CHECKING:
     from fastapi.responses import JSONResponse
 
+    from airflow_provider_videoretalk.emulator.service.job_inputs import JobInputs
     from airflow_provider_videoretalk.emulator.service.state import Caller
     from airflow_provider_videoretalk.emulator.service.storage import Storage
 
@@ -68,11 +69,9 @@ async def submit(request: Request) -> JSONResponse:
     components, caller = authorize(request, "submit")
     require_async_header(request)
     job = create_job(request, caller, await read_json_object(request))
-    answer = SubmitReply(
-        output=SubmittedTask(task_id=job.task_id, task_status=job.status), request_id=request_id(request)
-    )
+    reply = submitted_reply(request, job)
     components.runner.start(caller.account)
-    return json_response(answer)
+    return reply
 
 
 @router.get(
@@ -130,12 +129,34 @@ def require_async_header(request: Request) -> None:
 
 def create_job(request: Request, caller: Caller, body: dict[str, Any]) -> RenderJob:
     """Check the body of a submit, and queue its render job."""
-    resolve = request.headers.get("x-dashscope-ossresourceresolve") == "enable"
+    return queue_job(request, caller, read_inputs(body, resolve_oss=resolves_oss(request)))
+
+
+def submitted_reply(request: Request, job: RenderJob) -> JSONResponse:
+    """The reply to a submit. Made before the job may start: its status is PENDING."""
+    submitted = SubmittedTask(task_id=job.task_id, task_status=job.status)
+    return json_response(SubmitReply(output=submitted, request_id=request_id(request)))
+
+
+def resolves_oss(request: Request) -> bool:
+    return request.headers.get("x-dashscope-ossresourceresolve") == "enable"
+
+
+def require_resolved(url: str, *, resolve_oss: bool) -> None:
+    """400 for a file in the temporary store, unless the request has the header that resolves it."""
+    if url.startswith("oss://") and not resolve_oss:
+        # The message is documented. Its code, and whether the submit returns it, are not certain.
+        message = f"No connection adapters were found for '{url}'"
+        raise ServiceError(400, "InvalidParameter.DataInspection", message)
+
+
+def queue_job(request: Request, caller: Caller, inputs: JobInputs) -> RenderJob:
+    """Queue a job for the checked body of a submit."""
     return components_of(request).state.submit(
         caller=caller,
-        inputs=read_inputs(body, resolve_oss=resolve),
+        inputs=inputs,
         origin=origin(request),
-        resolve_oss=resolve,
+        resolve_oss=resolves_oss(request),
         request_id=request_id(request),
         planned_failure=request.scope["state"].get("planned_failure"),
     )
@@ -154,11 +175,7 @@ def read_inputs(body: dict[str, Any], *, resolve_oss: bool) -> VideoRetalkInputs
     if parsed.input.ref_image_url:
         urls.append(parsed.input.ref_image_url)
     for url in urls:
-        require_media_url(url)
-        if url.startswith("oss://") and not resolve_oss:
-            # The message is documented. Its code, and whether the submit returns it, are not certain.
-            message = f"No connection adapters were found for '{url}'"
-            raise ServiceError(400, "InvalidParameter.DataInspection", message)
+        require_resolved(require_media_url(url), resolve_oss=resolve_oss)
     return VideoRetalkInputs(
         video_url=urls[0],
         audio_url=urls[1],

@@ -14,14 +14,20 @@ from airflow_provider_videoretalk.emulator.engine.errors import MediaRefusedErro
 from airflow_provider_videoretalk.emulator.execution.media_engine import SampleName
 from airflow_provider_videoretalk.emulator.service.render_job import RenderJob
 from airflow_provider_videoretalk.model_catalog.limit import Limit
+from airflow_provider_videoretalk.model_catalog.transcription import MEDIA_BYTES
 from airflow_provider_videoretalk.model_catalog.videoretalk import AUDIO_BYTES, IMAGE_BYTES, VIDEO_BYTES
 
 if TYPE_CHECKING:
     from airflow_provider_videoretalk.emulator.execution.sample_media import SampleMedia
     from airflow_provider_videoretalk.emulator.service.storage import Storage
 
-InputName = Literal["video", "audio", "ref_image"]
-SIZE_LIMITS: dict[InputName, Limit] = {"video": VIDEO_BYTES, "audio": AUDIO_BYTES, "ref_image": IMAGE_BYTES}
+InputName = Literal["video", "audio", "ref_image", "recording"]
+SIZE_LIMITS: dict[InputName, Limit] = {
+    "video": VIDEO_BYTES,
+    "audio": AUDIO_BYTES,
+    "ref_image": IMAGE_BYTES,
+    "recording": MEDIA_BYTES,
+}
 CHUNK_BYTES = 256 * 1024
 # Taken from the URL for engines that read the name of a file; the emulator itself ignores it.
 SUFFIXES = frozenset({".mp4", ".avi", ".mov", ".wav", ".mp3", ".aac", ".jpeg", ".jpg", ".png", ".bmp", ".webp"})

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
         SampleName,
         SpeechOutcome,
         SpeechRequest,
+        TranscriptionOutcome,
+        TranscriptionRequest,
     )
 
 
@@ -34,6 +36,9 @@ class ProcessEngine:
 
     async def speak(self, job: SpeechRequest) -> SpeechOutcome:
         return await self._speech.run(worker_functions.speak, job)
+
+    async def transcribe(self, job: TranscriptionRequest) -> TranscriptionOutcome:
+        return await self._speech.run(worker_functions.transcribe, job)
 
     async def sample(self, name: SampleName, output: Path) -> None:
         await self._speech.run(worker_functions.sample, name, output)

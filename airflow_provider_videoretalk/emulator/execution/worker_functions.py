@@ -6,6 +6,7 @@ So the server process never loads these libraries, and a crash in one of them ca
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 from airflow_provider_videoretalk.emulator.execution.media_engine import (
@@ -14,6 +15,8 @@ from airflow_provider_videoretalk.emulator.execution.media_engine import (
     SampleName,
     SpeechOutcome,
     SpeechRequest,
+    TranscriptionOutcome,
+    TranscriptionRequest,
 )
 from airflow_provider_videoretalk.emulator.service.checksums import checksums_of
 
@@ -69,6 +72,17 @@ def speak(job: SpeechRequest) -> SpeechOutcome:
         language=job.language,
     )
     return SpeechOutcome(seconds=float(seconds), checksums=checksums_of(job.output))
+
+
+def transcribe(job: TranscriptionRequest) -> TranscriptionOutcome:
+    """Transcribe a recording into a file."""
+    from airflow_provider_videoretalk.emulator.engine.speech_recognition import recognise
+    from airflow_provider_videoretalk.emulator.engine.transcript import transcript_of
+
+    recognised = recognise(job.recording, job.speeches)
+    transcript = transcript_of(recognised, url=job.url, has_words=job.has_words, has_speakers=job.has_speakers)
+    job.output.write_text(json.dumps(transcript, ensure_ascii=False))
+    return TranscriptionOutcome(seconds=recognised.seconds, checksums=checksums_of(job.output))
 
 
 def sample(name: SampleName, output: Path) -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from airflow_provider_videoretalk.model_catalog.transcription import TRANSCRIPTION_PATH
 from airflow_provider_videoretalk.model_catalog.videoretalk import DEFAULT_FACE_THRESHOLD, VIDEORETALK
 
 
@@ -24,6 +26,25 @@ class JobInputs(Protocol):
     def report(self) -> dict[str, Any]:
         """Its ``inputs`` and ``parameters``, for ``GET /emulator/tasks``."""
         raise NotImplementedError
+
+
+@dataclass(frozen=True, kw_only=True)
+class TranscriptionInputs:
+    """
+    :param is_list: whether the request has ``file_urls``, and the reply ``results``
+    """
+
+    model: str
+    urls: tuple[str, ...]
+    is_list: bool
+    has_words: bool
+    has_speakers: bool
+    parameters: Mapping[str, Any]
+
+    path = TRANSCRIPTION_PATH
+
+    def report(self) -> dict[str, Any]:
+        return {"inputs": {"file_urls": list(self.urls)}, "parameters": dict(self.parameters)}
 
 
 @dataclass(frozen=True, kw_only=True)

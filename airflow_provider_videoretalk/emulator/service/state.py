@@ -10,18 +10,21 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider_videoretalk.emulator.service.account import Account, key_id
 from airflow_provider_videoretalk.emulator.service.errors import ServiceError, throttled
 from airflow_provider_videoretalk.emulator.service.render_job import JobOutcome, PlannedFailure, RenderJob
+from airflow_provider_videoretalk.emulator.service.spoken_text import SpokenText
 from airflow_provider_videoretalk.emulator.service.storage import Storage
 from airflow_provider_videoretalk.model_catalog.videoretalk import MODEL
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from airflow_provider_videoretalk.emulator.faults import Operation
     from airflow_provider_videoretalk.emulator.service.clock import Clock
     from airflow_provider_videoretalk.emulator.service.job_inputs import JobInputs
     from airflow_provider_videoretalk.emulator.settings import EmulatorSettings
 
 MAX_LOGGED_REQUESTS = 100_000
+MAX_SPOKEN_TEXTS = 500
+# 600 a minute, on the vendor's page of one of the models.
+TRANSCRIPTIONS_PER_SECOND = 10.0
 
 
 class Caller:
@@ -48,6 +51,7 @@ class EmulatorState:
         # The time limit is the same for all render jobs, so the oldest one reaches it first.
         self._unfinished: deque[RenderJob] = deque()
         self.requests: deque[dict[str, Any]] = deque(maxlen=MAX_LOGGED_REQUESTS)
+        self.spoken: deque[SpokenText] = deque(maxlen=MAX_SPOKEN_TEXTS)
         self.on_timeout: Callable[[RenderJob], None] = lambda job: None
 
     def authenticate(self, authorization: str | None) -> Caller:
@@ -68,6 +72,7 @@ class EmulatorState:
             queries = self.settings.queries_per_second
             limits: dict[str, float | None] = {
                 "submit": self.settings.submits_per_second,
+                "transcription": TRANSCRIPTIONS_PER_SECOND,
                 "query": queries,
                 "list": queries,
                 "cancel": queries,
@@ -77,9 +82,9 @@ class EmulatorState:
             self.accounts[name] = Account(name=name, limits=limits, clock=self.clock)
         return self.accounts[name]
 
-    def count_call(self, caller: Caller, operation: Operation) -> None:
+    def count_call(self, caller: Caller, limit: str) -> None:
         """Count a call; 429 ``Throttling.RateQuota`` above the account's rate."""
-        if not caller.account.allow(operation):
+        if not caller.account.allow(limit):
             raise throttled()
 
     def queue_of(self, account: Account, *, model: str = MODEL) -> deque[RenderJob]:
@@ -177,6 +182,10 @@ class EmulatorState:
                     return
                 self._time_out(job, at=due)
             self._unfinished.popleft()
+
+    def spoken_texts(self) -> tuple[SpokenText, ...]:
+        """The last speeches that were made, which a transcription recognises."""
+        return tuple(self.spoken)
 
     def job_reports(self) -> list[dict[str, Any]]:
         """Every render job ever submitted, oldest first, including those whose record has expired."""
