@@ -32,6 +32,8 @@ class EmulatorSettings:
     :param host: address to listen on; loopback by default
     :param port: TCP port; 0 for any free port
     :param submits_per_second: VideoRetalk submits per second and account
+    :param transcriptions_per_second: submits of transcriptions per second and account; 600 a minute, on the vendor's
+        page of one of the models
     :param running: render jobs of one account that run at once; the others wait in a first-in-first-out queue
     :param queries_per_second: calls per second and account, for each of query, list and cancel
     :param speech_per_second: speech requests per second and account; ``None`` for no limit
@@ -59,6 +61,7 @@ class EmulatorSettings:
     host: str = "127.0.0.1"
     port: int = 8098
     submits_per_second: float = 1.0
+    transcriptions_per_second: float = 10.0
     running: int = 1
     queries_per_second: float = 20.0
     speech_per_second: float | None = None
@@ -84,6 +87,7 @@ class EmulatorSettings:
             raise ValueError(f"port must be 0 to 65535, not {self.port}")
         for name in (
             "submits_per_second",
+            "transcriptions_per_second",
             "queries_per_second",
             "policies_per_second",
             "time_scale",

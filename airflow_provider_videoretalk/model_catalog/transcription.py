@@ -25,8 +25,9 @@ TranscriptionModelName = Literal["qwen3-asr-flash-filetrans", "qwen-audio-3.0-as
 TRANSCRIPTION_PATH = "services/audio/asr/transcription"
 DEFAULT_MODEL: TranscriptionModelName = "qwen3-asr-flash-filetrans"
 
-MEDIA_SECONDS = Limit(field="recording duration", high=12 * 3600, unit="s", code="InvalidFile.Duration")
-MEDIA_BYTES = Limit(field="recording size", high=2048 * MEGABYTE, unit="bytes", code="InvalidFile.Size")
+_SPLIT = "Split the recording, or give its sound alone."
+MEDIA_SECONDS = Limit(field="recording duration", high=12 * 3600, unit="s", code="InvalidFile.Duration", remedy=_SPLIT)
+MEDIA_BYTES = Limit(field="recording size", high=2048 * MEGABYTE, unit="bytes", code="InvalidFile.Size", remedy=_SPLIT)
 MEDIA_CONTAINERS = ("wav", "mp3", "aac", "mp4", "mov", "avi", "matroska", "ogg", "flac")
 
 WORD_LANGUAGES = ("zh", "en", "ja", "ko", "de", "fr", "es", "it", "pt", "ru")

@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, cast
+from typing import TYPE_CHECKING, Any, NoReturn, cast
 
 from airflow.providers.common.compat.sdk import AirflowSkipException
 
@@ -54,7 +54,7 @@ class CatalogModelOperator(DashScopeJobOperator):
     All other parameters are those of :class:`~airflow_provider_videoretalk.operators.job.DashScopeJobOperator`.
     """
 
-    catalog_entry: ClassVar[Model]
+    catalog_entry: Model
     template_fields: Sequence[str] = ("allowed_sources", "max_cost", "is_dry_run", "dashscope_conn_id")
 
     def __init__(

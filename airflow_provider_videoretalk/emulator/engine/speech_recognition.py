@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
@@ -22,7 +22,6 @@ from airflow_provider_videoretalk.editing.spoken_text import BreakKind, spoken_s
 from airflow_provider_videoretalk.editing.subtitle_rules import rules_for
 from airflow_provider_videoretalk.emulator.engine.errors import MediaRefusedError
 from airflow_provider_videoretalk.emulator.engine.language_detection import language_of
-from airflow_provider_videoretalk.emulator.service.spoken_text import SpokenText
 
 if TYPE_CHECKING:
     from typing import TypeAlias
@@ -39,6 +38,22 @@ _QUIET = -55.0
 _SAME = 0.9
 # Speech without a pause of so many seconds is one sentence, if its words are not known.
 _SENTENCE_PAUSE = 0.6
+
+
+class KnownSpeech(Protocol):
+    """A speech that the emulator made: the file, its text, the language that was named, and the voice."""
+
+    @property
+    def path(self) -> Path: ...
+
+    @property
+    def text(self) -> str: ...
+
+    @property
+    def language(self) -> str | None: ...
+
+    @property
+    def voice(self) -> str: ...
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,12 +89,12 @@ class Recognised:
 class _Heard:
     """A known speech in a recording, in seconds."""
 
-    speech: SpokenText
+    speech: KnownSpeech
     start: float
     end: float
 
 
-def recognise(recording: Path, known: Sequence[SpokenText]) -> Recognised:
+def recognise(recording: Path, known: Sequence[KnownSpeech]) -> Recognised:
     """What is said in a recording, and when.
 
     :raises MediaRefusedError: it has no sound that can be decoded
@@ -95,7 +110,7 @@ def recognise(recording: Path, known: Sequence[SpokenText]) -> Recognised:
     return Recognised(seconds=sound.seconds, sentences=tuple(sorted(sentences, key=lambda sentence: sentence.start)))
 
 
-def _heard(levels: Levels, known: Sequence[SpokenText]) -> list[_Heard]:
+def _heard(levels: Levels, known: Sequence[KnownSpeech]) -> list[_Heard]:
     """The known speeches, wherever they are heard; the longest first, none within another."""
     found: list[_Heard] = []
     patterns = [(speech, pattern) for speech in known if (pattern := _pattern(str(speech.path))) is not None]

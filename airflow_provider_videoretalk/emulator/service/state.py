@@ -23,8 +23,6 @@ if TYPE_CHECKING:
 
 MAX_LOGGED_REQUESTS = 100_000
 MAX_SPOKEN_TEXTS = 500
-# 600 a minute, on the vendor's page of one of the models.
-TRANSCRIPTIONS_PER_SECOND = 10.0
 
 
 class Caller:
@@ -72,7 +70,7 @@ class EmulatorState:
             queries = self.settings.queries_per_second
             limits: dict[str, float | None] = {
                 "submit": self.settings.submits_per_second,
-                "transcription": TRANSCRIPTIONS_PER_SECOND,
+                "transcription": self.settings.transcriptions_per_second,
                 "query": queries,
                 "list": queries,
                 "cancel": queries,
