@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, get_args
 
+from airflow_provider_videoretalk.model_catalog.talking_photo import TALKING_PHOTO_MODELS
 from airflow_provider_videoretalk.model_catalog.videoretalk import VIDEORETALK
 
 if TYPE_CHECKING:
@@ -17,6 +18,9 @@ Gateway = Literal["video-tasks", "flat-tasks", "video-generations"]
 HOUR = 3600.0
 # How many transcriptions of an account run at once is not known.
 RUNNING_TRANSCRIPTIONS = 10
+# Documented for both models, as are their five submits, and the five checks of a photo, a second.
+RUNNING_PHOTOS = 1
+PHOTOS_PER_SECOND = 5.0
 
 # Documented lifetimes in seconds: results and records 24 h, uploads 48 h, unfinished tasks 3 h, upload policies 300 s.
 RESULT_SECONDS = 24 * HOUR
@@ -144,7 +148,9 @@ class EmulatorSettings:
 
     def running_of(self, model: str) -> int:
         """How many jobs of a model one account runs at once."""
-        return self.running if model == VIDEORETALK.name else RUNNING_TRANSCRIPTIONS
+        if model == VIDEORETALK.name:
+            return self.running
+        return RUNNING_PHOTOS if model in TALKING_PHOTO_MODELS else RUNNING_TRANSCRIPTIONS
 
     @property
     def worker_count(self) -> int:

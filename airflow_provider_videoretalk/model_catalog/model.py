@@ -93,6 +93,10 @@ class Model:
     billed_seconds_field: str = "video_duration"
     result_kind: Literal["video", "transcript"] = "video"
 
+    def price_for(self, parameters: Mapping[str, Any]) -> Price:
+        """The list price of a job with these ``parameters``; the same for all by default."""
+        return self.price
+
     def submit_request(self, *, urls: Mapping[str, str], parameters: Mapping[str, Any]) -> Request[Submission]:
         """The request that submits a job.
 

@@ -11,11 +11,20 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
-from airflow_provider_videoretalk.emulator.api import control, result_files, speech, tasks, transcriptions, uploads
+from airflow_provider_videoretalk.emulator.api import (
+    control,
+    photos,
+    result_files,
+    speech,
+    tasks,
+    transcriptions,
+    uploads,
+)
 from airflow_provider_videoretalk.emulator.api.components import Components, build_components
 from airflow_provider_videoretalk.emulator.api.fault_middleware import FaultMiddleware
 from airflow_provider_videoretalk.emulator.api.gateways import gateway_error, gateway_router
 from airflow_provider_videoretalk.emulator.api.openapi import install_openapi
+from airflow_provider_videoretalk.emulator.api.photos import DetectRequest, PortraitRequest, WanRequest
 from airflow_provider_videoretalk.emulator.api.request_log import RequestLogMiddleware
 from airflow_provider_videoretalk.emulator.api.request_models import VideoRetalkRequest
 from airflow_provider_videoretalk.emulator.api.responses import error_response, oss_error_response
@@ -34,7 +43,16 @@ if TYPE_CHECKING:
     from airflow_provider_videoretalk.emulator.service.clock import Clock
     from airflow_provider_videoretalk.emulator.settings import Gateway
 
-BODIES = (VideoRetalkRequest, TranscribeFileRequest, TranscribeListRequest, CosyVoiceRequest, QwenRequest)
+BODIES = (
+    VideoRetalkRequest,
+    WanRequest,
+    PortraitRequest,
+    DetectRequest,
+    TranscribeFileRequest,
+    TranscribeListRequest,
+    CosyVoiceRequest,
+    QwenRequest,
+)
 
 
 def create_app(
@@ -63,7 +81,7 @@ def create_app(
     )
     app.state.components = components
     gateway = components.settings.gateway
-    service = (tasks.router, transcriptions.router, speech.router, uploads.router)
+    service = (tasks.router, photos.router, transcriptions.router, speech.router, uploads.router)
     for router in (
         *(service if gateway is None else [gateway_router(gateway)]),
         result_files.router,

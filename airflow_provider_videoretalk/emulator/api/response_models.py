@@ -37,7 +37,7 @@ class TaskOutput(Reply):
     end_time: str | None = None
     video_url: str | None = None
     result: dict[str, str] | None = None
-    results: list[dict[str, str]] | None = None
+    results: list[dict[str, str]] | dict[str, str] | None = None
     task_metrics: dict[str, int] | None = None
     code: str | None = None
     message: str | None = None
@@ -55,6 +55,19 @@ class Usage(Reply):
     fps: int | None = None
     seconds: int | None = None
     duration: int | None = None
+    video_count: int | None = None
+
+
+class DetectUsage(Reply):
+    image_count: int
+
+
+class DetectReply(Reply):
+    """``output`` has ``check_pass`` and ``humanoid``, or ``pass``; and ``message`` if the photo does not pass."""
+
+    request_id: str
+    output: dict[str, bool | str]
+    usage: DetectUsage
 
 
 class TaskReply(Reply):

@@ -6,15 +6,23 @@ from typing import TYPE_CHECKING, Any
 
 from fastapi import APIRouter, Request
 
-from airflow_provider_videoretalk.emulator.api.components import authorize, components_of
+from airflow_provider_videoretalk.emulator.api.components import authenticate, authorize, components_of
 from airflow_provider_videoretalk.emulator.api.openapi import header, operation, parameter, refusals
 from airflow_provider_videoretalk.emulator.api.paths import API, SUBMIT_PATH
+from airflow_provider_videoretalk.emulator.api.photos import (
+    PHOTO_MODELS,
+    PortraitRequest,
+    WanRequest,
+    read_photo_inputs,
+)
 from airflow_provider_videoretalk.emulator.api.request_body import read_json_object
 from airflow_provider_videoretalk.emulator.api.request_models import (
     VideoRetalkRequest,
     read_body,
     read_model,
     require_media_url,
+    require_resolved,
+    resolves_oss,
 )
 from airflow_provider_videoretalk.emulator.api.response_models import (
     CancelReply,
@@ -62,13 +70,18 @@ LIST_QUERY = (
     SUBMIT_PATH,
     response_model=SubmitReply,
     responses=refusals(400, 401, 403, 404, 413, 429),
-    openapi_extra=operation(body=VideoRetalkRequest, headers=(ASYNC, RESOLVE)),
+    openapi_extra=operation(
+        body=VideoRetalkRequest, other_bodies=(WanRequest, PortraitRequest), headers=(ASYNC, RESOLVE)
+    ),
 )
 async def submit(request: Request) -> JSONResponse:
     """Submit a render job. In which order the service checks a request is not known."""
-    components, caller = authorize(request, "submit")
+    # The body waits for the key: a refused caller may send none.
+    components, caller = authenticate(request)
+    body = await read_json_object(request)
+    components.state.count_call(caller, "photo" if body.get("model") in PHOTO_MODELS else "submit")
     require_async_header(request)
-    job = create_job(request, caller, await read_json_object(request))
+    job = create_job(request, caller, body)
     reply = submitted_reply(request, job)
     components.runner.start(caller.account)
     return reply
@@ -138,18 +151,6 @@ def submitted_reply(request: Request, job: RenderJob) -> JSONResponse:
     return json_response(SubmitReply(output=submitted, request_id=request_id(request)))
 
 
-def resolves_oss(request: Request) -> bool:
-    return request.headers.get("x-dashscope-ossresourceresolve") == "enable"
-
-
-def require_resolved(url: str, *, resolve_oss: bool) -> None:
-    """400 for a file in the temporary store, unless the request has the header that resolves it."""
-    if url.startswith("oss://") and not resolve_oss:
-        # The message is documented. Its code, and whether the submit returns it, are not certain.
-        message = f"No connection adapters were found for '{url}'"
-        raise ServiceError(400, "InvalidParameter.DataInspection", message)
-
-
 def queue_job(request: Request, caller: Caller, inputs: JobInputs) -> RenderJob:
     """Queue a job for the checked body of a submit."""
     return components_of(request).state.submit(
@@ -162,13 +163,21 @@ def queue_job(request: Request, caller: Caller, inputs: JobInputs) -> RenderJob:
     )
 
 
-def read_inputs(body: dict[str, Any], *, resolve_oss: bool) -> VideoRetalkInputs:
-    """Check the body of a submit; 404 for another model, 400 for the first wrong field.
+def read_inputs(body: dict[str, Any], *, resolve_oss: bool) -> JobInputs:
+    """Check the body of a submit; 404 for a model that is not played, 400 for the first wrong field."""
+    model = read_model(body)
+    if model in PHOTO_MODELS:
+        return read_photo_inputs(model, body, resolve_oss=resolve_oss)
+    if model == MODEL:
+        return read_retalk_inputs(body, resolve_oss=resolve_oss)
+    raise model_not_found()
+
+
+def read_retalk_inputs(body: dict[str, Any], *, resolve_oss: bool) -> VideoRetalkInputs:
+    """Check the body of a submit of VideoRetalk; 400 for the first wrong field.
 
     ``parameters`` is required here. One vendor page calls it optional, but the error page has a code for its absence.
     """
-    if read_model(body) != MODEL:
-        raise model_not_found()
     parsed = read_body(VideoRetalkRequest, body, parts=("input", "parameters"))
     urls = [parsed.input.video_url, parsed.input.audio_url]
     # The vendor's sample request sends an empty string for "no reference image".

@@ -18,6 +18,8 @@ from airflow_provider_videoretalk.emulator.api.request_models import (
     read_body,
     read_model,
     require_media_url,
+    require_resolved,
+    resolves_oss,
 )
 from airflow_provider_videoretalk.emulator.api.response_models import SubmitReply
 from airflow_provider_videoretalk.emulator.api.tasks import (
@@ -25,8 +27,6 @@ from airflow_provider_videoretalk.emulator.api.tasks import (
     RESOLVE,
     queue_job,
     require_async_header,
-    require_resolved,
-    resolves_oss,
     submitted_reply,
 )
 from airflow_provider_videoretalk.emulator.service.errors import model_not_found

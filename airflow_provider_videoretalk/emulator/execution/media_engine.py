@@ -66,6 +66,16 @@ class SpeechOutcome:
 
 
 @dataclass(frozen=True, kw_only=True)
+class PhotoRequest:
+    """A photo to make speak. `side` is the shorter side of the output in pixels, ``None`` for that of the photo."""
+
+    photo: Path
+    audio: Path
+    output: Path
+    side: int | None
+
+
+@dataclass(frozen=True, kw_only=True)
 class TranscriptionRequest:
     """A recording to transcribe into `output`, a JSON file.
 
@@ -102,6 +112,14 @@ class MediaEngine(Protocol):
 
     async def speak(self, job: SpeechRequest) -> SpeechOutcome:
         """Synthesise; raise :class:`SpeechUnavailableError` if no installed voice can speak the text."""
+        raise NotImplementedError
+
+    async def count_faces(self, photo: Path) -> int:
+        """How many faces a photo shows; raise :class:`MediaRefusedError` for a file that is no photo."""
+        raise NotImplementedError
+
+    async def animate(self, job: PhotoRequest) -> RenderOutcome:
+        """Make a photo speak; raise :class:`MediaRefusedError` if the media do not allow it."""
         raise NotImplementedError
 
     async def transcribe(self, job: TranscriptionRequest) -> TranscriptionOutcome:

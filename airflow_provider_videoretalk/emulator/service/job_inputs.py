@@ -29,6 +29,25 @@ class JobInputs(Protocol):
 
 
 @dataclass(frozen=True, kw_only=True)
+class PhotoInputs:
+    """
+    :param side: pixels of the shorter side of the output; ``None`` for that of the photo
+    """
+
+    model: str
+    image_url: str
+    audio_url: str
+    side: int | None
+    parameters: Mapping[str, Any]
+
+    path = VIDEORETALK.path
+
+    def report(self) -> dict[str, Any]:
+        inputs = {"image_url": self.image_url, "audio_url": self.audio_url}
+        return {"inputs": inputs, "parameters": dict(self.parameters)}
+
+
+@dataclass(frozen=True, kw_only=True)
 class TranscriptionInputs:
     """
     :param is_list: whether the request has ``file_urls``, and the reply ``results``

@@ -12,6 +12,7 @@ from airflow_provider_videoretalk.emulator.service.errors import ServiceError, t
 from airflow_provider_videoretalk.emulator.service.render_job import JobOutcome, PlannedFailure, RenderJob
 from airflow_provider_videoretalk.emulator.service.spoken_text import SpokenText
 from airflow_provider_videoretalk.emulator.service.storage import Storage
+from airflow_provider_videoretalk.emulator.settings import PHOTOS_PER_SECOND
 from airflow_provider_videoretalk.model_catalog.videoretalk import MODEL
 
 if TYPE_CHECKING:
@@ -70,6 +71,8 @@ class EmulatorState:
             queries = self.settings.queries_per_second
             limits: dict[str, float | None] = {
                 "submit": self.settings.submits_per_second,
+                "photo": PHOTOS_PER_SECOND,
+                "detect": PHOTOS_PER_SECOND,
                 "transcription": self.settings.transcriptions_per_second,
                 "query": queries,
                 "list": queries,
