@@ -32,11 +32,15 @@ class TrackSpeech:
     :param path: of the speech, a local file
     :param start: when it begins on the track, in seconds
     :param tempo: how much faster it is played, at the same pitch; 0.5 to 2
+    :param begin: the second of the file from which on it is played
+    :param end: the second of the file until which it is played; ``None`` for all
     """
 
     path: Path
     start: float
     tempo: float = 1.0
+    begin: float = 0.0
+    end: float | None = None
 
 
 def write_speech_track(speeches: Sequence[TrackSpeech], target: Path, *, seconds: float) -> float:
@@ -89,12 +93,12 @@ def _samples(speech: TrackSpeech) -> Iterator[array[float]]:
         open_media(speech.path, field="the speech", remedy=_REMEDY) as container,
         refuse_damaged_media(speech.path, field="the speech", remedy=_REMEDY),
     ):
-        frames = _faster(decode_frames(container), speech.tempo) if speech.tempo != 1.0 else decode_frames(container)
+        frames = _played(decode_frames(container), speech)
         yield from resampled(frames, wanted=SoundFormat(rate=TRACK_RATE, channels=1), kind="s16")
 
 
-def _faster(frames: Iterator[AudioFrame], tempo: float) -> Iterator[AudioFrame]:
-    """The frames, played faster at the same pitch."""
+def _played(frames: Iterator[AudioFrame], speech: TrackSpeech) -> Iterator[AudioFrame]:
+    """The part of a speech that is played, at its tempo and its own pitch."""
     import av
     from av.filter import Graph
 
@@ -108,12 +112,27 @@ def _faster(frames: Iterator[AudioFrame], tempo: float) -> Iterator[AudioFrame]:
                 layout=frame.layout.name,
                 time_base=frame.time_base,
             )
-            graph.link_nodes(source, graph.add("atempo", f"{tempo:.4f}"), graph.add("abuffersink")).configure()
-        graph.push(frame)
+            nodes = (graph.add(name, arguments) for name, arguments in _filters(speech))
+            graph.link_nodes(source, *nodes, graph.add("abuffersink")).configure()
+        try:
+            graph.push(frame)
+        except av.EOFError:
+            # The end of the part is reached.
+            break
         yield from _pulled(graph, av)
+    else:
+        if graph is not None:
+            graph.push(None)
     if graph is not None:
-        graph.push(None)
         yield from _pulled(graph, av)
+
+
+def _filters(speech: TrackSpeech) -> Iterator[tuple[str, str]]:
+    end = "" if speech.end is None else f":end={speech.end:.6f}"
+    yield "atrim", f"start={speech.begin:.6f}{end}"
+    yield "asetpts", "PTS-STARTPTS"
+    if speech.tempo != 1.0:
+        yield "atempo", f"{speech.tempo:.4f}"
 
 
 def _pulled(graph: Any, av: Any) -> Iterator[AudioFrame]:

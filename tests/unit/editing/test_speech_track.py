@@ -49,6 +49,15 @@ def test_a_faster_speech_is_shorter_at_the_same_pitch(tmp_path: Path) -> None:
     assert loudest_frequency(samples(fast)) == pytest.approx(loudest_frequency(samples(slow)), rel=0.03)
 
 
+def test_a_part_of_a_speech_is_played(tmp_path: Path) -> None:
+    sound = np.concatenate([silence(0.4), word(1), silence(0.6)])
+    path = write_wav(tmp_path / "a.wav", sound)
+    speech = TrackSpeech(path=path, start=1, begin=0.4, end=1.4, tempo=1.25)
+    assert write_speech_track([speech], tmp_path / "t.wav", seconds=0) == pytest.approx(1.8, abs=0.05)
+    found = find_pauses(tmp_path / "t.wav")
+    assert (found.speech_start, found.speech_end) == (pytest.approx(1, abs=0.03), pytest.approx(1.8, abs=0.05))
+
+
 def test_a_speech_waits_for_the_end_of_the_one_before_it(tmp_path: Path) -> None:
     path = write_wav(tmp_path / "a.wav", word(1))
     speeches = [TrackSpeech(path=path, start=0), TrackSpeech(path=path, start=0.4)]

@@ -1,0 +1,151 @@
+"""The segments of a translation are spoken where they belong, and each is paid for once."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from connections import connect
+from state_store import TaskStateStore
+
+from airflow_provider_videoretalk.dashscope.errors import InputError, ServerError
+from airflow_provider_videoretalk.editing.speech_pauses import find_pauses
+from airflow_provider_videoretalk.emulator.faults import FaultRule
+from airflow_provider_videoretalk.emulator.server import Emulator
+from airflow_provider_videoretalk.operators.segment_speech import SegmentSpeechOperator
+
+SEGMENTS = [
+    {"start": 0.5, "end": 3.0, "text": "Good morning, and welcome."},
+    {"start": 4.0, "end": 6.0, "text": "The weather is warm today."},
+    {"start": 9.0, "end": 11.0, "text": "Come again."},
+]
+
+
+@pytest.fixture
+def context() -> dict[str, Any]:
+    ti = SimpleNamespace(dag_id="dag", run_id=str(uuid.uuid4()), task_id="speech", map_index=-1)
+    return {"ti": ti, "task_state_store": TaskStateStore()}
+
+
+class Service:
+    """An account of one test's own."""
+
+    def __init__(self, emulator: Emulator, key: str) -> None:
+        self.emulator = emulator
+        self.account = emulator.state.authenticate(f"Bearer {key}").account.name
+
+    @property
+    def speeches(self) -> int:
+        requests = self.emulator.state.requests
+        return sum(entry["operation"] == "speech" and entry["account"] == self.account for entry in requests)
+
+
+@pytest.fixture
+def service(emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> Service:
+    key = f"sk-{uuid.uuid4()}"
+    connect(monkeypatch, host=emulator.base_url, password=key, allow_private=True)
+    return Service(emulator, key)
+
+
+def operator(folder: Path, segments: Any = SEGMENTS, **arguments: Any) -> SegmentSpeechOperator:
+    given = {"segments": segments} if isinstance(segments, list) else segments
+    return SegmentSpeechOperator(task_id="speech", segments=given, folder=f"file://{folder}/", **arguments)
+
+
+def test_each_segment_is_spoken_where_it_belongs(service: Service, context: dict[str, Any], tmp_path: Path) -> None:
+    result: Any = operator(tmp_path, seconds=15).execute(context)
+    assert result["seconds"] == pytest.approx(15, abs=0.01)
+    assert result["script"] == "Good morning, and welcome.\nThe weather is warm today.\nCome again."
+    assert [part["start"] for part in result["segments"]] == [0.5, 4.0, 9.0]
+    assert (result["late"], {part["tempo"] for part in result["segments"]}) == (0.0, {1.0})
+    track = Path(result["audio"].removeprefix("file://"))
+    sound = find_pauses(track)
+    assert sound.seconds == pytest.approx(15, abs=0.02)
+    assert sound.speech_start == pytest.approx(0.5, abs=0.05)
+    (long,) = [pause for pause in sound.pauses if pause.end > 8.9]
+    assert long.end == pytest.approx(9.0, abs=0.05)
+    # 26, 26 and 11 characters, at 1 CNY for 10,000.
+    assert (result["cost"], result["currency"], service.speeches) == (0.0063, "CNY", 3)
+    assert json.loads(json.dumps(result)) == result
+
+
+def test_a_corrected_sentence_costs_itself_alone(service: Service, context: dict[str, Any], tmp_path: Path) -> None:
+    first: Any = operator(tmp_path).execute(context)
+    again: Any = operator(tmp_path).execute(context)
+    assert (again, service.speeches) == (first, 3)
+    corrected = [SEGMENTS[0], SEGMENTS[1] | {"text": "The weather is cold today."}, SEGMENTS[2]]
+    changed: Any = operator(tmp_path, corrected).execute(context)
+    assert service.speeches == 4
+    assert changed["audio"] != first["audio"]
+    assert changed["segments"][1]["text"] == "The weather is cold today."
+
+
+def test_a_killed_try_pays_for_what_is_missing(service: Service, context: dict[str, Any], tmp_path: Path) -> None:
+    service.emulator.faults.arm(FaultRule(operation="speech", effect="error_before", status=500, after=2))
+    with pytest.raises(ServerError):
+        operator(tmp_path).execute(context)
+    operator(tmp_path).execute(context)
+    # Without the one that created nothing.
+    assert service.speeches == 3
+    assert len(list((tmp_path / "speech").glob("*.wav"))) == 4
+
+
+def test_too_much_text_is_played_faster_and_told(service: Service, context: dict[str, Any], tmp_path: Path) -> None:
+    hurried = [
+        {"start": 0.0, "end": 0.5, "text": "This sentence does not fit into half a second, however fast it is."},
+        {"start": 0.5, "end": 3.0, "text": "Bye."},
+    ]
+    result: Any = operator(tmp_path, hurried, max_tempo=1.5).execute(context)
+    first, second = result["segments"]
+    assert (first["tempo"], second["start"]) == (1.5, first["end"])
+    assert result["late"] == second["late"] == pytest.approx(first["end"] - 0.5, abs=0.002)
+    assert result["seconds"] >= second["end"] - 0.05
+
+
+def test_the_rate_of_a_segment_and_an_enrolled_voice(service: Service, context: dict[str, Any], tmp_path: Path) -> None:
+    rates = [SEGMENTS[0] | {"rate": 1.2}, SEGMENTS[2]]
+    voice = {"voice": "longanhuan", "target_model": "cosyvoice-v3-plus"}
+    operator(tmp_path, rates, voice=voice, options={"pitch": 1.1}).execute(context)
+    stored = [json.loads(path.read_text()) for path in (tmp_path / "speech").glob("*.json")]
+    made = {one["script"]: one for one in stored if "script" in one}
+    first, second = made["Good morning, and welcome."], made["Come again."]
+    assert (first["voice"], first["speech_model"]) == ("longanhuan", "cosyvoice-v3-plus")
+    assert (first["speech_options"], second["speech_options"]) == ({"pitch": 1.1, "rate": 1.2}, {"pitch": 1.1})
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"segments": {}}, "segments has no list of segments"),
+        ({"segments": {"segments": "x"}}, "segments has no list of segments"),
+        ({"segments": []}, "segments has 0 segments with words"),
+        ({"segments": [{"start": 0, "end": 1, "text": " "}]}, "segments has 0 segments with words"),
+        ({"segments": [{"start": 2, "end": 1, "text": "x"}]}, r"segments\[0\] is .*allowed is a mapping with start"),
+        ({"segments": [SEGMENTS[0], {"start": 0, "end": 1}]}, r"segments\[1\] is "),
+        ({"max_cost": 0.006}, r"the speeches cost 0\.0063 CNY, allowed is at most 0\.006 CNY"),
+        ({"max_cost": 1, "model": "qwen-tts"}, "the speeches cost an amount that is not known"),
+        ({"voice": {"voice": "v", "target_model": "cosyvoice-v2"}, "model": "cosyvoice-v3-plus"}, "was enrolled for"),
+        ({"folder": "file:///x"}, "folder is 'file:///x', allowed is the URI of a folder"),
+        ({"allowed_destinations": "s3://b/"}, "destination is .*allowed_destinations"),
+        ({"seconds": "long"}, "seconds is 'long'"),
+    ],
+)
+def test_what_is_wrong_is_said_before_anything_is_paid(
+    service: Service, context: dict[str, Any], tmp_path: Path, arguments: dict[str, Any], message: str
+) -> None:
+    given: dict[str, Any] = {"segments": {"segments": SEGMENTS}, "folder": f"file://{tmp_path}/"} | arguments
+    if isinstance(given["segments"], list):
+        given["segments"] = {"segments": given["segments"]}
+    with pytest.raises(InputError, match=message):
+        SegmentSpeechOperator(task_id="speech", **given).execute(context)
+    assert service.speeches == 0
+
+
+@pytest.mark.parametrize("tempo", [0.9, 2.1, "1"])
+def test_a_tempo_out_of_range_is_refused(tmp_path: Path, tempo: Any) -> None:
+    with pytest.raises(InputError, match=r"max_tempo is .*allowed is 1 to 2"):
+        operator(tmp_path, max_tempo=tempo)
