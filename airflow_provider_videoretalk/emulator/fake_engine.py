@@ -7,7 +7,7 @@ import shutil
 import wave
 from typing import TYPE_CHECKING
 
-from airflow_provider_videoretalk.emulator.execution.media_engine import RenderOutcome, SpeechOutcome
+from airflow_provider_videoretalk.emulator.execution.media_engine import RenderOutcome, SpeechOutcome, VoiceTraits
 from airflow_provider_videoretalk.emulator.service.checksums import checksums_of
 
 if TYPE_CHECKING:
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from airflow_provider_videoretalk.emulator.engine.errors import MediaRefusedError
     from airflow_provider_videoretalk.emulator.execution.media_engine import RenderRequest, SampleName, SpeechRequest
+    from airflow_provider_videoretalk.model_catalog.voices import VoiceDialect
 
 WAV_RATE = 8000
 
@@ -47,6 +48,11 @@ class FakeEngine:
         seconds = max(2.0, len(job.text) / 15)
         await asyncio.to_thread(_write_silence, job.output, seconds)
         return SpeechOutcome(seconds=seconds, checksums=await asyncio.to_thread(checksums_of, job.output))
+
+    async def measure_voice(self, sample: Path, dialect: VoiceDialect) -> VoiceTraits:
+        if self.refusal is not None:
+            raise self.refusal
+        return VoiceTraits(hertz=150.0, pace=1.0)
 
     async def sample(self, name: SampleName, output: Path) -> None:
         await asyncio.to_thread(_write_silence, output, 3.0)

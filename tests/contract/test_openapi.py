@@ -107,6 +107,7 @@ def test_every_operation_is_described(document: dict[str, Any]) -> None:
         ("POST", "/api/v1/tasks/{task_id}/cancel"),
         ("GET", "/api/v1/uploads"),
         ("POST", "/api/v1/services/audio/tts/SpeechSynthesizer"),
+        ("POST", "/api/v1/services/audio/tts/customization"),
         ("POST", "/api/v1/services/aigc/multimodal-generation/generation"),
     }
 

@@ -11,6 +11,7 @@ from airflow_provider_videoretalk.emulator.execution.process_engine import Proce
 from airflow_provider_videoretalk.emulator.execution.sample_media import SampleMedia
 from airflow_provider_videoretalk.emulator.faults import FaultPlan, Operation
 from airflow_provider_videoretalk.emulator.service.state import Caller, EmulatorState
+from airflow_provider_videoretalk.emulator.service.voices import VoiceRegistry
 
 if TYPE_CHECKING:
     from fastapi import Request
@@ -26,6 +27,7 @@ class Components:
 
     settings: EmulatorSettings
     state: EmulatorState
+    voices: VoiceRegistry
     faults: FaultPlan
     engine: MediaEngine
     samples: SampleMedia
@@ -50,6 +52,7 @@ def build_components(
     return Components(
         settings=settings,
         state=state,
+        voices=VoiceRegistry(settings=settings, clock=clock),
         faults=FaultPlan(),
         engine=engine,
         samples=samples,

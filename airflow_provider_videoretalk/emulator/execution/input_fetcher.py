@@ -12,12 +12,12 @@ import aiohttp
 
 from airflow_provider_videoretalk.emulator.engine.errors import MediaRefusedError
 from airflow_provider_videoretalk.emulator.execution.media_engine import SampleName
-from airflow_provider_videoretalk.emulator.service.render_job import RenderJob
 from airflow_provider_videoretalk.model_catalog.limit import Limit
 from airflow_provider_videoretalk.model_catalog.videoretalk import AUDIO_BYTES, IMAGE_BYTES, MODEL, VIDEO_BYTES
 
 if TYPE_CHECKING:
     from airflow_provider_videoretalk.emulator.execution.sample_media import SampleMedia
+    from airflow_provider_videoretalk.emulator.service.account import Account
     from airflow_provider_videoretalk.emulator.service.storage import Storage
 
 InputName = Literal["video", "audio", "ref_image"]
@@ -34,10 +34,23 @@ VENDOR_SAMPLES: dict[str, SampleName] = {
 }
 
 
+class InputOwner(Protocol):
+    """What a fetcher needs to know of a render job, or of an enrolment.
+
+    ``origin`` is the scheme and host of the request, which recognises the emulator's own URLs.
+    """
+
+    @property
+    def origin(self) -> str: ...
+
+    @property
+    def account(self) -> Account: ...
+
+
 class Fetcher(Protocol):
     """Makes an input available as a local file."""
 
-    async def fetch(self, *, url: str, name: InputName, job: RenderJob, folder: Path) -> Path:
+    async def fetch(self, *, url: str, name: InputName, job: InputOwner, folder: Path) -> Path:
         """The local file of an input.
 
         :raises MediaRefusedError: with an ``InvalidURL...`` code or ``InvalidFile.Size``
@@ -61,7 +74,7 @@ class InputFetcher:
         # Marks the emulator's own downloads, which are not logged and which fault rules ignore.
         self.token = secrets.token_hex(16)
 
-    async def fetch(self, *, url: str, name: InputName, job: RenderJob, folder: Path) -> Path:
+    async def fetch(self, *, url: str, name: InputName, job: InputOwner, folder: Path) -> Path:
         parts = urlsplit(url)
         if parts.scheme == "oss":
             return self._find_upload(url, job)
@@ -86,7 +99,7 @@ class InputFetcher:
         if self._session is not None:
             await self._session.close()
 
-    async def _download(self, url: str, *, target: Path, limit: Limit, job: RenderJob) -> None:
+    async def _download(self, url: str, *, target: Path, limit: Limit, job: InputOwner) -> None:
         if self._session is None:
             self._session = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=self._timeout))
         own = url.startswith(f"{job.origin}/")
@@ -105,7 +118,7 @@ class InputFetcher:
             finally:
                 await asyncio.to_thread(file.close)
 
-    def _find_upload(self, url: str, job: RenderJob) -> Path:
+    def _find_upload(self, url: str, job: InputOwner) -> Path:
         # The service's codes for an unknown or expired upload, and for one of another account, are not known.
         upload = self._storage.find_upload(key=unquote(url[len("oss://") :]), account=job.account.name, model=MODEL)
         if upload is None:

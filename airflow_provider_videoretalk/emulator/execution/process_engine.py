@@ -16,7 +16,9 @@ if TYPE_CHECKING:
         SampleName,
         SpeechOutcome,
         SpeechRequest,
+        VoiceTraits,
     )
+    from airflow_provider_videoretalk.model_catalog.voices import VoiceDialect
 
 
 class ProcessEngine:
@@ -34,6 +36,9 @@ class ProcessEngine:
 
     async def speak(self, job: SpeechRequest) -> SpeechOutcome:
         return await self._speech.run(worker_functions.speak, job)
+
+    async def measure_voice(self, sample: Path, dialect: VoiceDialect) -> VoiceTraits:
+        return await self._speech.run(worker_functions.measure_voice, sample, dialect)
 
     async def sample(self, name: SampleName, output: Path) -> None:
         await self._speech.run(worker_functions.sample, name, output)
