@@ -35,6 +35,7 @@ def get_provider_info() -> dict[str, Any]:
                 "operators.review_video",
                 "operators.speech",
                 "operators.videoretalk",
+                "operators.voice",
             )
         ],
         "sensors": [_modules("sensors.dashscope")],

@@ -18,8 +18,8 @@ from airflow_provider_videoretalk.dashscope.request import Request
 from airflow_provider_videoretalk.model_catalog.limit import MEGABYTE, Limit
 
 DEFAULT_TARGET_MODEL = "cosyvoice-v3-flash"
-PAGE_SIZE = 100
-"""Voices of one page of a list. The largest page is not documented."""
+PAGE_SIZES = (100, 10)
+"""Voices of one page of a list, in the order of preference: the largest page is not documented, 10 is the default."""
 
 VOICE_STORAGE = 1000
 """Voices of one main account, by the vendor's page. A voice that was not used for a year is deleted."""
@@ -92,7 +92,7 @@ COSYVOICE = VoiceDialect(
     prefix_length=9,
     seconds=_seconds(5),
     sample_rate=_rate(16_000),
-    channels=Limit(field="the sample", low=1, high=2, unit="channels", code="BadRequest.UnsupportedFileFormat"),
+    channels=Limit(field="the sample's number of channels", high=2, code="BadRequest.UnsupportedFileFormat"),
 )
 QWEN_TTS = VoiceDialect(
     model="qwen-voice-enrollment",
@@ -101,7 +101,7 @@ QWEN_TTS = VoiceDialect(
     prefix_length=16,
     seconds=_seconds(3),
     sample_rate=_rate(24_000),
-    channels=Limit(field="the sample", low=1, high=1, unit="channels", code="Audio.PreprocessError"),
+    channels=Limit(field="the sample's number of channels", high=1, code="Audio.PreprocessError"),
 )
 
 
@@ -221,13 +221,13 @@ def create_voice(
     )
 
 
-def list_voices(*, target_model: str, prefix: str, page: int) -> Request[VoicePage]:
+def list_voices(*, target_model: str, prefix: str, page: int, page_size: int) -> Request[VoicePage]:
     """The request for a page of the account's voices. Only the dialect of CosyVoice can filter by a prefix.
 
     :param page: from 0 on
     """
     dialect = voice_dialect_of(target_model)
-    inputs: dict[str, Any] = {"action": dialect.actions["list"], "page_index": page, "page_size": PAGE_SIZE}
+    inputs: dict[str, Any] = {"action": dialect.actions["list"], "page_index": page, "page_size": page_size}
     inputs |= {} if dialect is QWEN_TTS else {"prefix": prefix}
 
     def parse(payload: Mapping[str, Any]) -> VoicePage:

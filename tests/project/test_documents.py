@@ -22,6 +22,7 @@ from airflow_provider_videoretalk.operators.plan_videos import PlanVideosOperato
 from airflow_provider_videoretalk.operators.publish import PublishMediaOperator
 from airflow_provider_videoretalk.operators.speech import TextToSpeechOperator
 from airflow_provider_videoretalk.operators.videoretalk import VideoRetalkOperator
+from airflow_provider_videoretalk.operators.voice import VoiceOperator
 from airflow_provider_videoretalk.sensors.dashscope import DashScopeTaskSensor
 
 NAME = "airflow-provider-videoretalk/airflow-provider-videoretalk"
@@ -148,6 +149,7 @@ def test_pytest_commands_select_tests(command: str) -> None:
 SECTIONS: dict[Any, str] = {
     VideoRetalkOperator: "Video: `VideoRetalkOperator`",
     TextToSpeechOperator: "Speech: `TextToSpeechOperator`",
+    VoiceOperator: "Voices: `VoiceOperator`",
     PublishMediaOperator: "Publishing: `PublishMediaOperator`",
     DashScopeTaskSensor: "Waiting: `DashScopeTaskSensor`",
     PlanVideosOperator: "Many videos: `PlanVideosOperator`",
