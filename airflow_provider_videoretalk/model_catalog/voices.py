@@ -148,6 +148,16 @@ class CreatedVoice:
     request_id: str | None
     warning: str
 
+    @classmethod
+    def parse(cls, payload: Mapping[str, Any], *, voice_field: str) -> CreatedVoice:
+        output = payload["output"]
+        found = plain_id(output.get(voice_field))
+        if found is None:
+            raise ValueError(f"output.{voice_field} is missing, or is not a plain id")
+        reason = line(output.get("fallback_reason")) or "no reason is given"
+        warning = reason if output.get("fallback_mode") is True else ""
+        return cls(id=found, request_id=plain_id(payload.get("request_id")), warning=warning)
+
 
 def voice_dialect_of(target_model: str) -> VoiceDialect:
     """The dialect for the voices of a speech model, by the model's name."""
@@ -201,20 +211,11 @@ def create_voice(
             remedy="Leave it out of options.",
         )
 
-    def parse(payload: Mapping[str, Any]) -> CreatedVoice:
-        output = payload["output"]
-        found = plain_id(output.get(dialect.voice_field))
-        if found is None:
-            raise ValueError(f"output.{dialect.voice_field} is missing, or is not a plain id")
-        reason = line(output.get("fallback_reason")) or "no reason is given"
-        warning = reason if output.get("fallback_mode") is True else ""
-        return CreatedVoice(id=found, request_id=plain_id(payload.get("request_id")), warning=warning)
-
     return Request(
         method="POST",
         path=_PATH,
         body={"model": dialect.model, "input": inputs | dict(options or {})},
-        parse=parse,
+        parse=lambda payload: CreatedVoice.parse(payload, voice_field=dialect.voice_field),
         read_timeout=_CREATE_TIMEOUT,
         total_timeout=_CREATE_TIMEOUT,
         creates=True,

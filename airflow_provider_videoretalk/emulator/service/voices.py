@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import uuid
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any, Literal
 
 from airflow_provider_videoretalk.emulator.service.clock import service_time
 from airflow_provider_videoretalk.emulator.service.errors import ServiceError
@@ -117,6 +117,10 @@ class VoiceRegistry:
 
     def replace_sample(self, voice: EnrolledVoice, *, link: str, hertz: float | None, pace: float) -> None:
         voice.link, voice.hertz, voice.pace, voice.modified = link, hertz, pace, self._clock()
+
+    def reports(self) -> list[dict[str, Any]]:
+        """Every voice, oldest first, as in ``GET /emulator/voices``; not a shape of the service."""
+        return [asdict(voice) | {"status": self.status(voice)} for voice in self._voices.values()]
 
     def status(self, voice: EnrolledVoice) -> Literal["OK", "DEPLOYING"]:
         """Whether a voice can be used yet. The third status, ``UNDEPLOYED``, is that of a refused voice."""

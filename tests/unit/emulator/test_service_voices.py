@@ -6,6 +6,7 @@ import base64
 from typing import Any
 
 import pytest
+import requests
 
 from airflow_provider_videoretalk.emulator.engine.errors import MediaRefusedError
 from airflow_provider_videoretalk.emulator.faults import FaultRule
@@ -120,6 +121,32 @@ def test_a_list_may_be_late(start: Any, connect: Any, clock: Any) -> None:
     assert cosyvoice(client, "list_voice").json()["output"] == {"voice_list": []}
     clock.advance(5)
     assert len(cosyvoice(client, "list_voice").json()["output"]["voice_list"]) == 1
+
+
+def test_the_book_of_all_voices(client: Any, emulator: Any, connect: Any) -> None:
+    first, second = created(client), created_qwen(connect(emulator, key="sk-two"), language="de")
+    gone = created(client)
+    cosyvoice(client, "delete_voice", voice_id=gone)
+    book = requests.get(f"{emulator.url}/emulator/voices", timeout=10).json()["voices"]
+    assert [(voice["id"], voice["target_model"], voice["prefix"]) for voice in book] == [
+        (first, FLASH, "anna"),
+        (second, VC, "anna"),
+    ]
+    assert book[0]["account"] != book[1]["account"]
+    assert book[1] == {
+        "id": second,
+        "dialect": "qwen",
+        "account": book[1]["account"],
+        "target_model": VC,
+        "prefix": "anna",
+        "created": 1_795_176_000.0,
+        "modified": 1_795_176_000.0,
+        "link": "data:audio/wav;base64",
+        "language": "de",
+        "hertz": 150.0,
+        "pace": 1.0,
+        "status": "OK",
+    }
 
 
 def test_a_full_storage(client: Any) -> None:

@@ -137,6 +137,36 @@ def test_bad_input_is_found_before_anything_is_sent(
     assert actions(emulator) == 0
 
 
+HOSTILE_SOURCES = [
+    "file:///opt/airflow/airflow.cfg",
+    " FILE:///opt/airflow/airflow.cfg",
+    "/opt/airflow/airflow.cfg",
+    "opt/airflow/airflow.cfg",
+    "s3://any_conn@bucket/secret.wav",
+    "oss://dashscope-instant/of-somebody-else.wav",
+    "filecache::file:///opt/airflow/airflow.cfg",
+    "https://media.example.com.evil.example/a.wav",
+    "https://media.example.com@evil.example/a.wav",
+]
+
+
+@pytest.mark.parametrize("location", HOSTILE_SOURCES)
+def test_a_source_that_the_author_did_not_allow(
+    emulator: Emulator, context: dict[str, Any], monkeypatch: pytest.MonkeyPatch, location: str
+) -> None:
+    import airflow.sdk.io.path as path
+
+    opened: list[Any] = []
+    monkeypatch.setattr(path, "attach", lambda *arguments, **_: opened.append(arguments))
+    with pytest.raises(InputError, match=r"^sample "):
+        operator(location, allowed_sources="https://media.example.com/").execute(context)
+    task = operator({"url": "{{ params.sample }}"}, allowed_sources="https://media.example.com/")
+    task.sample = {"url": location}
+    with pytest.raises(InputError, match=r"^sample "):
+        task.execute(context)
+    assert (opened, actions(emulator)) == ([], 0)
+
+
 def test_a_sample_that_the_service_would_refuse(emulator: Emulator, context: dict[str, Any], tmp_path: Path) -> None:
     (tmp_path / "short.wav").write_bytes(wav(seconds=4, rate=24_000))
     with pytest.raises(InputError, match="allowed is 5 to 60 s") as caught:

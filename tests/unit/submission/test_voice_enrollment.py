@@ -216,6 +216,21 @@ def test_a_retry_finds_what_was_late(voices: Voices, get: Any) -> None:
     assert states.data == {}
 
 
+def test_the_stored_intent(voices: Voices, get: Any) -> None:
+    states = TaskStateStore()
+    voices.emulator.faults.arm(FaultRule(operation="voices", effect="drop_before", after=1))
+    with pytest.raises(OutcomeUnknownError):
+        get(voices, states=states, cleared=3)
+    assert states.data == {
+        "videoretalk_voice": {
+            "version": 1,
+            "prefix": PREFIX,
+            "lost": True,
+            "clear_count": {"max_tries": 3, "clear_number": 0},
+        }
+    }
+
+
 def test_an_intent_that_cannot_be_read_is_none(voices: Voices, get: Any) -> None:
     for damaged in (3, {"version": 2}, {"prefix": PREFIX, "lost": True, "clear_count": {"more": 1}}):
         found, _ = get(voices, states=TaskStateStore({"videoretalk_voice": damaged}))
