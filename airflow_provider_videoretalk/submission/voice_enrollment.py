@@ -49,7 +49,7 @@ SurplusPolicy = Literal["delete", "keep"]
 
 SETTLE_SECONDS = 2.0
 SEARCH_PAUSES = (2.0, 5.0, 10.0, 20.0, 30.0)
-"""Seconds between the readings of the list after an enrolment whose reply was lost."""
+"""Seconds between the readings of the list after an enrolment of which nobody knows whether it made a voice."""
 
 _STATE = "videoretalk_voice"
 _SETTLED_AFTER = timedelta(days=1)
@@ -80,10 +80,12 @@ class EnrolledVoice:
 class _Intent:
     """An enrolment that a try was about to send.
 
+    :param intended_at: in seconds since the epoch, by the clock of the try's worker
     :param lost: whether its reply is known to be lost; a try that was killed does not know
     """
 
     prefix: str
+    intended_at: float
     lost: bool
     clear_count: ClearCount
 
@@ -97,6 +99,7 @@ class VoiceEnrollment:
     :param states: of the task
     :param clear_count: of the task: a clear ends the doubt about an enrolment whose reply was lost
     :param pause: waits for some seconds
+    :param now: seconds since the epoch
     """
 
     client: Client
@@ -107,6 +110,7 @@ class VoiceEnrollment:
     clear_count: ClearCount
     surplus: SurplusPolicy = "delete"
     pause: Callable[[float], None] = time.sleep
+    now: Callable[[], float] = time.time
 
     def voice(self) -> EnrolledVoice:
         """
@@ -116,7 +120,7 @@ class VoiceEnrollment:
         :raises DashScopeError: see :mod:`airflow_provider_videoretalk.dashscope.errors`
         """
         intent = self._intent()
-        found = self._listed() or (self._search() if intent else [])
+        found = self._listed() or (self._search(intent.intended_at) if intent else [])
         created: CreatedVoice | None = None
         if not found:
             if intent and intent.lost:
@@ -149,14 +153,16 @@ class VoiceEnrollment:
         """Sends the one enrolment; returns its reply, and the voices that the list has after it."""
         request = self.create()
         fault_point("before_intent")
-        self._store_intent(lost=False)
+        intended_at = self.now()
+        self._store_intent(intended_at, lost=False)
         fault_point("after_intent")
         try:
             created = self.client.send(request)
         except OutcomeUnknownError as error:
-            self._store_intent(lost=True)
+            self._store_intent(intended_at, lost=True)
             log.warning("The reply to the enrolment was lost; the list of voices is searched for it: %s", error)
-            found = self._search()
+            # The time until the reply was lost does not count.
+            found = self._search(self.now())
             if not found:
                 raise self._unknown_outcome(error) from error
             return None, found
@@ -202,9 +208,11 @@ class VoiceEnrollment:
                 raise
         return self._page(number, _SMALLEST_PAGE)
 
-    def _search(self) -> list[Voice]:
-        """Reads the list until it has the voice, for a minute."""
+    def _search(self, since: float) -> list[Voice]:
+        """Reads the list until it has the voice, for a minute from ``since`` on."""
         for seconds in SEARCH_PAUSES:
+            if self.now() >= since + sum(SEARCH_PAUSES):
+                break
             self.pause(seconds)
             found = self._listed()
             if found:
@@ -259,10 +267,11 @@ class VoiceEnrollment:
             "the task: then it enrols the voice.",
         )
 
-    def _store_intent(self, *, lost: bool) -> None:
+    def _store_intent(self, intended_at: float, *, lost: bool) -> None:
         value = {
             "version": 1,
             "prefix": self.prefix,
+            "intended_at": intended_at,
             "lost": lost,
             "clear_count": vars(self.clear_count),
         }
@@ -281,10 +290,11 @@ def _parse_intent(value: Mapping[str, Any]) -> _Intent | None:
     try:
         return _Intent(
             prefix=str(value["prefix"]),
+            intended_at=float(value["intended_at"]),
             lost=value["lost"] is True,
             clear_count=ClearCount(**value["clear_count"]),
         )
-    except (KeyError, TypeError):
+    except (KeyError, TypeError, ValueError):
         return None
 
 

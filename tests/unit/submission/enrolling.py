@@ -80,7 +80,8 @@ class Voices:
         *,
         states: TaskStateStore | None = None,
         cleared: int = 0,
-        pause: Callable[[float], None] = lambda seconds: None,
+        pause: Callable[[float], None],
+        now: Callable[[], float],
         **given: Any,
     ) -> VoiceEnrollment:
         return VoiceEnrollment(
@@ -91,6 +92,7 @@ class Voices:
             states=TaskStateStore() if states is None else states,
             clear_count=ClearCount(max_tries=cleared, clear_number=0),
             pause=pause,
+            now=now,
             **given,
         )
 

@@ -71,6 +71,9 @@ class Recorder:
         self.steps.append(action_of(request))
         return self._client.send(request)
 
+    def now(self) -> float:
+        return self._clock()
+
     def pause(self, seconds: float) -> None:
         self.steps.append(f"{seconds:g} s")
         self._clock.advance(seconds)
@@ -80,7 +83,7 @@ class Recorder:
 def get(clock: MovedClock) -> Callable[..., tuple[EnrolledVoice, list[str]]]:
     def run(voices: Voices, **given: Any) -> tuple[EnrolledVoice, list[str]]:
         recorder = Recorder(voices, clock)
-        return voices.enrollment(recorder, pause=recorder.pause, **given).voice(), recorder.steps
+        return voices.enrollment(recorder, pause=recorder.pause, now=recorder.now, **given).voice(), recorder.steps
 
     return run
 
@@ -142,7 +145,7 @@ def test_a_service_with_small_pages(start: Start, clock: MovedClock) -> None:
             return super().send(request)
 
     recorder = SmallPages(voices, clock)
-    assert voices.enrollment(recorder, pause=recorder.pause).voice().voice.id == mine
+    assert voices.enrollment(recorder, pause=recorder.pause, now=recorder.now).voice().voice.id == mine
     assert recorder.steps == ["list"] * 3 + ["2 s"] + ["list"] * 3
 
 
@@ -156,7 +159,7 @@ def test_a_list_that_does_not_end_is_no_list(voices: Voices, clock: MovedClock) 
 
     recorder = Endless(voices, clock)
     with pytest.raises(TransportError, match="did not end after 200 pages"):
-        voices.enrollment(recorder, pause=recorder.pause).voice()
+        voices.enrollment(recorder, pause=recorder.pause, now=recorder.now).voice()
     assert recorder.steps == ["list"] * 200
 
 
@@ -169,7 +172,7 @@ def test_a_list_that_repeats_itself_has_ended(voices: Voices, clock: MovedClock)
             return request.parse({"output": {"voice_list": [{"voice_id": f"v-{n}-{PREFIX}"} for n in range(50)]}})
 
     recorder = Repeating(voices, clock)
-    assert voices.enrollment(recorder, pause=recorder.pause).voice().voice.id == f"v-0-{PREFIX}"
+    assert voices.enrollment(recorder, pause=recorder.pause, now=recorder.now).voice().voice.id == f"v-0-{PREFIX}"
     assert recorder.steps == ["list", "list", "2 s", "list", "list"]
 
 
@@ -197,7 +200,7 @@ def test_a_lost_reply_that_the_list_never_shows_is_an_error(voices: Voices, get:
     # A retry sends no second one.
     recorder = Recorder(voices, clock)
     with pytest.raises(OutcomeUnknownError):
-        voices.enrollment(recorder, pause=recorder.pause, states=states).voice()
+        voices.enrollment(recorder, pause=recorder.pause, now=recorder.now, states=states).voice()
     assert "create" not in recorder.steps
     assert voices.ids == set()
     # A person has cleared the task.
@@ -216,8 +219,8 @@ def test_a_retry_finds_what_was_late(voices: Voices, get: Any) -> None:
     assert states.data == {}
 
 
-def test_the_stored_intent(voices: Voices, get: Any) -> None:
-    states = TaskStateStore()
+def test_the_stored_intent(voices: Voices, get: Any, clock: MovedClock) -> None:
+    states, begun = TaskStateStore(), clock()
     voices.emulator.faults.arm(FaultRule(operation="voices", effect="drop_before", after=1))
     with pytest.raises(OutcomeUnknownError):
         get(voices, states=states, cleared=3)
@@ -225,6 +228,7 @@ def test_the_stored_intent(voices: Voices, get: Any) -> None:
         "videoretalk_voice": {
             "version": 1,
             "prefix": PREFIX,
+            "intended_at": begun,
             "lost": True,
             "clear_count": {"max_tries": 3, "clear_number": 0},
         }
@@ -232,7 +236,9 @@ def test_the_stored_intent(voices: Voices, get: Any) -> None:
 
 
 def test_an_intent_that_cannot_be_read_is_none(voices: Voices, get: Any) -> None:
-    for damaged in (3, {"version": 2}, {"prefix": PREFIX, "lost": True, "clear_count": {"more": 1}}):
+    whole = {"prefix": PREFIX, "intended_at": 0.0, "lost": True, "clear_count": {"max_tries": 0, "clear_number": 0}}
+    wrong = ({"intended_at": "soon"}, {"intended_at": None}, {"clear_count": {"more": 1}}, {"clear_count": 3})
+    for damaged in (3, {"version": 2}, *(whole | each for each in wrong)):
         found, _ = get(voices, states=TaskStateStore({"videoretalk_voice": damaged}))
         assert voices.ids == {found.voice.id}
 
@@ -241,6 +247,7 @@ def test_the_intent_of_another_sample_says_nothing(voices: Voices, get: Any) -> 
     intent = {
         "version": 1,
         "prefix": "other2",
+        "intended_at": 0.0,
         "lost": True,
         "clear_count": {"max_tries": 0, "clear_number": 0},
     }
@@ -302,7 +309,7 @@ class Meanwhile(Recorder):
 
 def test_another_run_was_first(voices: Voices, clock: MovedClock) -> None:
     recorder = Meanwhile(voices, clock, before=True)
-    found = voices.enrollment(recorder, pause=recorder.pause).voice()
+    found = voices.enrollment(recorder, pause=recorder.pause, now=recorder.now).voice()
     assert recorder.steps == ["list", "create", "2 s", "list", "delete"]
     assert (found.voice.id, found.reused, found.request_id) == (recorder.other, True, None)
     assert voices.ids == {recorder.other}
@@ -310,13 +317,13 @@ def test_another_run_was_first(voices: Voices, clock: MovedClock) -> None:
 
 def test_a_surplus_voice_may_be_kept(voices: Voices, clock: MovedClock) -> None:
     recorder = Meanwhile(voices, clock, before=True)
-    found = voices.enrollment(recorder, pause=recorder.pause, surplus="keep").voice()
+    found = voices.enrollment(recorder, pause=recorder.pause, now=recorder.now, surplus="keep").voice()
     assert (found.voice.id, len(voices.ids)) == (recorder.other, 2)
 
 
 def test_another_run_was_second(voices: Voices, clock: MovedClock) -> None:
     recorder = Meanwhile(voices, clock, before=False)
-    found = voices.enrollment(recorder, pause=recorder.pause).voice()
+    found = voices.enrollment(recorder, pause=recorder.pause, now=recorder.now).voice()
     # Its own run deletes the other one.
     assert "delete" not in recorder.steps
     assert (found.reused, len(voices.ids)) == (False, 2)
@@ -335,14 +342,14 @@ def test_voices_of_one_second_are_ordered_by_their_ids(voices: Voices, get: Any,
 def test_a_surplus_voice_that_cannot_be_deleted_fails_nothing(voices: Voices, clock: MovedClock, code: str) -> None:
     recorder = Meanwhile(voices, clock, before=True)
     voices.emulator.faults.arm(FaultRule(operation="voices", effect="error_before", status=400, code=code, after=3))
-    assert voices.enrollment(recorder, pause=recorder.pause).voice().voice.id == recorder.other
+    assert voices.enrollment(recorder, pause=recorder.pause, now=recorder.now).voice().voice.id == recorder.other
 
 
 def test_a_throttled_deletion_is_sent_again_by_the_next_attempt(voices: Voices, clock: MovedClock, get: Any) -> None:
     recorder, states = Meanwhile(voices, clock, before=True), TaskStateStore()
     voices.emulator.faults.arm(FaultRule(operation="voices", effect="throttle", after=3))
     with pytest.raises(ThrottledError):
-        voices.enrollment(recorder, pause=recorder.pause, states=states).voice()
+        voices.enrollment(recorder, pause=recorder.pause, now=recorder.now, states=states).voice()
     found, _ = get(voices, states=states)
     assert voices.ids == {found.voice.id} == {recorder.other}
 
@@ -375,7 +382,7 @@ class Refused(Recorder):
 def test_a_voice_that_the_service_refuses(voices: Voices, clock: MovedClock) -> None:
     recorder = Refused(voices, clock)
     with pytest.raises(RequestError, match=r"UNDEPLOYED.*give another sample"):
-        voices.enrollment(recorder, pause=recorder.pause).voice()
+        voices.enrollment(recorder, pause=recorder.pause, now=recorder.now).voice()
 
 
 def test_twenty_kills_leave_one_voice(voices: Voices, get: Any, clock: MovedClock, monkeypatch: Any) -> None:
@@ -421,6 +428,27 @@ def test_a_killed_try_and_a_late_list(start: Start, get: Any, monkeypatch: pytes
     assert "create" not in steps
 
 
+def test_a_try_that_was_killed_a_minute_ago_is_not_waited_for(
+    voices: Voices, get: Any, clock: MovedClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    states = TaskStateStore()
+
+    def fault_point(name: str) -> None:
+        if name == "after_intent":
+            raise CrashError
+
+    for elapsed, steps in ((70, ["list"]), (60, ["list", "2 s", "list", "5 s", "list"])):
+        with monkeypatch.context() as patch:
+            patch.setattr(voice_enrollment, "fault_point", fault_point)
+            with pytest.raises(CrashError):
+                get(voices, states=states)
+        clock.advance(elapsed)
+        found, taken = get(voices, states=states)
+        assert taken == [*steps, "create", "2 s", "list"]
+        voices.emulator.voices.delete(voices.all[0])
+        assert found.reused is False
+
+
 def test_a_new_voice_that_the_list_does_not_show_yet(start: Start, get: Any) -> None:
     voices = start(list_delay=30)
     found, steps = get(voices)
@@ -441,4 +469,4 @@ def test_a_refused_voice_is_the_last_choice(voices: Voices, clock: MovedClock) -
             return request.parse({"output": {"voice_list": rows}})
 
     recorder = FirstRefused(voices, clock)
-    assert voices.enrollment(recorder, pause=recorder.pause).voice().voice.id == second
+    assert voices.enrollment(recorder, pause=recorder.pause, now=recorder.now).voice().voice.id == second

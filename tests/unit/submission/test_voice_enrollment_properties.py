@@ -52,7 +52,9 @@ class Run:
     def _try(self) -> None:
         try:
             self._wait_for_turn()
-            enrollment = self._world.voices.enrollment(self, states=self.states, pause=self._pause)
+            enrollment = self._world.voices.enrollment(
+                self, states=self.states, pause=self._pause, now=self._world.clock
+            )
             self.result = enrollment.voice().voice.id
         except BaseException as error:
             self.error = error
