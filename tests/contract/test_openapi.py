@@ -47,6 +47,7 @@ def emulator() -> Iterator[Emulator]:
         time_scale=1000,
         running=4,
         submits_per_second=1e6,
+        transcriptions_per_second=1e6,
         queries_per_second=1e6,
         policies_per_second=1e6,
     )
@@ -106,6 +107,8 @@ def test_every_operation_is_described(document: dict[str, Any]) -> None:
         ("GET", "/api/v1/tasks/{task_id}"),
         ("POST", "/api/v1/tasks/{task_id}/cancel"),
         ("GET", "/api/v1/uploads"),
+        ("POST", "/api/v1/services/aigc/image2video/face-detect"),
+        ("POST", "/api/v1/services/audio/asr/transcription"),
         ("POST", "/api/v1/services/audio/tts/SpeechSynthesizer"),
         ("POST", "/api/v1/services/audio/tts/customization"),
         ("POST", "/api/v1/services/aigc/multimodal-generation/generation"),

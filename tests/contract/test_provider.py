@@ -125,6 +125,8 @@ def test_every_public_module_is_listed(kind: str) -> None:
         "operators.speech_result",
         "operators.speech_store",
         "operators.template_values",
+        "operators.transcript_download",
+        "operators.transcript_files",
         "operators.video_pieces",
         "operators.wait_requirements",
         "hooks.connection_settings",

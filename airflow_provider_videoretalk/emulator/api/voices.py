@@ -40,6 +40,7 @@ from airflow_provider_videoretalk.emulator.api.voice_response_models import (
     VoiceRow,
 )
 from airflow_provider_videoretalk.emulator.engine.errors import MediaRefusedError
+from airflow_provider_videoretalk.emulator.execution.input_fetcher import SyncRequester
 from airflow_provider_videoretalk.emulator.service.clock import service_time
 from airflow_provider_videoretalk.emulator.service.errors import ServiceError, invalid_parameter, model_not_found
 from airflow_provider_videoretalk.model_catalog.voices import COSYVOICE, QWEN_TTS, SAMPLE_BYTES
@@ -228,7 +229,7 @@ async def _measure(call: _Call, url: str, dialect: VoiceDialectName) -> VoiceTra
     """Fetch a sample and measure it; 400 with the documented code if the service refuses it."""
     folder = call.components.state.storage.folder(f"work/{uuid.uuid4().hex}")
     try:
-        path = await _fetch(call, url, folder)
+        path = await _fetch(call, url, dialect, folder)
         return await call.components.engine.measure_voice(path, COSYVOICE if dialect == "cosyvoice" else QWEN_TTS)
     except MediaRefusedError as refusal:
         raise ServiceError(400, refusal.code or "Audio.PreprocessError", refusal.message or "") from None
@@ -236,12 +237,13 @@ async def _measure(call: _Call, url: str, dialect: VoiceDialectName) -> VoiceTra
         await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
 
 
-async def _fetch(call: _Call, url: str, folder: Path) -> Path:
+async def _fetch(call: _Call, url: str, dialect: VoiceDialectName, folder: Path) -> Path:
     if url.startswith("data:"):
         path = folder / "sample"
         await asyncio.to_thread(path.write_bytes, _decoded(url))
     else:
-        owner = SampleOwner(origin=origin(call.request), account=call.account)
+        model = COSYVOICE.model if dialect == "cosyvoice" else QWEN_TTS.model
+        owner = SyncRequester(account=call.account, model=model, origin=origin(call.request))
         try:
             path = await call.components.fetcher.fetch(url=url, name="audio", job=owner, folder=folder)
         except MediaRefusedError as refusal:
@@ -250,14 +252,6 @@ async def _fetch(call: _Call, url: str, folder: Path) -> Path:
     if not SAMPLE_BYTES.allows(size):
         raise ServiceError(400, SAMPLE_BYTES.code, f"The {SAMPLE_BYTES.refusal(size)}.")
     return path
-
-
-@dataclass(frozen=True, kw_only=True)
-class SampleOwner:
-    """Who has a sample fetched."""
-
-    origin: str
-    account: Account
 
 
 def _decoded(uri: str) -> bytes:

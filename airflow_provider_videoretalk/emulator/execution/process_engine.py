@@ -11,11 +11,14 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from airflow_provider_videoretalk.emulator.execution.media_engine import (
+        PhotoRequest,
         RenderOutcome,
         RenderRequest,
         SampleName,
         SpeechOutcome,
         SpeechRequest,
+        TranscriptionOutcome,
+        TranscriptionRequest,
         VoiceTraits,
     )
     from airflow_provider_videoretalk.model_catalog.voices import VoiceDialect
@@ -39,6 +42,15 @@ class ProcessEngine:
 
     async def measure_voice(self, sample: Path, dialect: VoiceDialect) -> VoiceTraits:
         return await self._speech.run(worker_functions.measure_voice, sample, dialect)
+
+    async def count_faces(self, photo: Path) -> int:
+        return await self._render.run(worker_functions.count_faces, photo)
+
+    async def animate(self, job: PhotoRequest) -> RenderOutcome:
+        return await self._render.run(worker_functions.animate, job)
+
+    async def transcribe(self, job: TranscriptionRequest) -> TranscriptionOutcome:
+        return await self._speech.run(worker_functions.transcribe, job)
 
     async def sample(self, name: SampleName, output: Path) -> None:
         await self._speech.run(worker_functions.sample, name, output)
