@@ -37,6 +37,7 @@ def get_provider_info() -> dict[str, Any]:
                 "operators.talking_photo",
                 "operators.transcribe",
                 "operators.videoretalk",
+                "operators.voice",
             )
         ],
         "sensors": [_modules("sensors.dashscope")],
@@ -51,7 +52,7 @@ def get_provider_info() -> dict[str, Any]:
 def _config_options() -> dict[str, Any]:
     return {
         "allowed_sources": _option(
-            "Where the inputs of render jobs and the sources of publishing may be.",
+            "Where the inputs of render jobs, the samples of voices and the sources of publishing may be.",
             example="https://media.example.com/clips/, s3://aws_default@clips/, file:///srv/clips/",
         ),
         "allowed_destinations": _option(

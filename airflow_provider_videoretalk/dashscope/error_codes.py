@@ -1,7 +1,7 @@
 """The documented error codes of the service, and what each means for the caller.
 
-Source: the vendor's pages on error messages, VideoRetalk and rate limits (editions of October 2026). A code that is not
-in the table is treated as its family (the part before the last dot), else by its HTTP status.
+Source: the vendor's pages on error messages, VideoRetalk, rate limits and voice cloning (editions of October 2026). A
+code that is not in the table is treated as its family (the part before the last dot), else by its HTTP status.
 """
 
 from __future__ import annotations
@@ -36,6 +36,11 @@ _FETCH = "Make the URL downloadable from mainland China, without a login, within
 _TRANSCODE = "Transcode the file: mp4, avi or mov (H.264 or H.265); wav, mp3 or aac; jpeg, png, bmp or webp."
 _BILL = "Settle the account's bill in the vendor's console."
 _SLOW_DOWN = "Lower the connection's queries per second, or submit through a pool of two or three slots."
+_SAMPLE = "Record 10 to 20 seconds of clear speech of one person, without music, noise or pauses over 2 seconds."
+_SAMPLE_FORMAT = (
+    "Give the sample as WAV of 16 bits, MP3 or M4A, mono, with 24,000 Hz or more, 10 MB and 60 seconds at most."
+)
+_VOICE = "Check the voice's id. A voice belongs to one account, and is deleted when a year has passed without its use."
 _WAIT = "Wait and try again. If the error persists, give the request_id to the vendor's support."
 
 MEANINGS: Mapping[str, Meaning] = {
@@ -60,6 +65,17 @@ MEANINGS: Mapping[str, Meaning] = {
     "InvalidImage": Meaning(RequestError, "Use a reference image that shows one person from the front."),
     "InvalidPerson": Meaning(RequestError, "Use media that show one person from the front."),
     "DataInspectionFailed": Meaning(RequestError, "Moderation blocked the content: change the script or the picture."),
+    "Audio": Meaning(RequestError, _SAMPLE),
+    "Audio.AudioShortError": Meaning(RequestError, _SAMPLE),
+    "Audio.AudioSilentError": Meaning(RequestError, _SAMPLE),
+    "Audio.PreprocessError": Meaning(RequestError, _SAMPLE),
+    "Audio.AudioRateError": Meaning(RequestError, _SAMPLE_FORMAT),
+    "Audio.DecoderError": Meaning(RequestError, _SAMPLE_FORMAT),
+    "BadRequest.UnsupportedFileFormat": Meaning(RequestError, _SAMPLE_FORMAT),
+    "BadRequest.InputDownloadFailed": Meaning(RequestError, _FETCH),
+    "BadRequest.ResourceNotExist": Meaning(RequestError, _VOICE),
+    "BadRequest.VoiceNotFound": Meaning(RequestError, _VOICE),
+    "VoiceNotFound": Meaning(RequestError, _VOICE),
     "UnsupportedOperation": Meaning(
         RequestError, "Only a PENDING render job can be cancelled. This one continues, and is billed if it succeeds."
     ),
@@ -90,8 +106,9 @@ MEANINGS: Mapping[str, Meaning] = {
     "ModelUnavailable": Meaning(ServerError, _WAIT),
 }
 
-# With HTTP 400 the same code means the account's storage for voices.
+# The account's storage for voices is full: the same code with HTTP 400, or a message that says so.
 _STORAGE_IS_FULL = Meaning(AccessError, "Delete voices that are no longer used, or ask the vendor for a higher quota.")
+_VOICE_STORAGE_LIMIT = re.compile(r"\bvoice storage limit\b", re.IGNORECASE)
 
 # Other spellings of the same codes, on the vendor's pages and in gateways.
 _ALIASES = {
@@ -116,6 +133,8 @@ def meaning_of(code: str, *, status: int | None = None, message: str = "") -> Me
 
     :param message: the service's words, which distinguish a free quota that is used up from throttling
     """
+    if _VOICE_STORAGE_LIMIT.search(message):
+        return _STORAGE_IS_FULL
     meaning = _meaning_of_code(code, status)
     if meaning.error is not ThrottledError:
         return meaning

@@ -12,6 +12,7 @@ from airflow_provider_videoretalk.emulator.execution.media_engine import (
     RenderOutcome,
     SpeechOutcome,
     TranscriptionOutcome,
+    VoiceTraits,
 )
 from airflow_provider_videoretalk.emulator.service.checksums import checksums_of
 
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
         SpeechRequest,
         TranscriptionRequest,
     )
+    from airflow_provider_videoretalk.model_catalog.voices import VoiceDialect
 
 WAV_RATE = 8000
 
@@ -58,6 +60,11 @@ class FakeEngine:
         seconds = max(2.0, len(job.text) / 15)
         await asyncio.to_thread(_write_silence, job.output, seconds)
         return SpeechOutcome(seconds=seconds, checksums=await asyncio.to_thread(checksums_of, job.output))
+
+    async def measure_voice(self, sample: Path, dialect: VoiceDialect) -> VoiceTraits:
+        if self.refusal is not None:
+            raise self.refusal
+        return VoiceTraits(hertz=150.0, pace=1.0)
 
     async def count_faces(self, photo: Path) -> int:
         return 1

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from airflow_provider_videoretalk.emulator.faults import FaultPlan
     from airflow_provider_videoretalk.emulator.service.clock import Clock
     from airflow_provider_videoretalk.emulator.service.state import EmulatorState
+    from airflow_provider_videoretalk.emulator.service.voices import VoiceRegistry
 
 START_SECONDS = 30.0
 # Seconds that running requests get to finish when the emulator stops.
@@ -60,6 +61,7 @@ class Emulator:
         components: Components = self.app.state.components
         self.state: EmulatorState = components.state
         self.faults: FaultPlan = components.faults
+        self.voices: VoiceRegistry = components.voices
         self._socket: socket.socket | None = None
         self._server: uvicorn.Server | None = None
         self._thread: threading.Thread | None = None

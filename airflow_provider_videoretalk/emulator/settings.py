@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Literal, get_args
 
 from airflow_provider_videoretalk.model_catalog.talking_photo import TALKING_PHOTO_MODELS
 from airflow_provider_videoretalk.model_catalog.videoretalk import VIDEORETALK
+from airflow_provider_videoretalk.model_catalog.voices import VOICE_STORAGE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -41,14 +42,18 @@ class EmulatorSettings:
     :param running: render jobs of one account that run at once; the others wait in a first-in-first-out queue
     :param queries_per_second: calls per second and account, for each of query, list and cancel
     :param speech_per_second: speech requests per second and account; ``None`` for no limit
+    :param voices_per_second: requests about voices per second and account; ``None`` for no limit
     :param policies_per_second: upload policies per second and account
     :param time_scale: divides the durations of the service's work: render time, the 3 h limit, the list's delay. It
         divides no rate, and not the 60 s for a download
     :param life_scale: divides the validity of results, records, uploads and upload policies. It is separate from
         ``time_scale``, because clients compare these times with their own clock
     :param render_factor: seconds of render per second of output, before ``time_scale``; 9 in the documented sample
-    :param list_delay: seconds from a submission until a list shows the render job, before ``time_scale``. Whether the
-        service's list is delayed is not known
+    :param list_delay: seconds from a submission until a list shows the render job or the voice, before
+        ``time_scale``. Whether the service's lists are delayed is not known
+    :param voice_seconds: seconds until an enrolled voice can be used. The vendor's pages name a status for that time,
+        and say that an enrolment takes none
+    :param voice_storage: enrolled voices that an account may have, in each dialect
     :param api_keys: the accepted keys; ``None`` accepts every key that starts with ``sk-``
     :param accounts: key -> account name; every other key has an account of its own
     :param missing: parts of the API that a gateway lacks; they answer 404
@@ -69,11 +74,14 @@ class EmulatorSettings:
     running: int = 1
     queries_per_second: float = 20.0
     speech_per_second: float | None = None
+    voices_per_second: float | None = None
     policies_per_second: float = 100.0
     time_scale: float = 1.0
     life_scale: float = 1.0
     render_factor: float = VIDEORETALK.render_factor
     list_delay: float = 0.0
+    voice_seconds: float = 0.0
+    voice_storage: int = VOICE_STORAGE
     api_keys: tuple[str, ...] | None = None
     accounts: Mapping[str, str] = field(default_factory=dict)
     missing: frozenset[MissingPart] = frozenset()
@@ -100,12 +108,13 @@ class EmulatorSettings:
         ):
             if not getattr(self, name) > 0:
                 raise ValueError(f"{name} must be greater than 0, not {getattr(self, name)}")
-        for name in ("running", "upload_megabytes", "cosyvoice_characters"):
+        for name in ("running", "upload_megabytes", "cosyvoice_characters", "voice_storage"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, not {getattr(self, name)}")
-        if self.speech_per_second is not None and not self.speech_per_second > 0:
-            raise ValueError(f"speech_per_second must be greater than 0 or None, not {self.speech_per_second}")
-        for name in ("render_factor", "list_delay"):
+        for name in ("speech_per_second", "voices_per_second"):
+            if getattr(self, name) is not None and not getattr(self, name) > 0:
+                raise ValueError(f"{name} must be greater than 0 or None, not {getattr(self, name)}")
+        for name in ("render_factor", "list_delay", "voice_seconds"):
             if not getattr(self, name) >= 0:
                 raise ValueError(f"{name} must not be negative, not {getattr(self, name)}")
         if self.workers is not None and self.workers < 1:

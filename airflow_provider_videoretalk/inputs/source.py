@@ -53,6 +53,12 @@ class Source(Protocol):
         :raises DashScopeError: it cannot be determined at the moment
         """
 
+    def direct_url(self, *, until: datetime) -> str | None:
+        """A URL at which the service can fetch the input itself until ``until``; ``None`` if there is none.
+
+        :raises InputError: the URL would expire before
+        """
+
     def url(self, *, until: datetime, upload: Upload) -> str:
         """A URL that the service can fetch until ``until``. It may be secret.
 
@@ -93,6 +99,9 @@ class _UrlSource:
     def content_identity(self) -> str:
         return self.unsigned_location
 
+    def direct_url(self, *, until: datetime) -> str | None:
+        return str(self.location)
+
     def url(self, *, until: datetime, upload: Upload) -> str:
         return str(self.location)
 
@@ -119,6 +128,9 @@ class _FileSource:
         self.description = f"file://{self._path}#{identity}"
         return identity
 
+    def direct_url(self, *, until: datetime) -> str | None:
+        return None
+
     def url(self, *, until: datetime, upload: Upload) -> str:
         return _upload(self._field, self._path, upload, reason="it is a file on this machine")
 
@@ -129,6 +141,7 @@ class _StoreSource:
     def __init__(self, field: str, path: Any) -> None:
         self._field = field
         self._path = path
+        self._why_unsigned = ""
         self.location: Location = path
         # Without the connection id that the path may hold before the bucket.
         self.description = self.unsigned_location = f"{path.protocol}://{str(path.path).lstrip('/')}"
@@ -139,17 +152,21 @@ class _StoreSource:
         self.description = f"{self.unsigned_location}#{version or info.get('size')}".replace('"', "")
         return self.description
 
-    def url(self, *, until: datetime, upload: Upload) -> str:
+    def direct_url(self, *, until: datetime) -> str | None:
         seconds = int((until - datetime.now(timezone.utc)).total_seconds()) + 1
         store = open_filesystem(self._path, field=self._field)
         try:
             signed = str(store.sign(self._path.path, expiration=seconds))
         except Exception as error:
             # NotImplementedError where a store has no signatures; other errors, as in GCS, where the key cannot sign.
-            reason = f"its store cannot sign a URL ({type(error).__name__})"
-            return _upload(self._field, self._path, upload, reason=reason)
+            self._why_unsigned = f"its store cannot sign a URL ({type(error).__name__})"
+            return None
         self._check_expiry(signed, until)
         return media_url(self._field, signed)
+
+    def url(self, *, until: datetime, upload: Upload) -> str:
+        signed = self.direct_url(until=until)
+        return signed or _upload(self._field, self._path, upload, reason=self._why_unsigned)
 
     def _check_expiry(self, signed: str, until: datetime) -> None:
         # Stores count in whole seconds.

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import AirflowFailException
 
-from airflow_provider_videoretalk.dashscope.errors import ThrottledError
+from airflow_provider_videoretalk.dashscope.errors import InputError, ThrottledError
 from airflow_provider_videoretalk.model_catalog.limit import Limit
 from airflow_provider_videoretalk.model_catalog.speech import (
     DEFAULT_MODEL,
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from airflow_provider_videoretalk.model_catalog.speech import AudioFormat, SpeechResult
+    from airflow_provider_videoretalk.model_catalog.voices import VoiceResult
 
 
 class TextToSpeechOperator(DashScopeOperator):
@@ -40,8 +41,10 @@ class TextToSpeechOperator(DashScopeOperator):
     An optional field without a value is left out: None, an empty text, or the text ``None``, which a template renders.
 
     :param text: The script. (templated)
-    :param model: A CosyVoice, Qwen-Audio or Qwen-TTS model. Its name determines the endpoint. (templated)
-    :param voice: A voice of the model. Defaults to a system voice of the model's family. (templated)
+    :param model: A CosyVoice, Qwen-Audio or Qwen-TTS model. Its name determines the endpoint. Defaults to the model of
+        an enrolled voice, else to ``cosyvoice-v3-flash``. (templated)
+    :param voice: A voice of the model, or the return value of ``VoiceOperator``. Defaults to a system voice of the
+        model's family. (templated)
     :param audio_format: ``wav``, ``mp3``, ``pcm`` or ``opus``. Qwen-TTS always answers ``wav``. VideoRetalk accepts
         ``wav`` and ``mp3``.
     :param sample_rate: In Hz. Qwen-TTS always answers 24000.
@@ -53,7 +56,7 @@ class TextToSpeechOperator(DashScopeOperator):
     :param dashscope_conn_id: The Airflow connection of type ``dashscope``. (templated)
     :param throttle_timeout: How long to go on sending while the account is throttled. Defaults to the connection's
         ``throttle_timeout``, or one hour. An operator may only shorten a value that the connection sets.
-    :raises InputError: the text is empty or exceeds the model's limit
+    :raises InputError: the text is empty or exceeds the model's limit, or the voice is enrolled for another model
     :raises AirflowFailException: the speech is too short or too long
     :raises DashScopeError: see :mod:`airflow_provider_videoretalk.dashscope.errors`
     """
@@ -64,8 +67,8 @@ class TextToSpeechOperator(DashScopeOperator):
         self,
         *,
         text: str,
-        model: str = DEFAULT_MODEL,
-        voice: str | None = None,
+        model: str | None = None,
+        voice: str | VoiceResult | None = None,
         audio_format: AudioFormat = "wav",
         sample_rate: int = 24_000,
         language: str | None = None,
@@ -87,8 +90,7 @@ class TextToSpeechOperator(DashScopeOperator):
         self.max_seconds = max_seconds
 
     def attempt(self, context: Context, *, refusals: int, since: float) -> SpeechResult:
-        model = as_optional_text("model", self.model) or DEFAULT_MODEL
-        voice = as_optional_text("voice", self.voice) or family_of(model).voice
+        model, voice = self._model_and_voice()
         request = synthesize_speech(
             text=as_text("text", self.text),
             model=model,
@@ -106,6 +108,23 @@ class TextToSpeechOperator(DashScopeOperator):
         result = speech_result(speech, model=model, voice=voice, audio_format=self.audio_format, hook=self.hook)
         self._check(result["seconds"])
         return result
+
+    def _model_and_voice(self) -> tuple[str, str]:
+        """
+        :raises InputError: the voice is enrolled for another model, or is no return value of ``VoiceOperator``
+        """
+        model = as_optional_text("model", self.model)
+        if not isinstance(self.voice, Mapping):
+            model = model or DEFAULT_MODEL
+            return model, as_optional_text("voice", self.voice) or family_of(model).voice
+        fields: Mapping[str, Any] = self.voice
+        target = as_text("voice's target_model", fields.get("target_model"))
+        if model not in (None, target):
+            raise InputError(
+                f"model is {model!r}, allowed is {target!r}, for which the voice is enrolled: it works with no other",
+                remedy="Leave model out, or enrol the voice for this model.",
+            )
+        return target, as_text("voice's voice", fields.get("voice"))
 
     def _check(self, seconds: float | None) -> None:
         limit = Limit(field="the speech", low=self.min_seconds, high=self.max_seconds, unit="s", code="")

@@ -110,6 +110,7 @@ def test_every_operation_is_described(document: dict[str, Any]) -> None:
         ("POST", "/api/v1/services/aigc/image2video/face-detect"),
         ("POST", "/api/v1/services/audio/asr/transcription"),
         ("POST", "/api/v1/services/audio/tts/SpeechSynthesizer"),
+        ("POST", "/api/v1/services/audio/tts/customization"),
         ("POST", "/api/v1/services/aigc/multimodal-generation/generation"),
     }
 

@@ -15,7 +15,7 @@ from airflow_provider_videoretalk.emulator.settings import EmulatorSettings
 
 dashscope = pytest.importorskip("dashscope")
 
-from dashscope.audio import asr, http_tts, qwen_asr, qwen_tts  # noqa: E402
+from dashscope.audio import asr, http_tts, qwen_asr, qwen_tts, tts_v2  # noqa: E402
 from dashscope.utils.oss_utils import OssUtils  # noqa: E402
 
 # The SDK types a reply as one reply or a stream of replies, which these tests do not distinguish.
@@ -166,3 +166,33 @@ def test_transcription_of_each_family(emulator: Emulator, key: str) -> None:
     assert one.output.task_status == "SUCCEEDED", one
     for found in (several.output["results"][0], one.output["result"]):
         assert "transcripts" in requests.get(found["transcription_url"], timeout=10).json()
+
+
+def test_voices(emulator: Emulator, key: str) -> None:
+    service: Any = tts_v2.VoiceEnrollmentService(api_key=key)
+    sample = f"{emulator.url}/samples/speech.wav"
+    voice = service.create_voice("cosyvoice-v3.5-flash", "anna", sample, language_hints=["en"])
+    other = service.create_voice("cosyvoice-v3.5-flash", "ben", sample)
+    assert sorted(row["voice_id"] for row in service.list_voices()) == sorted([voice, other])
+    assert [(row["voice_id"], row["status"]) for row in service.list_voices(prefix="anna")] == [(voice, "OK")]
+    assert service.list_voices(page_index=1) == []
+    service.update_voice(voice, sample)
+    assert service.query_voice(voice)["resource_link"] == sample
+    spoken = HttpSpeechSynthesizer.call(model="cosyvoice-v3.5-flash", text="Welcome.", voice=voice, api_key=key)
+    assert spoken.status_code == HTTPStatus.OK, spoken
+    service.delete_voice(voice)
+    assert [row["voice_id"] for row in service.list_voices()] == [other]
+    with pytest.raises(tts_v2.VoiceEnrollmentException, match=r"BadRequest\.ResourceNotExist"):
+        service.query_voice(voice)
+
+
+@pytest.mark.filterwarnings("ignore:dashscope 2.0 audio API is a preview:FutureWarning")
+def test_client_of_2_0_enrols_voices(emulator: Emulator, key: str) -> None:
+    with dashscope.Client(api_key=key, base_url=emulator.base_url) as client:
+        voices = client.audio.voices
+        sample = f"{emulator.url}/samples/speech.wav"
+        made = voices.create(target_model="cosyvoice-v3-flash", prefix="anna", url=sample, max_prompt_audio_length=12)
+        assert voices.get(made.voice_id).status == "OK"
+        assert [row["voice_id"] for row in voices.list(prefix="anna").voices] == [made.voice_id]
+        assert voices.delete(made.voice_id).request_id
+        assert voices.list().voices == []

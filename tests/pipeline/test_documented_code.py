@@ -27,9 +27,10 @@ def by_name(block: Block) -> str:
 
 @pytest.fixture
 def presenter(emulator: Emulator, s3: Any) -> None:
-    """Puts the clip that the examples name into the store."""
+    """Puts the clip and the voice sample that the examples name into the store."""
     samples = emulator.base_url.removesuffix("/api/v1") + "/samples"
-    s3.pipe_file("bucket/clips/presenter.mp4", requests.get(f"{samples}/presenter.mp4", timeout=60).content)
+    for name, sample in (("presenter.mp4", "presenter.mp4"), ("anna.wav", "speech.wav")):
+        s3.pipe_file(f"bucket/clips/{name}", requests.get(f"{samples}/{sample}", timeout=60).content)
 
 
 @pytest.mark.parametrize("block", DAGS, ids=by_name)

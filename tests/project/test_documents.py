@@ -24,6 +24,7 @@ from airflow_provider_videoretalk.operators.speech import TextToSpeechOperator
 from airflow_provider_videoretalk.operators.talking_photo import TalkingPhotoOperator
 from airflow_provider_videoretalk.operators.transcribe import TranscribeOperator
 from airflow_provider_videoretalk.operators.videoretalk import VideoRetalkOperator
+from airflow_provider_videoretalk.operators.voice import VoiceOperator
 from airflow_provider_videoretalk.sensors.dashscope import DashScopeTaskSensor
 
 NAME = "airflow-provider-videoretalk/airflow-provider-videoretalk"
@@ -150,6 +151,7 @@ def test_pytest_commands_select_tests(command: str) -> None:
 SECTIONS: dict[Any, str] = {
     VideoRetalkOperator: "Video: `VideoRetalkOperator`",
     TextToSpeechOperator: "Speech: `TextToSpeechOperator`",
+    VoiceOperator: "Voices: `VoiceOperator`",
     TalkingPhotoOperator: "A photo that speaks: `TalkingPhotoOperator`",
     TranscribeOperator: "Transcription: `TranscribeOperator`",
     PublishMediaOperator: "Publishing: `PublishMediaOperator`",

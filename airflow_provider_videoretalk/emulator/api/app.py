@@ -19,6 +19,7 @@ from airflow_provider_videoretalk.emulator.api import (
     tasks,
     transcriptions,
     uploads,
+    voices,
 )
 from airflow_provider_videoretalk.emulator.api.components import Components, build_components
 from airflow_provider_videoretalk.emulator.api.fault_middleware import FaultMiddleware
@@ -30,6 +31,7 @@ from airflow_provider_videoretalk.emulator.api.request_models import VideoRetalk
 from airflow_provider_videoretalk.emulator.api.responses import error_response, oss_error_response
 from airflow_provider_videoretalk.emulator.api.speech_request_models import CosyVoiceRequest, QwenRequest
 from airflow_provider_videoretalk.emulator.api.transcriptions import TranscribeFileRequest, TranscribeListRequest
+from airflow_provider_videoretalk.emulator.api.voice_request_models import VOICE_REQUESTS
 from airflow_provider_videoretalk.emulator.service.errors import OssError, ServiceError, invalid_parameter, not_found
 from airflow_provider_videoretalk.emulator.settings import EmulatorSettings
 
@@ -81,7 +83,7 @@ def create_app(
     )
     app.state.components = components
     gateway = components.settings.gateway
-    service = (tasks.router, photos.router, transcriptions.router, speech.router, uploads.router)
+    service = (tasks.router, photos.router, transcriptions.router, speech.router, voices.router, uploads.router)
     for router in (
         *(service if gateway is None else [gateway_router(gateway)]),
         result_files.router,
@@ -93,7 +95,15 @@ def create_app(
     app.add_middleware(RequestLogMiddleware, state=components.state, token=components.download_token)
     _handle_errors(app, gateway)
     install_openapi(
-        app, bodies=(VideoRetalkRequest, CosyVoiceRequest, QwenRequest, TranscribeFileRequest, TranscribeListRequest)
+        app,
+        bodies=(
+            VideoRetalkRequest,
+            CosyVoiceRequest,
+            QwenRequest,
+            *VOICE_REQUESTS,
+            TranscribeFileRequest,
+            TranscribeListRequest,
+        ),
     )
     return app
 

@@ -21,6 +21,7 @@ from airflow_provider_videoretalk.emulator.service.job_inputs import (
     VideoRetalkInputs,
 )
 from airflow_provider_videoretalk.emulator.service.state import Caller, EmulatorState
+from airflow_provider_videoretalk.emulator.service.voices import VoiceRegistry
 
 if TYPE_CHECKING:
     from fastapi import Request
@@ -36,6 +37,7 @@ class Components:
 
     settings: EmulatorSettings
     state: EmulatorState
+    voices: VoiceRegistry
     faults: FaultPlan
     engine: MediaEngine
     samples: SampleMedia
@@ -65,6 +67,7 @@ def build_components(
     return Components(
         settings=settings,
         state=state,
+        voices=VoiceRegistry(settings=settings, clock=clock),
         faults=FaultPlan(),
         engine=engine,
         samples=samples,

@@ -56,6 +56,12 @@ async def tasks(request: Request) -> dict[str, Any]:
     return {"tasks": reports, "billed_seconds": sum(report["billed_seconds"] for report in reports)}
 
 
+@router.get("/voices")
+async def voices(request: Request) -> dict[str, Any]:
+    """Every enrolled voice that is not deleted, oldest first."""
+    return {"voices": components_of(request).voices.reports()}
+
+
 @router.get("/requests")
 async def requests(request: Request) -> dict[str, Any]:
     """The request log: every request for one of the service's operations, oldest first."""

@@ -18,6 +18,7 @@ SUBMIT_PATH = f"{API}/{VIDEORETALK.path}"
 DETECT_SUBMIT_PATH = f"{API}/{DETECT_PATH}"
 TRANSCRIPTION_SUBMIT_PATH = f"{API}/{TRANSCRIPTION_PATH}"
 COSYVOICE_PATH = f"{API}/services/audio/tts/SpeechSynthesizer"
+VOICES_PATH = f"{API}/services/audio/tts/customization"
 QWEN_PATH = f"{API}/services/aigc/multimodal-generation/generation"
 
 # Submits of a gateway's own models. Models of the service keep the service's path.
@@ -34,6 +35,7 @@ _OPERATIONS: tuple[tuple[str, re.Pattern[str], Operation], ...] = (
     ("GET", re.compile(rf"{API}/tasks/[^/]+"), "query"),
     ("POST", re.compile(rf"{API}/tasks/[^/]+/cancel"), "cancel"),
     ("POST", re.compile(f"{re.escape(COSYVOICE_PATH)}|{re.escape(QWEN_PATH)}"), "speech"),
+    ("POST", re.compile(re.escape(VOICES_PATH)), "voices"),
     ("GET", re.compile(rf"{API}/uploads"), "policy"),
     ("POST", re.compile(r"/oss(/.*)?"), "upload"),
     ("GET", re.compile(r"/results/.+"), "result"),

@@ -30,9 +30,11 @@ from airflow_provider_videoretalk.emulator.api.speech_rules import (
     SpeechFamily,
     count_characters,
     family_of,
+    is_enrolled_name,
+    needs_enrolled_voice,
 )
 from airflow_provider_videoretalk.emulator.engine.errors import MediaRefusedError, SpeechUnavailableError
-from airflow_provider_videoretalk.emulator.execution.media_engine import AudioFormat, SpeechRequest
+from airflow_provider_videoretalk.emulator.execution.media_engine import AudioFormat, SpeechRequest, VoiceTraits
 from airflow_provider_videoretalk.emulator.service.clock import service_day
 from airflow_provider_videoretalk.emulator.service.errors import (
     ServiceError,
@@ -45,7 +47,9 @@ from airflow_provider_videoretalk.emulator.service.spoken_text import SpokenText
 if TYPE_CHECKING:
     from fastapi.responses import JSONResponse
 
+    from airflow_provider_videoretalk.emulator.service.account import Account
     from airflow_provider_videoretalk.emulator.service.storage import StoredResult
+    from airflow_provider_videoretalk.emulator.service.voices import VoiceDialectName
 
 router = APIRouter()
 
@@ -66,6 +70,7 @@ class Utterance:
     sample_rate: int
     rate: float
     language: str | None
+    traits: VoiceTraits | None
 
 
 @router.post(
@@ -76,10 +81,10 @@ class Utterance:
 )
 async def synthesize_cosyvoice(request: Request) -> JSONResponse:
     """CosyVoice and Qwen-Audio models."""
-    components, body = await _read_request(request, family="cosyvoice")
+    components, account, body = await _read_request(request, family="cosyvoice")
     parsed = read_body(CosyVoiceRequest, body, parts=("input",))
     speech = parsed.input
-    _require_voice(parsed.model, speech.voice)
+    enrolled = _enrolled_voice(components, account, model=parsed.model, voice=speech.voice, dialect="cosyvoice")
     characters = _count_characters(speech.text, limit=components.settings.cosyvoice_characters, ssml=speech.enable_ssml)
     utterance = Utterance(
         model=parsed.model,
@@ -89,6 +94,7 @@ async def synthesize_cosyvoice(request: Request) -> JSONResponse:
         sample_rate=speech.sample_rate,
         rate=speech.rate,
         language=speech.language_hints[0] if speech.language_hints else None,
+        traits=enrolled,
     )
     audio = await _synthesise(request, components, utterance)
     output = CosyVoiceOutput(finish_reason="stop", audio=audio)
@@ -104,9 +110,10 @@ async def synthesize_cosyvoice(request: Request) -> JSONResponse:
 )
 async def synthesize_qwen(request: Request) -> JSONResponse:
     """Qwen-TTS and Qwen3-TTS models; always WAV at 24 kHz, as documented."""
-    components, body = await _read_request(request, family="qwen")
+    components, account, body = await _read_request(request, family="qwen")
     parsed = read_body(QwenRequest, body, parts=("input",))
     speech = parsed.input
+    enrolled = _enrolled_voice(components, account, model=parsed.model, voice=speech.voice, dialect="qwen")
     # The limit of Qwen-TTS is in tokens, which this emulator cannot count.
     limit = QWEN3_CHARACTERS if parsed.model.startswith("qwen3-") else None
     characters = _count_characters(speech.text, limit=limit)
@@ -118,6 +125,7 @@ async def synthesize_qwen(request: Request) -> JSONResponse:
         sample_rate=QWEN_SAMPLE_RATE,
         rate=1.0,
         language=LANGUAGES.get(speech.language_type),
+        traits=enrolled,
     )
     audio = await _synthesise(request, components, utterance)
     answer = QwenReply(
@@ -131,9 +139,9 @@ async def synthesize_qwen(request: Request) -> JSONResponse:
     return json_response(answer, keep_none=True)
 
 
-async def _read_request(request: Request, *, family: SpeechFamily) -> tuple[Components, dict[str, object]]:
+async def _read_request(request: Request, *, family: SpeechFamily) -> tuple[Components, Account, dict[str, object]]:
     """Let a speech request in and check that its model is one of this endpoint's."""
-    components, _ = authorize(request, "speech")
+    components, caller = authorize(request, "speech")
     body = await read_json_object(request)
     found = family_of(read_model(body))
     if found is None:
@@ -142,7 +150,7 @@ async def _read_request(request: Request, *, family: SpeechFamily) -> tuple[Comp
         raise url_error()
     if request.headers.get("x-dashscope-sse") == "enable":
         raise invalid_parameter("This emulator does not stream: leave X-DashScope-SSE out.")
-    return components, body
+    return components, caller.account, body
 
 
 def _count_characters(text: str, *, limit: int | None, ssml: bool = False) -> int:
@@ -155,10 +163,22 @@ def _count_characters(text: str, *, limit: int | None, ssml: bool = False) -> in
     return characters
 
 
-def _require_voice(model: str, voice: str) -> None:
-    """CosyVoice 3.5 has no system voices and needs a voice made with it. Third parties report the 418 message."""
-    if model.startswith("cosyvoice-v3.5-") and not voice.startswith(model):
+def _enrolled_voice(
+    components: Components, account: Account, *, model: str, voice: str, dialect: VoiceDialectName
+) -> VoiceTraits | None:
+    """How an enrolled voice speaks; ``None`` for a system voice.
+
+    400 for an enrolled voice of another model or account, and for a system voice of a model that has none. The codes
+    are documented for enrolments; third parties report the message with 418.
+    """
+    found = components.voices.find(voice, account=account, dialect=dialect)
+    if found is not None and found.target_model == model and components.voices.status(found) == "OK":
+        return VoiceTraits(hertz=found.hertz, pace=found.pace)
+    if found is None and not needs_enrolled_voice(model) and not is_enrolled_name(voice):
+        return None
+    if dialect == "cosyvoice":
         raise invalid_parameter("[cosyvoice:]Engine return error code: 418")
+    raise ServiceError(400, "BadRequest.VoiceNotFound", f"Voice {voice!r} does not exist for {model}.")
 
 
 async def _synthesise(request: Request, components: Components, utterance: Utterance) -> SpeechAudio:
@@ -173,6 +193,7 @@ async def _synthesise(request: Request, components: Components, utterance: Utter
         sample_rate=utterance.sample_rate,
         rate=utterance.rate,
         language=utterance.language,
+        traits=utterance.traits,
     )
     try:
         outcome = await asyncio.wait_for(components.engine.speak(job), SYNC_SECONDS)

@@ -21,10 +21,25 @@ _FAMILIES: tuple[tuple[re.Pattern[str], SpeechFamily], ...] = (
 
 QWEN3_CHARACTERS = 600
 
+# These have no system voices.
+_WITHOUT_SYSTEM_VOICES = re.compile(r"cosyvoice-v3\.5-.+|qwen3-tts-v[cd](-.+)?")
+# The ids of enrolled and designed voices: `{target model}-{prefix}-{id}`, and those of Qwen-TTS.
+_ENROLLED = re.compile(r"(cosyvoice-v[0-9.]+|qwen-audio-[0-9.]+-tts)(-flash|-plus)?-.+-.+|qwen-(tts|omni)-v[cd]-.+")
+
 
 def family_of(model: str) -> SpeechFamily | None:
     """The family whose endpoint serves a model; ``None`` for a model without speech."""
     return next((family for pattern, family in _FAMILIES if pattern.fullmatch(model)), None)
+
+
+def needs_enrolled_voice(model: str) -> bool:
+    """Whether a model speaks with enrolled and designed voices only."""
+    return _WITHOUT_SYSTEM_VOICES.fullmatch(model) is not None
+
+
+def is_enrolled_name(voice: str) -> bool:
+    """Whether a voice has the id of an enrolled or designed voice, and not the name of a system voice."""
+    return _ENROLLED.fullmatch(voice) is not None
 
 
 def count_characters(text: str, *, ssml: bool = False) -> int:

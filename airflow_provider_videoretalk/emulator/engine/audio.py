@@ -17,7 +17,7 @@ from airflow_provider_videoretalk.emulator.engine.errors import MediaRefusedErro
 from airflow_provider_videoretalk.model_catalog.videoretalk import AUDIO_CONTAINERS
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterable
+    from collections.abc import Generator, Iterable, Sequence
     from pathlib import Path
 
 AudioFormat = Literal["wav", "mp3", "pcm", "opus"]
@@ -30,13 +30,14 @@ _CODECS: dict[AudioFormat, tuple[str, str, tuple[int, ...]]] = {
 _CHUNK_SAMPLES = 4096
 
 
-def decode_audio(path: Path) -> Generator[AudioFrame, None, None]:
+def decode_audio(path: Path, *, allowed: Sequence[str] = AUDIO_CONTAINERS) -> Generator[AudioFrame, None, None]:
     """The decoded frames of an audio file; damaged packets are skipped, as players do.
 
+    :param allowed: the kinds of files that the service accepts
     :raises MediaRefusedError: the service does not accept the audio file, or nothing in it can be decoded
     """
     heard = False
-    with open_media(path, allowed=AUDIO_CONTAINERS) as container, refuse_damaged_media():
+    with open_media(path, allowed=allowed) as container, refuse_damaged_media():
         if not container.streams.audio:
             raise MediaRefusedError("InvalidFile.Openerror", "The file has no audio stream.")
         for packet in container.demux(container.streams.audio[0]):
@@ -51,13 +52,16 @@ def decode_audio(path: Path) -> Generator[AudioFrame, None, None]:
         raise MediaRefusedError("InvalidFile.Openerror", "The file has no audio that can be decoded.")
 
 
-def read_samples(path: Path, *, sample_rate: int) -> Generator[Samples, None, None]:
+def read_samples(
+    path: Path, *, sample_rate: int, allowed: Sequence[str] = AUDIO_CONTAINERS
+) -> Generator[Samples, None, None]:
     """The samples of an audio file in chunks, mixed down to one channel and resampled.
 
+    :param allowed: see :func:`decode_audio`
     :raises MediaRefusedError: see :func:`decode_audio`
     """
     resampler = AudioResampler(format="flt", layout="mono", rate=sample_rate)
-    for frame in decode_audio(path):
+    for frame in decode_audio(path, allowed=allowed):
         with refuse_damaged_media():
             pieces = resampler.resample(frame)
         yield from map(_samples, pieces)

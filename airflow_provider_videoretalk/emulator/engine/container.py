@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from av.container import InputContainer
     from av.video.stream import VideoStream
 
-_DEMUXERS = {"mp4": "mov", "mov": "mov", "avi": "avi", "wav": "wav", "mp3": "mp3", "aac": "aac"}
+_DEMUXERS = {"mp4": "mov", "mov": "mov", "m4a": "mov", "avi": "avi", "wav": "wav", "mp3": "mp3", "aac": "aac"}
 
 _SIGNATURES = (
     (b"\xff\xd8\xff", "jpeg"),

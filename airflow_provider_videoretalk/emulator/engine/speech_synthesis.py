@@ -45,16 +45,30 @@ _ASCII_PUNCTUATION = {0x3002: ".", 0x3001: ",", 0x300A: '"', 0x300B: '"', 0x300C
 _ASCII_PUNCTUATION |= {0x2018: "'", 0x2019: "'", 0x201C: '"', 0x201D: '"'}
 
 
+# The pitch of an enrolled voice that is spoken with an engine's own pitch, in Hz, and the factors that stay speech. It
+# is hibari's own, measured. That of espeak-ng is 90, so low that the voices of most people would be at the limit.
+_HIBARI_HERTZ, _ESPEAK_HERTZ = 195.0, 140.0
+_LOWEST_PITCH, _HIGHEST_PITCH = 0.6, 1.6
+
+
 @dataclass(frozen=True, kw_only=True)
 class _Timbre:
-    """The difference between voice names.
+    """The difference between voices.
 
     :param pitch: factor of the pitch of the engine's voice
     :param pace: factor of its speed
+    :param hertz: the pitch itself, of an enrolled voice; then ``pitch`` has no meaning
     """
 
     pitch: float
     pace: float
+    hertz: float | None = None
+
+    def factor(self, own: float) -> float:
+        """The factor of an engine's voice whose own pitch is ``own`` Hz."""
+        if self.hertz is None:
+            return self.pitch
+        return float(np.clip(self.hertz / own, _LOWEST_PITCH, _HIGHEST_PITCH))
 
 
 def speak(
@@ -66,6 +80,8 @@ def speak(
     sample_rate: int = 24000,
     rate: float = 1.0,
     language: str | None = None,
+    hertz: float | None = None,
+    pace: float = 1.0,
 ) -> float:
     """Synthesise a text into a file.
 
@@ -74,6 +90,8 @@ def speak(
     :param sample_rate: samples per second of the file; MP3 and Opus use the next one that they support
     :param rate: speed; 1 is normal
     :param language: a code or an English name, as the service accepts them; ``None`` to use the script of the text
+    :param hertz: the pitch of an enrolled voice, which its name then does not decide
+    :param pace: the speed of an enrolled voice
     :return: seconds of speech in the file
     :raises SpeechUnavailableError: the engine for the text is not installed
     :raises MediaRefusedError: ``InvalidParameter``: the text has nothing to speak
@@ -81,7 +99,7 @@ def speak(
     if not any(character.isalnum() for character in text):
         raise MediaRefusedError("InvalidParameter", "The text has no words to speak.")
     spoken = language_of(text, hint=language)
-    timbre = _timbre(voice)
+    timbre = _timbre(voice) if hertz is None else _Timbre(pitch=1.0, pace=pace, hertz=hertz)
     if _suits_hibari(text, spoken) and is_installed("hibari"):
         samples = _speak_hibari(text, timbre=timbre, rate=rate, sample_rate=sample_rate)
     else:
@@ -114,12 +132,14 @@ def _hibari() -> Any:
 def _speak_hibari(text: str, *, timbre: _Timbre, rate: float, sample_rate: int) -> Samples:
     """English speech. A wrong sample rate changes the pitch, and the requested speed compensates for it."""
     plain = unicodedata.normalize("NFKC", text.translate(_ASCII_PUNCTUATION))
-    speed = float(np.clip(rate * timbre.pace / timbre.pitch, 0.4, 2.5))
+    pitch = timbre.factor(_HIBARI_HERTZ)
+    speed = float(np.clip(rate * timbre.pace / pitch, 0.4, 2.5))
     samples: Samples = _hibari()(plain, speed=speed, seed=0)
-    return resample(samples, from_rate=round(_HIBARI_RATE * timbre.pitch), to_rate=sample_rate)
+    return resample(samples, from_rate=round(_HIBARI_RATE * pitch), to_rate=sample_rate)
 
 
 def _speak_espeak(text: str, *, language: str, timbre: _Timbre, rate: float, sample_rate: int) -> Samples:
+    """Speech in any language. espeak-ng's own range of pitches is narrow: an enrolled voice has another sample rate."""
     if not is_installed("espeakng_loader"):
         commands = [install_command("espeak")] + ([install_command("emulator")] if language == "en" else [])
         raise SpeechUnavailableError(
@@ -128,15 +148,17 @@ def _speak_espeak(text: str, *, language: str, timbre: _Timbre, rate: float, sam
     voices = [f"--voice={_ESPEAK_NAMES.get(language, language)}"]
     if frozenset(scripts_in(text)) <= {"latin"}:
         voices.append(f"--voice={_ESPEAK_READS_LATIN}")
+    pitch, stretch = (timbre.pitch, 1.0) if timbre.hertz is None else (1.0, timbre.factor(_ESPEAK_HERTZ))
+    words_per_minute = _ESPEAK_WORDS_PER_MINUTE * rate * timbre.pace / stretch
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "speech.wav")
         _run_espeak(
             text,
             *voices,
             "--words-per-minute",
-            str(round(float(np.clip(_ESPEAK_WORDS_PER_MINUTE * rate * timbre.pace, 80, 450)))),
+            str(round(float(np.clip(words_per_minute, 80, 450)))),
             "--pitch",
-            str(round(50 + (timbre.pitch - 1) * 250)),
+            str(round(50 + (pitch - 1) * 250)),
             "--output",
             str(path),
         )
@@ -144,7 +166,7 @@ def _speak_espeak(text: str, *, language: str, timbre: _Timbre, rate: float, sam
             own_rate = file.getframerate()
             whole = np.frombuffer(file.readframes(file.getnframes()), "<i2")
     samples: Samples = whole.astype(np.float32) / np.float32(32768)
-    return resample(samples, from_rate=own_rate, to_rate=sample_rate)
+    return resample(samples, from_rate=round(own_rate * stretch), to_rate=sample_rate)
 
 
 def _run_espeak(text: str, *arguments: str) -> None:

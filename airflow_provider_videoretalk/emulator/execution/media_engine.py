@@ -10,6 +10,7 @@ if TYPE_CHECKING:
 
     from airflow_provider_videoretalk.emulator.service.checksums import Checksums
     from airflow_provider_videoretalk.emulator.service.spoken_text import SpokenText
+    from airflow_provider_videoretalk.model_catalog.voices import VoiceDialect
 
 AudioFormat = Literal["wav", "mp3", "pcm", "opus"]
 SampleName = Literal["presenter.mp4", "portrait.png", "speech.wav"]
@@ -46,7 +47,10 @@ class RenderOutcome:
 
 @dataclass(frozen=True, kw_only=True)
 class SpeechRequest:
-    """A text to synthesise. `rate` is a factor, `sample_rate` is in Hz, `language` is a code such as ``en``."""
+    """A text to synthesise. `rate` is a factor, `sample_rate` is in Hz, `language` is a code such as ``en``.
+
+    :param traits: of an enrolled voice
+    """
 
     text: str
     voice: str
@@ -55,6 +59,19 @@ class SpeechRequest:
     sample_rate: int
     rate: float
     language: str | None
+    traits: VoiceTraits | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class VoiceTraits:
+    """How somebody speaks, as measured on a sample.
+
+    :param hertz: pitch; ``None`` if nothing in the sample has a pitch
+    :param pace: factor of the usual speed
+    """
+
+    hertz: float | None
+    pace: float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,6 +129,10 @@ class MediaEngine(Protocol):
 
     async def speak(self, job: SpeechRequest) -> SpeechOutcome:
         """Synthesise; raise :class:`SpeechUnavailableError` if no installed voice can speak the text."""
+        raise NotImplementedError
+
+    async def measure_voice(self, sample: Path, dialect: VoiceDialect) -> VoiceTraits:
+        """Measure a sample; raise :class:`MediaRefusedError` for one that the service refuses."""
         raise NotImplementedError
 
     async def count_faces(self, photo: Path) -> int:

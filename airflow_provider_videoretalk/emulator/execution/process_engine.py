@@ -19,7 +19,9 @@ if TYPE_CHECKING:
         SpeechRequest,
         TranscriptionOutcome,
         TranscriptionRequest,
+        VoiceTraits,
     )
+    from airflow_provider_videoretalk.model_catalog.voices import VoiceDialect
 
 
 class ProcessEngine:
@@ -37,6 +39,9 @@ class ProcessEngine:
 
     async def speak(self, job: SpeechRequest) -> SpeechOutcome:
         return await self._speech.run(worker_functions.speak, job)
+
+    async def measure_voice(self, sample: Path, dialect: VoiceDialect) -> VoiceTraits:
+        return await self._speech.run(worker_functions.measure_voice, sample, dialect)
 
     async def count_faces(self, photo: Path) -> int:
         return await self._render.run(worker_functions.count_faces, photo)

@@ -18,6 +18,7 @@ from airflow_provider_videoretalk.emulator.execution.media_engine import (
     SpeechRequest,
     TranscriptionOutcome,
     TranscriptionRequest,
+    VoiceTraits,
 )
 from airflow_provider_videoretalk.emulator.service.checksums import checksums_of
 
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from airflow_provider_videoretalk.emulator.engine.lip_sync import Rendered
+    from airflow_provider_videoretalk.model_catalog.voices import VoiceDialect
 
 SAMPLE_SPEECH = "Hello. This clip was made on your own machine, and the lips you see follow these words."
 
@@ -77,8 +79,18 @@ def speak(job: SpeechRequest) -> SpeechOutcome:
         sample_rate=job.sample_rate,
         rate=job.rate,
         language=job.language,
+        hertz=job.traits.hertz if job.traits else None,
+        pace=job.traits.pace if job.traits else 1.0,
     )
     return SpeechOutcome(seconds=float(seconds), checksums=checksums_of(job.output))
+
+
+def measure_voice(sample: Path, dialect: VoiceDialect) -> VoiceTraits:
+    """Measure how the person in a sample speaks; raise :class:`MediaRefusedError` for one that the service refuses."""
+    from airflow_provider_videoretalk.emulator.engine.voice_sample import measure_voice as measure
+
+    measured = measure(sample, dialect)
+    return VoiceTraits(hertz=measured.hertz, pace=measured.pace)
 
 
 def count_faces(photo: Path) -> int:

@@ -78,6 +78,7 @@ class EmulatorState:
                 "list": queries,
                 "cancel": queries,
                 "speech": self.settings.speech_per_second,
+                "voices": self.settings.voices_per_second,
                 "policy": self.settings.policies_per_second,
             }
             self.accounts[name] = Account(name=name, limits=limits, clock=self.clock)

@@ -59,6 +59,11 @@ def parse_mp3_frame(header: bytes) -> AudioFrame | None:
     return AudioFrame(length=length, samples=samples, sample_rate=sample_rate, is_index=_has_index(header))
 
 
+def is_mono_frame(header: bytes) -> bool:
+    """Whether the frame that begins with ``header`` has one channel."""
+    return header[3] >> 6 == _MONO
+
+
 def read_mp3(ranged: RangedReader, container: str) -> MediaFacts:
     """The duration is the index's if its size fits the file; else it is counted over all frames."""
     start = find_audio(ranged, parse_mp3_frame)
@@ -99,7 +104,7 @@ def _has_index(frame: bytes) -> bool:
 
 def _xing_position(frame: bytes) -> int:
     """The position after the frame's side information."""
-    is_mpeg_1, is_mono = frame[1] >> 3 & 0b11 == _MPEG_1, frame[3] >> 6 == _MONO
+    is_mpeg_1, is_mono = frame[1] >> 3 & 0b11 == _MPEG_1, is_mono_frame(frame)
     return 4 + ((17 if is_mono else 32) if is_mpeg_1 else (9 if is_mono else 17))
 
 

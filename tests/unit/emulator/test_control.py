@@ -13,7 +13,14 @@ from airflow_provider_videoretalk.emulator.api.app import create_app
 from airflow_provider_videoretalk.emulator.fake_engine import FakeEngine
 from airflow_provider_videoretalk.emulator.settings import EmulatorSettings
 
-ROUTES = [("GET", "health"), ("GET", "tasks"), ("GET", "requests"), ("GET", "faults"), ("DELETE", "faults")]
+ROUTES = [
+    ("GET", "health"),
+    ("GET", "tasks"),
+    ("GET", "voices"),
+    ("GET", "requests"),
+    ("GET", "faults"),
+    ("DELETE", "faults"),
+]
 JSON = {"Content-Type": "application/json"}
 RULE = {"operation": "submit", "effect": "drop_after"}
 

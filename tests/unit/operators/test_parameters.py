@@ -22,6 +22,7 @@ from airflow_provider_videoretalk.operators.publish import PublishMediaOperator
 from airflow_provider_videoretalk.operators.review_video import ReviewVideoOperator
 from airflow_provider_videoretalk.operators.speech import TextToSpeechOperator
 from airflow_provider_videoretalk.operators.videoretalk import VideoRetalkOperator
+from airflow_provider_videoretalk.operators.voice import VoiceOperator
 from airflow_provider_videoretalk.sensors.dashscope import DashScopeTaskSensor
 from airflow_provider_videoretalk.submission.resume import ResumePolicy
 
@@ -134,7 +135,7 @@ OPERATORS: list[tuple[Any, dict[str, Any], dict[str, Any], str, list[type]]] = [
         TextToSpeechOperator,
         {"text": "t"},
         {
-            "model": "cosyvoice-v3-flash",
+            "model": None,
             "voice": None,
             "audio_format": "wav",
             "sample_rate": 24_000,
@@ -146,6 +147,21 @@ OPERATORS: list[tuple[Any, dict[str, Any], dict[str, Any], str, list[type]]] = [
             "throttle_timeout": None,
         },
         "text model voice language options dashscope_conn_id",
+        [WatchLink],
+    ),
+    (
+        VoiceOperator,
+        {"sample": "s", "consent": "c"},
+        {
+            "target_model": "cosyvoice-v3-flash",
+            "language": None,
+            "options": None,
+            "surplus": "delete",
+            "allowed_sources": None,
+            "dashscope_conn_id": "dashscope_default",
+            "throttle_timeout": None,
+        },
+        "sample consent target_model language options allowed_sources dashscope_conn_id",
         [WatchLink],
     ),
     (AuditJobsOperator, {}, {"timeout": 1_200.0}, "", []),

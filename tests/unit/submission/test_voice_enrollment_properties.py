@@ -1,0 +1,154 @@
+"""Random interleavings of parallel runs, kills and lost replies: one voice remains, and it is the one that all return.
+
+Each run is a thread that moves only when it is its turn: at each request, before and after the service has carried it
+out, and at each pause. Time is the emulator's clock.
+"""
+
+from __future__ import annotations
+
+import itertools
+import random
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from state_store import TaskStateStore
+from unit.submission.enrolling import FLASH, VC, CrashError, MovedClock, Voices, action_of
+
+from airflow_provider_videoretalk.dashscope.errors import OutcomeUnknownError
+from airflow_provider_videoretalk.dashscope.request import Request
+from airflow_provider_videoretalk.emulator.fake_engine import FakeEngine
+from airflow_provider_videoretalk.emulator.server import Emulator
+from airflow_provider_videoretalk.emulator.settings import EmulatorSettings
+
+RUNS, KILLS = 3, 20
+STEP_SECONDS = (0.0, 0.05, 0.3, 1.0)
+_numbers = itertools.count()
+
+
+class Run:
+    """One task with its tries. ``states`` outlives them."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._turn = threading.Semaphore(0)
+        self._moved = threading.Semaphore(0)
+        self._killed = False
+        self.states = TaskStateStore()
+        self.wakes_at = 0.0
+        self.result: str | None = None
+        self.error: BaseException | None = None
+        self._start()
+
+    def _start(self) -> None:
+        self._killed = False
+        self.wakes_at = 0.0
+        self._thread = threading.Thread(target=self._try, daemon=True)
+        self._thread.start()
+
+    def _try(self) -> None:
+        try:
+            self._wait_for_turn()
+            enrollment = self._world.voices.enrollment(
+                self, states=self.states, pause=self._pause, now=self._world.clock
+            )
+            self.result = enrollment.voice().voice.id
+        except BaseException as error:
+            self.error = error
+        self._moved.release()
+
+    def move(self, *, kill: bool) -> None:
+        """Lets the run go on to its next point, or kills it there and starts the next try."""
+        self._killed = kill
+        self._turn.release()
+        assert self._moved.acquire(timeout=20)
+        if isinstance(self.error, CrashError):
+            self.error = None
+            self._start()
+
+    def _wait_for_turn(self) -> None:
+        assert self._turn.acquire(timeout=20)
+        if self._killed:
+            raise CrashError
+
+    def _reach(self) -> None:
+        self._moved.release()
+        self._wait_for_turn()
+
+    def _pause(self, seconds: float) -> None:
+        self.wakes_at = self._world.clock() + seconds
+        self._reach()
+
+    def send(self, request: Request[Any]) -> Any:
+        self._reach()
+        answer = self._world.client.send(request)
+        self._reach()
+        if action_of(request) == "create" and self._world.loses_reply():
+            raise OutcomeUnknownError("the reply was lost")
+        return answer
+
+
+class World:
+    def __init__(self, emulator: Emulator, clock: MovedClock, *, model: str, seed: int) -> None:
+        self.clock = clock
+        self.voices = Voices(emulator, key=f"sk-{next(_numbers)}", model=model)
+        self.client = self.voices.client()
+        self._random = random.Random(seed)
+        self._kills_left = self._random.choice([0, 3, KILLS])
+        self._losses_left = self._random.choice([0, 1, 3])
+
+    def loses_reply(self) -> bool:
+        lost = self._losses_left > 0 and self._random.random() < 0.3
+        self._losses_left -= lost
+        return lost
+
+    def play(self) -> list[str]:
+        """Runs the tasks to their ends, in an order that the seed decides; returns the voice of each."""
+        runs = [Run(self) for _ in range(RUNS)]
+        while waiting := [run for run in runs if run.result is None]:
+            assert [run.error for run in runs if run.error] == []
+            awake = [run for run in waiting if run.wakes_at <= self.clock()]
+            if not awake:
+                self.clock.now = min(run.wakes_at for run in waiting)
+                continue
+            kill = self._kills_left > 0 and self._random.random() < 0.25
+            self._kills_left -= kill
+            self._random.choice(awake).move(kill=kill)
+            self.clock.advance(self._random.choice(STEP_SECONDS))
+        return [str(run.result) for run in runs]
+
+
+@pytest.fixture(scope="module")
+def clock() -> MovedClock:
+    return MovedClock()
+
+
+@pytest.fixture(scope="module")
+def emulator(clock: MovedClock) -> Iterator[Emulator]:
+    with Emulator(EmulatorSettings(port=0), clock=clock, engine=FakeEngine()) as running:
+        yield running
+
+
+def check(emulator: Emulator, clock: MovedClock, *, model: str, seed: int) -> None:
+    world = World(emulator, clock, model=model, seed=seed)
+    returned = world.play()
+    assert len(set(returned)) == 1
+    assert world.voices.ids == set(returned)
+
+
+@given(seed=st.integers(0, 2**32))
+@settings(max_examples=12, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@pytest.mark.parametrize("model", [FLASH, VC])
+def test_one_voice_remains(emulator: Emulator, clock: MovedClock, model: str, seed: int) -> None:
+    check(emulator, clock, model=model, seed=seed)
+
+
+@pytest.mark.exhaustive
+@given(seed=st.integers(0, 2**32))
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@pytest.mark.parametrize("model", [FLASH, VC])
+def test_one_voice_remains_in_many_orders(emulator: Emulator, clock: MovedClock, model: str, seed: int) -> None:
+    check(emulator, clock, model=model, seed=seed)
