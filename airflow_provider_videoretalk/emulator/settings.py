@@ -32,6 +32,7 @@ class EmulatorSettings:
     :param running: render jobs of one account that run at once; the others wait in a first-in-first-out queue
     :param queries_per_second: calls per second and account, for each of query, list and cancel
     :param speech_per_second: speech requests per second and account; ``None`` for no limit
+    :param translations_per_minute: translation requests per minute and account
     :param policies_per_second: upload policies per second and account
     :param time_scale: divides the durations of the service's work: render time, the 3 h limit, the list's delay. It
         divides no rate, and not the 60 s for a download
@@ -59,6 +60,7 @@ class EmulatorSettings:
     running: int = 1
     queries_per_second: float = 20.0
     speech_per_second: float | None = None
+    translations_per_minute: float = 60.0
     policies_per_second: float = 100.0
     time_scale: float = 1.0
     life_scale: float = 1.0
@@ -82,6 +84,7 @@ class EmulatorSettings:
         for name in (
             "submits_per_second",
             "queries_per_second",
+            "translations_per_minute",
             "policies_per_second",
             "time_scale",
             "life_scale",

@@ -49,6 +49,7 @@ def emulator() -> Iterator[Emulator]:
         submits_per_second=1e6,
         queries_per_second=1e6,
         policies_per_second=1e6,
+        translations_per_minute=1e6,
     )
     with Emulator(settings, engine=FakeEngine(), fetcher=NoDownloads()) as running:
         yield running
@@ -108,6 +109,7 @@ def test_every_operation_is_described(document: dict[str, Any]) -> None:
         ("GET", "/api/v1/uploads"),
         ("POST", "/api/v1/services/audio/tts/SpeechSynthesizer"),
         ("POST", "/api/v1/services/aigc/multimodal-generation/generation"),
+        ("POST", "/api/v1/services/aigc/text-generation/generation"),
     }
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from airflow_provider_videoretalk.model_catalog.translation import PATH as TRANSLATION
 from airflow_provider_videoretalk.model_catalog.videoretalk import VIDEORETALK
 
 if TYPE_CHECKING:
@@ -15,6 +16,8 @@ API = "/api/v1"
 SUBMIT_PATH = f"{API}/{VIDEORETALK.path}"
 COSYVOICE_PATH = f"{API}/services/audio/tts/SpeechSynthesizer"
 QWEN_PATH = f"{API}/services/aigc/multimodal-generation/generation"
+TRANSLATION_PATH = f"{API}/{TRANSLATION}"
+COMPATIBLE_PATH = "/compatible-mode/v1/chat/completions"
 
 # Submits of a gateway's own models. Models of the service keep the service's path.
 GATEWAY_SUBMIT_PATH = f"{API}/services/aigc/video-generation"
@@ -29,6 +32,7 @@ _OPERATIONS: tuple[tuple[str, re.Pattern[str], Operation], ...] = (
     ("GET", re.compile(rf"{API}/tasks/[^/]+"), "query"),
     ("POST", re.compile(rf"{API}/tasks/[^/]+/cancel"), "cancel"),
     ("POST", re.compile(f"{re.escape(COSYVOICE_PATH)}|{re.escape(QWEN_PATH)}"), "speech"),
+    ("POST", re.compile(f"{re.escape(TRANSLATION_PATH)}|{re.escape(COMPATIBLE_PATH)}"), "translation"),
     ("GET", re.compile(rf"{API}/uploads"), "policy"),
     ("POST", re.compile(r"/oss(/.*)?"), "upload"),
     ("GET", re.compile(r"/results/.+"), "result"),

@@ -27,7 +27,7 @@ from airflow_provider_videoretalk.emulator.api.responses import json_response, o
 from airflow_provider_videoretalk.emulator.api.speech_request_models import LANGUAGES, CosyVoiceRequest, QwenRequest
 from airflow_provider_videoretalk.emulator.api.speech_rules import (
     QWEN3_CHARACTERS,
-    SpeechFamily,
+    ModelFamily,
     count_characters,
     family_of,
 )
@@ -130,7 +130,7 @@ async def synthesize_qwen(request: Request) -> JSONResponse:
     return json_response(answer, keep_none=True)
 
 
-async def _read_request(request: Request, *, family: SpeechFamily) -> tuple[Components, dict[str, object]]:
+async def _read_request(request: Request, *, family: ModelFamily) -> tuple[Components, dict[str, object]]:
     """Let a speech request in and check that its model is one of this endpoint's."""
     components, _ = authorize(request, "speech")
     body = await read_json_object(request)

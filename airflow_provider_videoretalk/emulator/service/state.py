@@ -72,7 +72,8 @@ class EmulatorState:
                 "speech": self.settings.speech_per_second,
                 "policy": self.settings.policies_per_second,
             }
-            self.accounts[name] = Account(name=name, limits=limits, clock=self.clock)
+            by_minute = {"translation": self.settings.translations_per_minute}
+            self.accounts[name] = Account(name=name, limits=limits, minute_limits=by_minute, clock=self.clock)
         return self.accounts[name]
 
     def count_call(self, caller: Caller, operation: Operation) -> None:
