@@ -14,7 +14,7 @@ def get_provider_info() -> dict[str, Any]:
     return {
         "package-name": "airflow-provider-videoretalk",
         "name": _INTEGRATION,
-        "description": "Text to speech, VideoRetalk lip replacement and publishing, as paid, long-running jobs.",
+        "description": "Translation, speech, VideoRetalk lip replacement and publishing, as paid, long-running jobs.",
         "integrations": [
             {
                 "integration-name": _INTEGRATION,
@@ -34,6 +34,7 @@ def get_provider_info() -> dict[str, Any]:
                 "operators.publish",
                 "operators.review_video",
                 "operators.speech",
+                "operators.translate",
                 "operators.videoretalk",
             )
         ],
