@@ -14,7 +14,8 @@ PACK_BYTES = 2_000
 PACK_LINES = 40
 """The most lines of a request."""
 
-_WITHOUT_BLANKS = ("zh", "zh_tw", "yue", "ja", "th", "lo", "km", "my")
+# Languages that write no blank between sentences.
+_WITHOUT_BLANKS = ("zh", "zh_tw", "yue", "ja")
 
 
 def lines_of(text: str, *, field: str) -> tuple[str, ...]:

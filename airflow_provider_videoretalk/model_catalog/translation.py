@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
+from functools import cached_property
 from typing import Any, TypedDict
 
 from airflow_provider_videoretalk.dashscope.errors import ConfigurationError, InputError
@@ -103,6 +104,11 @@ class Term:
 
     source: str
     target: str
+
+    @cached_property
+    def folded(self) -> str:
+        """The source, by which it is found in a text whatever its capitals."""
+        return self.source.casefold()
 
 
 @dataclass(frozen=True, kw_only=True)

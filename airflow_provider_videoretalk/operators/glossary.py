@@ -41,7 +41,7 @@ def read_glossary(given: object, *, language: str, sources: BatchSources) -> tup
 def terms_in(text: str, terms: Iterable[Term]) -> tuple[Term, ...]:
     """The terms that a text has: only these are sent, since each is billed. Capitals do not count."""
     folded = text.casefold()
-    return tuple(term for term in terms if term.source.casefold() in folded)
+    return tuple(term for term in terms if term.folded in folded)
 
 
 def _terms(pairs: Iterable[tuple[object, object]]) -> tuple[Term, ...]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_videoretalk.batches.recipe import digest_of
@@ -97,8 +98,7 @@ class TranslationJob:
 
     def packs(self, answers: TranslationAnswers) -> Iterator[list[str]]:
         """The lines of each request that is still needed, each line once."""
-        digests = {self.digest(line): line for lines in self._lines for line in lines}
-        missing = {digest: line for digest, line in digests.items() if answers.find(digest) is None}
+        missing = {digest: line for line, digest in self._digests.items() if answers.find(digest) is None}
         for digest, line in missing.items():
             if answers.must_stand_alone(digest):
                 yield [line]
@@ -122,9 +122,7 @@ class TranslationJob:
 
     def digest(self, line: str) -> str:
         """What identifies a line and all that its translation depends on, but for the lines around it."""
-        terms = [(term.source, term.target) for term in terms_in(line, self.terms)]
-        languages = [self.source_language.code if self.source_language else AUTO, self.target_language.code]
-        return digest_of([self.model, languages, self.domains, terms, line])
+        return self._digests[line]
 
     def highest_cost(self, answers: TranslationAnswers, *, price: TokenPrice) -> Decimal:
         """What the missing translations cost at most, also if each line has to be asked for again by itself."""
@@ -165,6 +163,16 @@ class TranslationJob:
         """The lines of each text."""
         name = "source.segments[{}]" if self.source.segments is not None else "paragraph {} of source"
         return [lines_of(text, field=name.format(at)) for at, text in enumerate(self.source.texts)]
+
+    @cached_property
+    def _digests(self) -> dict[str, str]:
+        """The digest of each line, in order. Looking for the terms of thousands of lines takes seconds."""
+        languages = [self.source_language.code if self.source_language else AUTO, self.target_language.code]
+        digests: dict[str, str] = {}
+        for line in chain.from_iterable(self._lines):
+            terms = [(term.source, term.target) for term in terms_in(line, self.terms)]
+            digests[line] = digest_of([self.model, languages, self.domains, terms, line])
+        return digests
 
     def _with_room_for_terms(self, pack: list[str]) -> Iterator[list[str]]:
         text = "\n".join(pack)

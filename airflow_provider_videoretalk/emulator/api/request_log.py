@@ -54,6 +54,7 @@ class RequestLogMiddleware:
             "path": routed,
             "status": None,
             "fault": None,
+            "billed": None,
             "request_id": details["request_id"],
         }
         if details["operation"]:
@@ -71,7 +72,7 @@ class RequestLogMiddleware:
         try:
             await self._call_app(scope, receive, send_with_id, entry)
         finally:
-            entry.update(account=details.get("account"), fault=details.get("fault"))
+            entry.update({name: details.get(name) for name in ("account", "fault", "billed")})
 
     async def _call_app(self, scope: Scope, receive: Receive, send: Send, entry: dict[str, object]) -> None:
         try:

@@ -90,6 +90,7 @@ async def synthesize_cosyvoice(request: Request) -> JSONResponse:
         language=speech.language_hints[0] if speech.language_hints else None,
     )
     audio = await _synthesise(request, components, utterance)
+    request.scope["state"]["billed"] = {"model": parsed.model, "characters": characters}
     output = CosyVoiceOutput(finish_reason="stop", audio=audio)
     usage = CosyVoiceUsage(characters=characters)
     return json_response(CosyVoiceReply(request_id=request_id(request), output=output, usage=usage))
@@ -119,6 +120,7 @@ async def synthesize_qwen(request: Request) -> JSONResponse:
         language=LANGUAGES.get(speech.language_type),
     )
     audio = await _synthesise(request, components, utterance)
+    request.scope["state"]["billed"] = {"model": parsed.model, "characters": characters}
     answer = QwenReply(
         status_code=200,
         request_id=request_id(request),

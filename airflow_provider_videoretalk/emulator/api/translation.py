@@ -155,11 +155,14 @@ def _answer(request: Request, model: str, messages: list[Message], options: Tran
         translated = translated.replace("\n", " ", 1)
     tokens = list(_TOKEN.finditer(translated))
     is_whole = len(tokens) <= most
+    output_tokens = min(len(tokens), most)
+    billed = {"model": model, "input_tokens": input_tokens, "output_tokens": output_tokens}
+    request.scope["state"]["billed"] = billed
     return Answer(
         text=translated if is_whole else translated[: tokens[most - 1].end()],
         is_whole=is_whole,
         input_tokens=input_tokens,
-        output_tokens=min(len(tokens), most),
+        output_tokens=output_tokens,
     )
 
 

@@ -142,8 +142,6 @@ def _word(word: str, sound: _Sound, language: str) -> str:
     while len(made) < wanted:
         number, chosen = divmod(number, len(sound.syllables))
         made += sound.syllables[chosen]
-        # A word of hundreds of letters uses the digest up.
-        number = number or len(made) + 1
     # The last syllable may be too long for a short word.
     made = made[:wanted] if len(made) - wanted > 1 and wanted > 1 else made
     return made[0].upper() + made[1:] if word[0].isupper() else made

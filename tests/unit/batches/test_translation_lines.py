@@ -35,6 +35,7 @@ def test_a_segment_that_cannot_be_cut() -> None:
 def test_lines_are_joined_as_the_language_is_written() -> None:
     assert join_lines(["Gut.", "Ja."], language="de") == "Gut. Ja."
     assert join_lines(["好。", "是。"], language="zh") == "好。是。"
+    assert join_lines(["ดี", "ใช่"], language="th") == "ดี ใช่"
 
 
 def test_packs() -> None:

@@ -185,6 +185,19 @@ def test_requests_are_logged(client: Any) -> None:
     complete(client)
     log = requests.get(f"{client.emulator.url}/emulator/requests", timeout=10).json()["requests"]
     assert [(entry["operation"], entry["status"]) for entry in log] == [("translation", 200)] * 2
+    billed = {"model": "qwen-mt-plus", "input_tokens": 49, "output_tokens": log[0]["billed"]["output_tokens"]}
+    assert [entry["billed"] for entry in log] == [billed] * 2
+
+
+def test_what_is_billed_is_logged_though_the_reply_is_lost(client: Any) -> None:
+    rules = [{"operation": "translation", "effect": effect} for effect in ("drop_after", "drop_before", "throttle")]
+    requests.post(f"{client.emulator.url}/emulator/faults", json=rules, timeout=10).raise_for_status()
+    for _ in range(2):
+        with pytest.raises(requests.ConnectionError):
+            translate(client)
+    assert translate(client).status_code == 429
+    log = requests.get(f"{client.emulator.url}/emulator/requests", timeout=10).json()["requests"]
+    assert [bool(entry["billed"]) for entry in log] == [True, False, False]
 
 
 def test_the_openai_compatible_form(client: Any, clock: Any) -> None:

@@ -97,6 +97,10 @@ def test_no_glossary(given: Any, message: str) -> None:
         read(given)
 
 
+def test_the_longest_term() -> None:
+    assert read({"a" * 500: "b" * 500}) == (Term(source="a" * 500, target="b" * 500),)
+
+
 def test_the_terms_of_a_text() -> None:
     assert terms_in("ACME in the sky", [ACME, CLOUD]) == (ACME,)
     assert terms_in("Clouds", [ACME, CLOUD]) == (CLOUD,)

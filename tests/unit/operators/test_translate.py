@@ -363,7 +363,7 @@ def test_an_answer_ends_a_throttling(qwen: Service, context: dict[str, Any], mon
     seen = []
 
     def again(task: TranslateOperator, error: ThrottledError, *, refusals: int, since: float) -> None:
-        seen.append(refusals)
+        seen.append((refusals, since))
         task.run_again_at(0, refusals=refusals + 1, since=since)
 
     monkeypatch.setattr(TranslateOperator, "retry_throttled", again)
@@ -372,7 +372,8 @@ def test_an_answer_ends_a_throttling(qwen: Service, context: dict[str, Any], mon
     qwen.answer(long("ONE."))
     qwen.throttle()
     operator(source=segments(long("One."), long("Two."))).execute(context)
-    assert seen == [0, 1, 0]
+    assert [refusals for refusals, _ in seen] == [0, 1, 0]
+    assert seen[0][1] == seen[1][1] < seen[2][1]
 
 
 @pytest.mark.parametrize("has_store", [True, False])
@@ -657,4 +658,9 @@ def test_no_cost_is_above_what_was_said(on_emulator: Emulator, context: dict[str
     with pytest.raises(InputError, match="costs at most") as refused:
         operator(source=source, max_cost=0).execute(context)
     most = float(str(refused.value).partition("at most ")[2].partition(" ")[0])
-    assert 0 < operator(source=source).execute(context)["cost"] <= most
+    result = operator(source=source).execute(context)
+    assert 0 < result["cost"] <= most
+    billed = [entry["billed"] for entry in on_emulator.state.requests if entry["billed"]]
+    assert len(billed) == 4
+    assert result["input_tokens"] == sum(one["input_tokens"] for one in billed)
+    assert result["output_tokens"] == sum(one["output_tokens"] for one in billed)
