@@ -34,6 +34,8 @@ def get_provider_info() -> dict[str, Any]:
                 "operators.publish",
                 "operators.review_video",
                 "operators.speech",
+                "operators.talking_photo",
+                "operators.transcribe",
                 "operators.translate",
                 "operators.videoretalk",
             )

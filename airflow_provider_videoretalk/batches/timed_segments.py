@@ -16,18 +16,18 @@ MAX_CHARACTERS = 1_000_000
 """Most characters of all segments together."""
 
 _LATEST_SECOND = 1_000_000.0
-_REMEDY = 'Give {"begin": 0.0, "end": 2.5, "text": "..."}, with times in seconds.'
+_REMEDY = 'Give {"start": 0.0, "end": 2.5, "text": "..."}, with times in seconds.'
 
 
 @dataclass(frozen=True, kw_only=True)
 class TimedSegment:
     """
-    :param begin: in seconds; so is ``end``
+    :param start: in seconds; so is ``end``
     :param text: in one line
     :param speaker: as it was given; ``None`` without one
     """
 
-    begin: float
+    start: float
     end: float
     text: str
     speaker: Any = None
@@ -36,7 +36,7 @@ class TimedSegment:
 def read_segments(field: str, given: object) -> list[TimedSegment]:
     """The segments of a transcript, in their order.
 
-    :param given: a list of mappings with ``begin``, ``end``, ``text``, and ``speaker`` if it is known
+    :param given: a list of mappings with ``start``, ``end``, ``text``, and ``speaker`` if it is known
     :raises InputError: it is something else, it is too long, or a segment begins before the one ahead of it
     """
     if not isinstance(given, Sequence) or isinstance(given, str) or not 1 <= len(given) <= MAX_SEGMENTS:
@@ -44,9 +44,9 @@ def read_segments(field: str, given: object) -> list[TimedSegment]:
         raise InputError(f"{field} is {count}, allowed is a list of 1 to {MAX_SEGMENTS} segments", remedy=_REMEDY)
     segments = [_segment(f"{field}[{number}]", one) for number, one in enumerate(given)]
     for number, (ahead, segment) in enumerate(pairwise(segments), start=1):
-        if segment.begin < ahead.begin:
+        if segment.start < ahead.start:
             raise InputError(
-                f"{field}[{number}].begin is {segment.begin:g} s, allowed is {ahead.begin:g} s or more",
+                f"{field}[{number}].start is {segment.start:g} s, allowed is {ahead.start:g} s or more",
                 remedy="Sort the segments by when they begin.",
             )
     characters = sum(len(segment.text) for segment in segments)
@@ -62,8 +62,8 @@ def rooms_of(segments: Sequence[TimedSegment], *, seconds: float | None = None) 
 
     :param seconds: duration of the recording, until which the last one may take; ``None`` if it is not known
     """
-    ends = [segment.begin for segment in segments[1:]] + [seconds or 0.0]
-    return [max(segment.end, end) - segment.begin for segment, end in zip(segments, ends, strict=True)]
+    ends = [segment.start for segment in segments[1:]] + [seconds or 0.0]
+    return [max(segment.end, end) - segment.start for segment, end in zip(segments, ends, strict=True)]
 
 
 def _segment(field: str, given: object) -> TimedSegment:
@@ -72,9 +72,9 @@ def _segment(field: str, given: object) -> TimedSegment:
     text = given.get("text")
     if not isinstance(text, str):
         raise InputError(f"{field}.text is a {type(text).__name__}, allowed is a text", remedy=_REMEDY)
-    begin = _second(f"{field}.begin", given.get("begin"), low=0.0)
-    end = _second(f"{field}.end", given.get("end"), low=begin)
-    return TimedSegment(begin=begin, end=end, text=" ".join(text.split()), speaker=given.get("speaker"))
+    start = _second(f"{field}.start", given.get("start"), low=0.0)
+    end = _second(f"{field}.end", given.get("end"), low=start)
+    return TimedSegment(start=start, end=end, text=" ".join(text.split()), speaker=given.get("speaker"))
 
 
 def _second(field: str, value: object, *, low: float) -> float:

@@ -24,7 +24,14 @@ from airflow_provider_videoretalk.dashscope.reply_values import (
     web_url,
 )
 from airflow_provider_videoretalk.dashscope.request import Request
-from airflow_provider_videoretalk.outbound.signed_url import expiry_is_earliest, expiry_of, safe_text
+from airflow_provider_videoretalk.dashscope.task_output import (
+    Subtask,
+    has_failed,
+    result_urls,
+    subtasks_of,
+    with_safe_messages,
+)
+from airflow_provider_videoretalk.outbound.signed_url import expiry_is_earliest, expiry_of
 
 TaskStatus = Literal["PENDING", "RUNNING", "SUCCEEDED", "FAILED", "CANCELED", "UNKNOWN"]
 """The documented statuses. An undocumented one (PRE-PROCESSING, POST-PROCESSING) counts as RUNNING."""
@@ -76,6 +83,19 @@ class TaskResult(TypedDict):
     render_seconds: float | None
 
 
+class WholeTaskResult(TaskResult):
+    """A finished render job of a model whose results are not known here.
+
+    :param output: the reply's ``output``, whole
+    :param result_urls: all URLs of results in ``output``; several for a model that makes several files
+    :param subtasks: the state of each subtask; empty for a model without subtasks
+    """
+
+    output: dict[str, Any]
+    result_urls: list[str]
+    subtasks: list[Subtask]
+
+
 class SubmissionResult(TypedDict):
     """A submitted render job as JSON-safe values.
 
@@ -115,7 +135,7 @@ class Task:
 
     :param stage: the status in the service's spelling, e.g. ``PRE-PROCESSING``
     :param submitted_at: when the service accepted the job; ``None`` if the reply has no possible time, as for others
-    :param payload: the whole reply, from which :meth:`parse` makes an equal object. Its message shows no signature
+    :param payload: the whole reply, from which :meth:`parse` makes an equal object. Its messages show no signature
     """
 
     task_id: str
@@ -136,8 +156,7 @@ class Task:
         :raises TransportError: the reply is about another job
         :raises ValueError: it has no id or no status
         """
-        payload = _without_secret_message(payload)
-        output = mapping(payload.get("output"))
+        output = with_safe_messages(mapping(payload.get("output")))
         task_id, stage = required_id(output.get("task_id")), line(output.get("task_status"), max_length=40)
         if queried not in (None, task_id):
             raise TransportError(f"the reply is about render job {task_id!r}, not {queried!r}")
@@ -153,7 +172,7 @@ class Task:
             finished_at=_time(output.get("end_time")),
             output=output,
             usage=mapping(payload.get("usage")),
-            payload=payload,
+            payload={**payload, "output": output},
         )
 
     @property
@@ -181,10 +200,11 @@ class Task:
     @property
     def expires_at(self) -> datetime | None:
         """When the URL of the result expires: by its signature, else 24 hours after the end."""
-        if self.result_url is None:
+        url = self.result_url or next(iter(result_urls(self.output)), None)
+        if url is None:
             return None
         # A gateway's CDN may write the time of the signature.
-        signed = None if expiry_is_earliest(self.result_url) else expiry_of(self.result_url)
+        signed = None if expiry_is_earliest(url) else expiry_of(url)
         return signed or (self.finished_at + RESULT_LIFE if self.finished_at else None)
 
     @property
@@ -215,6 +235,32 @@ class Task:
                 retryable=is_known(code) and (meaning.retryable or meaning.error.retryable_by_default),
                 remedy=meaning.remedy if code else "Look up the job in the vendor's console.",
             )
+
+    def raise_for_subtasks(self) -> None:
+        """
+        :raises TaskFailedError: the job succeeded, but a subtask failed; with the first code and message
+        """
+        subtasks = subtasks_of(self.output)
+        if failed := [subtask for subtask in subtasks if has_failed(subtask)]:
+            number = f"{len(failed)} of its {len(subtasks)} subtasks failed"
+            reason = next((each["message"] for each in failed if each["message"]), "the service gave no reason")
+            raise TaskFailedError(
+                f"render job {self.task_id} succeeded, but {number}: {reason}",
+                code=next((each["code"] for each in failed if each["code"]), ""),
+                request_id=self.request_id,
+                retryable=False,
+                remedy="With on_failed_subtask='keep', the task returns the results of the others. A clear within 24 "
+                "hours finds the same job, which costs nothing.",
+            )
+
+    def whole_result(self, *, request_id: str | None = None) -> WholeTaskResult:
+        """The job with its whole ``output``, as JSON-safe values; see :meth:`result`."""
+        return {
+            **self.result(request_id=request_id),
+            "output": dict(self.output),
+            "result_urls": result_urls(self.output),
+            "subtasks": subtasks_of(self.output),
+        }
 
     def result(self, *, request_id: str | None = None) -> TaskResult:
         """The job as JSON-safe values.
@@ -286,14 +332,6 @@ def status_of(word: object) -> TaskStatus:
     """The documented status; an undocumented one means that the job still runs."""
     upper = word.upper() if isinstance(word, str) else ""
     return cast("TaskStatus", upper) if upper in get_args(TaskStatus) else "RUNNING"
-
-
-def _without_secret_message(payload: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The reply to a query, whose message names URLs of inputs in their safe form. Triggers store the whole reply."""
-    output = mapping(payload.get("output"))
-    if not isinstance(output.get("message"), str):
-        return payload
-    return {**payload, "output": {**output, "message": safe_text(output["message"])}}
 
 
 def _time(text: object) -> datetime | None:

@@ -3,18 +3,29 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import shutil
 import wave
 from typing import TYPE_CHECKING
 
-from airflow_provider_videoretalk.emulator.execution.media_engine import RenderOutcome, SpeechOutcome
+from airflow_provider_videoretalk.emulator.execution.media_engine import (
+    RenderOutcome,
+    SpeechOutcome,
+    TranscriptionOutcome,
+)
 from airflow_provider_videoretalk.emulator.service.checksums import checksums_of
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from airflow_provider_videoretalk.emulator.engine.errors import MediaRefusedError
-    from airflow_provider_videoretalk.emulator.execution.media_engine import RenderRequest, SampleName, SpeechRequest
+    from airflow_provider_videoretalk.emulator.execution.media_engine import (
+        PhotoRequest,
+        RenderRequest,
+        SampleName,
+        SpeechRequest,
+        TranscriptionRequest,
+    )
 
 WAV_RATE = 8000
 
@@ -47,6 +58,19 @@ class FakeEngine:
         seconds = max(2.0, len(job.text) / 15)
         await asyncio.to_thread(_write_silence, job.output, seconds)
         return SpeechOutcome(seconds=seconds, checksums=await asyncio.to_thread(checksums_of, job.output))
+
+    async def count_faces(self, photo: Path) -> int:
+        return 1
+
+    async def animate(self, job: PhotoRequest) -> RenderOutcome:
+        await asyncio.to_thread(shutil.copyfile, job.photo, job.output)
+        sums = await asyncio.to_thread(checksums_of, job.output)
+        return RenderOutcome(seconds=self.seconds, width=720, height=1280, fps=24.0, face_found=True, checksums=sums)
+
+    async def transcribe(self, job: TranscriptionRequest) -> TranscriptionOutcome:
+        transcript = {"transcripts": [{"channel_id": 0, "text": "", "sentences": []}]}
+        await asyncio.to_thread(job.output.write_text, json.dumps(transcript))
+        return TranscriptionOutcome(seconds=self.seconds, checksums=await asyncio.to_thread(checksums_of, job.output))
 
     async def sample(self, name: SampleName, output: Path) -> None:
         await asyncio.to_thread(_write_silence, output, 3.0)

@@ -7,7 +7,9 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-Operation = Literal["submit", "query", "list", "cancel", "speech", "translation", "policy", "upload", "result"]
+Operation = Literal[
+    "submit", "detect", "query", "list", "cancel", "speech", "translation", "policy", "upload", "result"
+]
 Effect = Literal[
     "drop_before",
     "drop_after",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, get_args
 
+from airflow_provider_videoretalk.model_catalog.talking_photo import TALKING_PHOTO_MODELS
 from airflow_provider_videoretalk.model_catalog.videoretalk import VIDEORETALK
 
 if TYPE_CHECKING:
@@ -15,6 +16,12 @@ MissingPart = Literal["list", "cancel", "uploads"]
 Gateway = Literal["video-tasks", "flat-tasks", "video-generations"]
 
 HOUR = 3600.0
+# How many transcriptions of an account run at once is not known.
+RUNNING_TRANSCRIPTIONS = 10
+# Documented for both models, as are their five submits, and the five checks of a photo, a second.
+RUNNING_PHOTOS = 1
+PHOTOS_PER_SECOND = 5.0
+
 # Documented lifetimes in seconds: results and records 24 h, uploads 48 h, unfinished tasks 3 h, upload policies 300 s.
 RESULT_SECONDS = 24 * HOUR
 UPLOAD_SECONDS = 48 * HOUR
@@ -29,6 +36,8 @@ class EmulatorSettings:
     :param host: address to listen on; loopback by default
     :param port: TCP port; 0 for any free port
     :param submits_per_second: VideoRetalk submits per second and account
+    :param transcriptions_per_second: submits of transcriptions per second and account; 600 a minute, on the vendor's
+        page of one of the models
     :param running: render jobs of one account that run at once; the others wait in a first-in-first-out queue
     :param queries_per_second: calls per second and account, for each of query, list and cancel
     :param speech_per_second: speech requests per second and account; ``None`` for no limit
@@ -57,6 +66,7 @@ class EmulatorSettings:
     host: str = "127.0.0.1"
     port: int = 8098
     submits_per_second: float = 1.0
+    transcriptions_per_second: float = 10.0
     running: int = 1
     queries_per_second: float = 20.0
     speech_per_second: float | None = None
@@ -83,6 +93,7 @@ class EmulatorSettings:
             raise ValueError(f"port must be 0 to 65535, not {self.port}")
         for name in (
             "submits_per_second",
+            "transcriptions_per_second",
             "queries_per_second",
             "translations_per_minute",
             "policies_per_second",
@@ -137,6 +148,12 @@ class EmulatorSettings:
     def render_seconds(self, output_seconds: float) -> float:
         """The shortest time for a render with `output_seconds` of output."""
         return output_seconds * self.render_factor / self.time_scale
+
+    def running_of(self, model: str) -> int:
+        """How many jobs of a model one account runs at once."""
+        if model == VIDEORETALK.name:
+            return self.running
+        return RUNNING_PHOTOS if model in TALKING_PHOTO_MODELS else RUNNING_TRANSCRIPTIONS
 
     @property
     def worker_count(self) -> int:

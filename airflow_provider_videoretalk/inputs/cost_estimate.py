@@ -29,7 +29,8 @@ class CostEstimate:
 
     def __str__(self) -> str:
         bound = "" if self.exact else "at most "
-        price = f"{self.price.per_second} {self.price.currency} a second as of {self.price.as_of}"
+        besides = f" and {self.price.per_job} for the job" if self.price.per_job else ""
+        price = f"{self.price.per_second} {self.price.currency} a second{besides} as of {self.price.as_of}"
         return f"{bound}{self.seconds:g} s of output, {bound}{self.cost.normalize():f} {self.price.currency} ({price})"
 
 

@@ -209,6 +209,7 @@ def _check_limit(name: str, limit: Limit | None, value: float | None) -> Iterato
     if limit.unit == "bytes" and limit.high:
         allowed = f"at most {limit.high:,.0f} bytes ({limit.high / MEGABYTE:g} MB)"
     found = _finding(name, f"{limit.field} is {format_number(value)}{unit}", allowed, limit.code)
+    found = replace(found, remedy=limit.remedy or found.remedy)
     is_above = limit.high is not None and value > limit.high
     yield replace(found, remedy=f"{found.remedy} {limit.way_above}") if is_above and limit.way_above else found
 

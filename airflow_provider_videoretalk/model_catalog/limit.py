@@ -16,6 +16,7 @@ class Limit:
     :param high: largest accepted value, ``None`` for no upper bound
     :param unit: unit of both bounds
     :param code: the service's error code for a value outside the range
+    :param remedy: what to do about a value outside the range; by default what the code means for any model
     :param way_above: a sentence that says how a larger value is possible after all, if it is
     """
 
@@ -24,6 +25,7 @@ class Limit:
     high: float | None = None
     unit: str = ""
     code: str
+    remedy: str = ""
     way_above: str = ""
 
     def allows(self, value: float) -> bool:

@@ -78,6 +78,7 @@ class Model:
     :param output_length: see :data:`OutputLengthRule`
     :param max_output_seconds: the longest output that is possible
     :param result_url_field: the field of a reply's ``output`` that holds the result's URL
+    :param result_kind: what is at the result's URL
     :param billed_seconds_field: the field of a reply's ``usage`` that holds the billed seconds
     """
 
@@ -90,6 +91,11 @@ class Model:
     max_output_seconds: float
     result_url_field: str = "video_url"
     billed_seconds_field: str = "video_duration"
+    result_kind: Literal["video", "transcript"] = "video"
+
+    def price_for(self, parameters: Mapping[str, Any]) -> Price:
+        """The list price of a job with these ``parameters``; the same for all by default."""
+        return self.price
 
     def submit_request(self, *, urls: Mapping[str, str], parameters: Mapping[str, Any]) -> Request[Submission]:
         """The request that submits a job.

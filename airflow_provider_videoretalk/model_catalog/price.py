@@ -18,11 +18,13 @@ class Price:
     :param per_second: in ``currency``
     :param currency: such as ``CNY``
     :param as_of: the day on which the price was read
+    :param per_job: what a job costs besides, however long its output is
     """
 
     per_second: Decimal
     currency: str
     as_of: date
+    per_job: Decimal = Decimal(0)
 
     @classmethod
     def parse(cls, data: Mapping[str, Any]) -> Price:
@@ -34,15 +36,17 @@ class Price:
             per_second=parse_amount(data["per_second"]),
             currency=str(data["currency"]),
             as_of=date.fromisoformat(str(data["as_of"])),
+            per_job=parse_amount(data.get("per_job", 0)),
         )
 
     def to_json(self) -> dict[str, str]:
         """All values as strings: JSON's numbers cannot hold a decimal amount exactly."""
-        return {"per_second": str(self.per_second), "currency": self.currency, "as_of": self.as_of.isoformat()}
+        stored = {"per_second": str(self.per_second), "currency": self.currency, "as_of": self.as_of.isoformat()}
+        return stored | ({"per_job": str(self.per_job)} if self.per_job else {})
 
     def cost(self, seconds: float) -> Decimal:
-        """The cost of ``seconds`` of output, in ``currency``, to four decimal places."""
-        return (Decimal(str(seconds)) * self.per_second).quantize(_SMALLEST_AMOUNT)
+        """The cost of a job with ``seconds`` of output, in ``currency``, to four decimal places."""
+        return (Decimal(str(seconds)) * self.per_second + self.per_job).quantize(_SMALLEST_AMOUNT)
 
 
 def parse_amount(value: object) -> Decimal:

@@ -51,7 +51,7 @@ _TOTAL_TIMEOUT = 330.0
 class TranslatedSegment(TypedDict, total=False):
     """A segment of a translated transcript, as JSON-safe values.
 
-    :param begin: in seconds, as in the source; so is ``end``
+    :param start: in seconds, as in the source; so is ``end``
     :param text: the translation; ``source_text`` is what was translated
     :param estimated_seconds: how long the translation will take to speak at ``rate``
     :param room: seconds until the next segment begins, or until this one ends if that is later
@@ -60,7 +60,7 @@ class TranslatedSegment(TypedDict, total=False):
     :param speaker: as in the source; missing if it is not there
     """
 
-    begin: float
+    start: float
     end: float
     text: str
     source_text: str

@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, cast
+from typing import TYPE_CHECKING, Any, NoReturn, cast
 
 from airflow.providers.common.compat.sdk import AirflowSkipException
 
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from airflow_provider_videoretalk.inputs.priced_result import PricedResult, PricedSubmission
     from airflow_provider_videoretalk.media.location import Location
     from airflow_provider_videoretalk.model_catalog.model import Model
+    from airflow_provider_videoretalk.model_catalog.price import Price
     from airflow_provider_videoretalk.polling.trigger_event import AwaitedJob
     from airflow_provider_videoretalk.submission.record import Intent
 
@@ -54,7 +55,7 @@ class CatalogModelOperator(DashScopeJobOperator):
     All other parameters are those of :class:`~airflow_provider_videoretalk.operators.job.DashScopeJobOperator`.
     """
 
-    catalog_entry: ClassVar[Model]
+    catalog_entry: Model
     template_fields: Sequence[str] = ("allowed_sources", "max_cost", "is_dry_run", "dashscope_conn_id")
 
     def __init__(
@@ -95,13 +96,20 @@ class CatalogModelOperator(DashScopeJobOperator):
         LocationPolicy(setting="allowed_sources", own=self.allowed_sources).check_remote(field, value)
         return as_location(field, value)
 
+    def price(self) -> Price:
+        """The price by which the job is estimated: the connection's, or the list price.
+
+        :raises ConfigurationError: the connection states a price that is not valid
+        """
+        return price_of(self.model, self.hook.prices, parameters=self._job_inputs.parameters)
+
     def preflight_report(self) -> PreflightReport:
         """Checks the inputs and estimates the cost.
 
         :raises ConfigurationError: the connection of a store cannot be used
         """
         return self._job_inputs.preflight(
-            price=price_of(self.model, self.hook.prices),
+            price=self.price(),
             mode=self.preflight,
             access=self.hook.media_access,
             until=_after(self.queue_timeout),

@@ -11,6 +11,7 @@ from airflow_provider_videoretalk.airflow_adapters.location_policy import Locati
 from airflow_provider_videoretalk.airflow_adapters.url_masking import urls_in
 from airflow_provider_videoretalk.dashscope.errors import InputError
 from airflow_provider_videoretalk.dashscope.task import submit_task
+from airflow_provider_videoretalk.dashscope.task_output import OnFailedSubtask, check_on_failed_subtask
 from airflow_provider_videoretalk.inputs.url_validity import url_warnings
 from airflow_provider_videoretalk.operators.job import DashScopeJobOperator
 from airflow_provider_videoretalk.operators.template_values import as_mapping, as_optional_mapping, as_text
@@ -18,12 +19,14 @@ from airflow_provider_videoretalk.outbound.signed_url import safe_url
 
 if TYPE_CHECKING:
     from airflow_provider_videoretalk.dashscope.request import Request
-    from airflow_provider_videoretalk.dashscope.task import Submission
+    from airflow_provider_videoretalk.dashscope.task import Submission, Task, WholeTaskResult
+    from airflow_provider_videoretalk.polling.trigger_event import AwaitedJob
     from airflow_provider_videoretalk.submission.record import Intent
 
 
 class DashScopeTaskOperator(DashScopeJobOperator):
-    """Submits a render job of a model that has no operator of its own, and returns its result.
+    """Submits a render job of a model that has no operator of its own, and returns its result, a
+    :class:`~airflow_provider_videoretalk.dashscope.task.WholeTaskResult`.
 
     :param model: The model's name, e.g. ``wan2.2-s2v``. (templated)
     :param path: The model's path below the base URL, e.g. ``services/aigc/image2video/video-synthesis``. (templated)
@@ -33,6 +36,8 @@ class DashScopeTaskOperator(DashScopeJobOperator):
     :param allowed_sources: What URLs ``input`` and ``parameters`` may have: a list of prefixes such as
         ``https://host/folder/``, or one text with commas between them. It narrows ``[videoretalk] allowed_sources`` of
         Airflow's configuration. (templated)
+    :param on_failed_subtask: What to do if the job has succeeded, but some of its subtasks failed. ``fail`` fails the
+        task. ``keep`` returns the result, whose ``subtasks`` tell which failed.
 
     All other parameters are those of :class:`~airflow_provider_videoretalk.operators.job.DashScopeJobOperator`.
     """
@@ -47,14 +52,17 @@ class DashScopeTaskOperator(DashScopeJobOperator):
         input: Mapping[str, Any],
         parameters: Mapping[str, Any] | None = None,
         allowed_sources: Sequence[str] | str | None = None,
+        on_failed_subtask: OnFailedSubtask = "fail",
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
+        check_on_failed_subtask(on_failed_subtask)
         self.model = model
         self.path = path
         self.input = input
         self.parameters = parameters
         self.allowed_sources = allowed_sources
+        self.on_failed_subtask = on_failed_subtask
 
     def submission(self) -> Request[Submission]:
         path = as_text("path", self.path).strip("/")
@@ -69,6 +77,11 @@ class DashScopeTaskOperator(DashScopeJobOperator):
         for field, location in (*_locations("input", inputs), *_locations("parameters", parameters)):
             policy.check(field, location)
         return submit_task(path=path, model=as_text("model", self.model), inputs=inputs, parameters=parameters)
+
+    def task_result(self, task: Task, awaited: AwaitedJob) -> WholeTaskResult:
+        if self.on_failed_subtask == "fail":
+            task.raise_for_subtasks()
+        return task.whole_result(request_id=awaited.request_id)
 
     def prepare(self, intent: Intent) -> Intent:
         until = datetime.now(timezone.utc) + timedelta(seconds=self.queue_timeout)

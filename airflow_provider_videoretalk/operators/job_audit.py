@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from airflow_provider_videoretalk.dashscope.errors import DashScopeError, ThrottledError
 from airflow_provider_videoretalk.dashscope.task import ENDED, Task, get_task
+from airflow_provider_videoretalk.dashscope.task_output import result_urls
 from airflow_provider_videoretalk.inputs.priced_result import with_cost
 from airflow_provider_videoretalk.job_history.job_record import JobRecord
 from airflow_provider_videoretalk.job_history.reports import billed_seconds_of, report_of
@@ -19,9 +20,10 @@ if TYPE_CHECKING:
     from airflow_provider_videoretalk.dashscope.client import Client
     from airflow_provider_videoretalk.job_history.facts import JobReport, Submitted
 
-Outcome = Literal["savable", "used", "running", "free", "expired", "unknown", "not_asked"]
+Outcome = Literal["savable", "clearable", "used", "running", "free", "expired", "unknown", "not_asked"]
 """
 - ``savable``: it succeeded, and its result can be published
+- ``clearable``: it succeeded, and its result, which is no video, is there for a clear of its task
 - ``used``: it succeeded, and a task has used its result or has published it
 - ``running``: it queues or renders; the next audit asks again
 - ``free``: it failed or was cancelled
@@ -30,7 +32,7 @@ Outcome = Literal["savable", "used", "running", "free", "expired", "unknown", "n
 - ``not_asked``: the service could not be asked; the next audit asks again
 """
 
-UNSAVED: frozenset[Outcome] = frozenset({"expired", "unknown", "not_asked"})
+UNSAVED: frozenset[Outcome] = frozenset({"clearable", "expired", "unknown", "not_asked"})
 """The outcomes that a person should look at."""
 
 # Tries for a job while the account is throttled, and the longest pause before one, in seconds.
@@ -129,12 +131,16 @@ class JobAudit:
         if record.published is not None or (record.ended is not None and task_state == "success"):
             return "used"
         is_there = task.expires_at is None or self.clock() < task.expires_at.timestamp()
-        has_url = record.submitted is not None and _url_of(record.submitted.model, task) is not None
-        return "savable" if is_there and has_url else "expired"
+        if not is_there or record.submitted is None:
+            return "expired"
+        if _url_of(record.submitted.model, task) is not None:
+            return "savable"
+        return "clearable" if result_urls(task.output) else "expired"
 
 
 _SENTENCES: Mapping[Outcome, str] = {
     "savable": "{billed} were billed. Its result is returned, to be published.",
+    "clearable": "{billed} were billed. Its result is no video: clear its task, which costs nothing.",
     "used": "{billed} were billed. Airflow has its result already.",
     "running": "it will be billed if it succeeds. The next audit asks again.",
     "free": "{billed} were billed.",
@@ -144,7 +150,10 @@ _SENTENCES: Mapping[Outcome, str] = {
 
 
 def _url_of(model: str, task: Task) -> str | None:
+    """The URL of the result, if it is a video."""
     entry = find_model(model)
+    if entry is not None and entry.result_kind != "video":
+        return None
     return (entry.result_url(task.output) if entry else None) or task.result_url
 
 

@@ -52,7 +52,7 @@ class TranslateOperator(DashScopeOperator):
 
     An optional field without a value is left out: None, an empty text, or the text ``None``, which a template renders.
 
-    :param source: A text; or a transcript: a mapping with ``segments``, a list of ``{"begin", "end", "text"}`` with
+    :param source: A text; or a transcript: a mapping with ``segments``, a list of ``{"start", "end", "text"}`` with
         times in seconds. Its ``language`` and ``seconds`` are used if it has them. (templated)
     :param target_language: A code or an English name, such as ``de`` or ``German``. (templated)
     :param source_language: Likewise, or ``auto`` to let the service detect it. Defaults to the transcript's
@@ -251,7 +251,7 @@ class TranslateOperator(DashScopeOperator):
         :raises AirflowFailException: a segment is too long, and ``on_too_long`` is ``fail``
         """
         found = [
-            f"segment {number} at {segment['begin']:g} s takes about {segment['estimated_seconds']:g} s and has "
+            f"segment {number} at {segment['start']:g} s takes about {segment['estimated_seconds']:g} s and has "
             f"{segment['room']:g} s"
             for number, segment in enumerate(result["segments"])
             if not segment["fits"]

@@ -197,7 +197,7 @@ class TranslationJob:
         fit = fit_segment(text, room=room, rate=self.rate, max_rate=self.max_rate)
         speaker: dict[str, Any] = {} if segment.speaker is None else {"speaker": segment.speaker}
         translated: TranslatedSegment = {
-            "begin": segment.begin,
+            "start": segment.start,
             "end": segment.end,
             "text": text,
             "source_text": segment.text,

@@ -18,6 +18,7 @@ from airflow_provider_videoretalk.airflow_adapters.job_history_writer import not
 from airflow_provider_videoretalk.dashscope.errors import DashScopeError, InputError, TaskTimeoutError
 from airflow_provider_videoretalk.dashscope.reply_values import number
 from airflow_provider_videoretalk.dashscope.task import MAX_BILLED_SECONDS
+from airflow_provider_videoretalk.dashscope.task_output import OnFailedSubtask, check_on_failed_subtask
 from airflow_provider_videoretalk.inputs.priced_result import with_cost
 from airflow_provider_videoretalk.links import WatchLink
 from airflow_provider_videoretalk.polling.blocking_wait import FIRST_QUERY_SECONDS, query_once
@@ -42,7 +43,7 @@ _SHORTEST_PAUSE = 0.1
 
 class DashScopeTaskSensor(BaseSensorOperator):
     """Waits for a render job of any asynchronous DashScope model and returns its result, a
-    :class:`~airflow_provider_videoretalk.dashscope.task.TaskResult`.
+    :class:`~airflow_provider_videoretalk.dashscope.task.WholeTaskResult`.
 
     The modes ``poke``, ``reschedule`` and deferrable give the same result and raise the same errors:
 
@@ -64,6 +65,8 @@ class DashScopeTaskSensor(BaseSensorOperator):
     :param cancel_on_kill: Whether to cancel the job, if it still queues, when a person ends the deferred sensor. Set it
         only if nothing else waits for the job.
     :param deferrable: Wait on the triggerer. Defaults to Airflow's ``[operators] default_deferrable``.
+    :param on_failed_subtask: What to do if the job has succeeded, but some of its subtasks failed. ``fail`` fails the
+        sensor. ``keep`` returns the result, whose ``subtasks`` tell which failed.
     :raises TaskFailedError: the job ended FAILED or CANCELED
     :raises TaskUnknownError: the service does not know the job
     :raises InputError: ``dashscope_task_id`` contains no id
@@ -81,13 +84,16 @@ class DashScopeTaskSensor(BaseSensorOperator):
         deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
         cancel_on_kill: bool = False,
         poke_interval: timedelta | float = 15.0,
+        on_failed_subtask: OnFailedSubtask = "fail",
         **kwargs: Any,
     ) -> None:
         super().__init__(poke_interval=poke_interval, **kwargs)
+        check_on_failed_subtask(on_failed_subtask)
         self.dashscope_task_id = dashscope_task_id
         self.dashscope_conn_id = dashscope_conn_id
         self.deferrable = deferrable
         self.cancel_on_kill = cancel_on_kill
+        self.on_failed_subtask = on_failed_subtask
         self._ends_at = math.inf
 
     @cached_property
@@ -206,7 +212,9 @@ class DashScopeTaskSensor(BaseSensorOperator):
         """The result of a job that has ended, after its end is written to the job history."""
         note_end(task, price=self._cost_estimate().get("price"), context=context)
         task.raise_for_status()
-        return with_cost(task.result(request_id=self._submission()["request_id"]), self._cost_estimate())
+        if self.on_failed_subtask == "fail":
+            task.raise_for_subtasks()
+        return with_cost(task.whole_result(request_id=self._submission()["request_id"]), self._cost_estimate())
 
     def _expected_seconds(self) -> float | None:
         """Seconds of output, if the submission knows them: the same as those of the operator that submitted."""

@@ -25,7 +25,8 @@ from airflow_provider_videoretalk.emulator.execution.media_engine import RenderO
 from airflow_provider_videoretalk.emulator.fake_engine import FakeEngine
 from airflow_provider_videoretalk.emulator.server import Emulator
 from airflow_provider_videoretalk.emulator.service.checksums import Checksums
-from airflow_provider_videoretalk.emulator.service.render_job import JobInputs, RenderJob
+from airflow_provider_videoretalk.emulator.service.job_inputs import VideoRetalkInputs
+from airflow_provider_videoretalk.emulator.service.render_job import RenderJob
 from airflow_provider_videoretalk.emulator.settings import EmulatorSettings, MissingPart
 from benchmarks.waiting.clock import FastClock
 
@@ -107,7 +108,7 @@ def bench_routes(components: Components, *, spacing: float) -> APIRouter:
         caller = state.authenticate(f"Bearer {API_KEY}")
         tasks = []
         for place, length in enumerate(lengths, start=1):
-            inputs = JobInputs(video_url=clip_url(length), audio_url=clip_url(length))
+            inputs = VideoRetalkInputs(video_url=clip_url(length), audio_url=clip_url(length))
             task = state.submit(caller=caller, inputs=inputs, origin="")
             task.submitted -= (len(lengths) - place) * spacing
             tasks.append({"task_id": task.task_id, "submitted_at": task.submitted, "render_seconds": length})

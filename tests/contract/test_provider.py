@@ -126,6 +126,8 @@ def test_every_public_module_is_listed(kind: str) -> None:
         "operators.speech_result",
         "operators.speech_store",
         "operators.template_values",
+        "operators.transcript_download",
+        "operators.transcript_files",
         "operators.translation_answers",
         "operators.translation_job",
         "operators.video_pieces",

@@ -42,8 +42,18 @@ FLOORS: tuple[tuple[str, ...], ...] = (
 )
 # The emulator plays the service: it shares with the client no more than what the vendor's pages say.
 EMULATOR: dict[str, tuple[str, ...]] = {
-    # The networks that find faces say nothing of the service.
-    "emulator.engine": ("model_catalog", "optional_dependencies", "faces.face_detection"),
+    # The networks that find faces, and the measures of a sound, say nothing of the service.
+    "emulator.engine": (
+        "model_catalog",
+        "optional_dependencies",
+        "faces.face_detection",
+        "editing.sound_levels",
+        "editing.speech_alignment",
+        "editing.speech_pauses",
+        "editing.spoken_text",
+        "editing.subtitle_rules",
+        "dashscope.errors",
+    ),
     "emulator.service": ("model_catalog",),
     "emulator.execution": ("model_catalog", "emulator.engine", "emulator.service"),
     "emulator.api": ("model_catalog", "emulator.engine", "emulator.service", "emulator.execution"),

@@ -15,13 +15,15 @@ from airflow_provider_videoretalk.emulator.settings import EmulatorSettings
 
 dashscope = pytest.importorskip("dashscope")
 
-from dashscope.audio import http_tts, qwen_tts  # noqa: E402
+from dashscope.audio import asr, http_tts, qwen_asr, qwen_tts  # noqa: E402
 from dashscope.utils.oss_utils import OssUtils  # noqa: E402
 
 # The SDK types a reply as one reply or a stream of replies, which these tests do not distinguish.
 VideoSynthesis: Any = dashscope.VideoSynthesis
 HttpSpeechSynthesizer: Any = http_tts.HttpSpeechSynthesizer
 QwenSpeechSynthesizer: Any = qwen_tts.SpeechSynthesizer
+Transcription: Any = asr.Transcription
+QwenTranscription: Any = qwen_asr.QwenTranscription
 Generation: Any = dashscope.Generation
 
 if TYPE_CHECKING:
@@ -169,3 +171,23 @@ def test_client_of_2_0_speaks_with_both_families(emulator: Emulator, key: str) -
         for model, voice in (("cosyvoice-v3-flash", "longanyang"), ("qwen3-tts-flash", "Cherry")):
             spoken = client.audio.tts.http.synthesize("Welcome back.", model=model, voice=voice)
             assert requests.get(spoken.audio_url, timeout=10).status_code == 200
+
+
+def test_transcription_of_each_family(emulator: Emulator, key: str) -> None:
+    url = f"{emulator.url}/samples/speech.wav"
+    several = Transcription.call(
+        model="qwen-audio-3.0-asr-flash-filetrans",
+        file_urls=[url, f"{emulator.url}/nothing.wav"],
+        diarization_enabled=True,
+        speaker_count=2,
+        api_key=key,
+    )
+    assert several.output.task_status == "SUCCEEDED", several
+    assert [row["subtask_status"] for row in several.output["results"]] == ["SUCCEEDED", "FAILED"]
+    assert several.usage["duration"] == 3
+    one = QwenTranscription.call(
+        model="qwen3-asr-flash-filetrans", file_url=url, enable_words=True, language="en", api_key=key
+    )
+    assert one.output.task_status == "SUCCEEDED", one
+    for found in (several.output["results"][0], one.output["result"]):
+        assert "transcripts" in requests.get(found["transcription_url"], timeout=10).json()

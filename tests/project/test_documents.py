@@ -21,6 +21,8 @@ from airflow_provider_videoretalk.operators.dashscope import DashScopeTaskOperat
 from airflow_provider_videoretalk.operators.plan_videos import PlanVideosOperator
 from airflow_provider_videoretalk.operators.publish import PublishMediaOperator
 from airflow_provider_videoretalk.operators.speech import TextToSpeechOperator
+from airflow_provider_videoretalk.operators.talking_photo import TalkingPhotoOperator
+from airflow_provider_videoretalk.operators.transcribe import TranscribeOperator
 from airflow_provider_videoretalk.operators.translate import TranslateOperator
 from airflow_provider_videoretalk.operators.videoretalk import VideoRetalkOperator
 from airflow_provider_videoretalk.sensors.dashscope import DashScopeTaskSensor
@@ -149,6 +151,8 @@ def test_pytest_commands_select_tests(command: str) -> None:
 SECTIONS: dict[Any, str] = {
     VideoRetalkOperator: "Video: `VideoRetalkOperator`",
     TextToSpeechOperator: "Speech: `TextToSpeechOperator`",
+    TalkingPhotoOperator: "A photo that speaks: `TalkingPhotoOperator`",
+    TranscribeOperator: "Transcription: `TranscribeOperator`",
     TranslateOperator: "Translation: `TranslateOperator`",
     PublishMediaOperator: "Publishing: `PublishMediaOperator`",
     DashScopeTaskSensor: "Waiting: `DashScopeTaskSensor`",

@@ -22,7 +22,7 @@ from airflow_provider_videoretalk.emulator.fake_engine import FakeEngine
 from airflow_provider_videoretalk.emulator.faults import FaultRule
 from airflow_provider_videoretalk.emulator.server import Emulator
 from airflow_provider_videoretalk.emulator.service.checksums import checksums_of
-from airflow_provider_videoretalk.emulator.service.render_job import JobUsage
+from airflow_provider_videoretalk.emulator.service.render_job import JobOutcome, ResultKey
 from airflow_provider_videoretalk.emulator.settings import EmulatorSettings
 from airflow_provider_videoretalk.hooks.dashscope import DashScopeHook
 from airflow_provider_videoretalk.job_history.fold import fold
@@ -150,8 +150,9 @@ class World:
             result = state.storage.add_result(
                 key=job_id, path=path, media_type="video/mp4", checksums=checksums_of(path)
             )
-            usage = JobUsage(video_duration=3.0, size="1*1", fps=25)
-            state.succeed(ended, usage=usage, result_key=result.key, seconds=3.0, face_found=True)
+            usage = {"video_duration": 3.0, "size": "1*1", "video_ratio": "standard", "fps": 25}
+            output = {"video_url": ResultKey(result.key)}
+            state.succeed(ended, JobOutcome(output=output, usage=usage, billed_seconds=3.0, face_found=True))
         else:
             state.fail(ended, code, "because")
 

@@ -11,15 +11,26 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
-from airflow_provider_videoretalk.emulator.api import control, result_files, speech, tasks, translation, uploads
+from airflow_provider_videoretalk.emulator.api import (
+    control,
+    photos,
+    result_files,
+    speech,
+    tasks,
+    transcriptions,
+    translation,
+    uploads,
+)
 from airflow_provider_videoretalk.emulator.api.components import Components, build_components
 from airflow_provider_videoretalk.emulator.api.fault_middleware import FaultMiddleware
 from airflow_provider_videoretalk.emulator.api.gateways import gateway_error, gateway_router
 from airflow_provider_videoretalk.emulator.api.openapi import install_openapi
+from airflow_provider_videoretalk.emulator.api.photos import DetectRequest, PortraitRequest, WanRequest
 from airflow_provider_videoretalk.emulator.api.request_log import RequestLogMiddleware
 from airflow_provider_videoretalk.emulator.api.request_models import VideoRetalkRequest
 from airflow_provider_videoretalk.emulator.api.responses import error_response, oss_error_response
 from airflow_provider_videoretalk.emulator.api.speech_request_models import CosyVoiceRequest, QwenRequest
+from airflow_provider_videoretalk.emulator.api.transcriptions import TranscribeFileRequest, TranscribeListRequest
 from airflow_provider_videoretalk.emulator.api.translation_models import TranslationRequest
 from airflow_provider_videoretalk.emulator.service.errors import OssError, ServiceError, invalid_parameter, not_found
 from airflow_provider_videoretalk.emulator.settings import EmulatorSettings
@@ -33,6 +44,17 @@ if TYPE_CHECKING:
     from airflow_provider_videoretalk.emulator.execution.media_engine import MediaEngine
     from airflow_provider_videoretalk.emulator.service.clock import Clock
     from airflow_provider_videoretalk.emulator.settings import Gateway
+
+BODIES = (
+    VideoRetalkRequest,
+    WanRequest,
+    PortraitRequest,
+    DetectRequest,
+    TranscribeFileRequest,
+    TranscribeListRequest,
+    CosyVoiceRequest,
+    QwenRequest,
+)
 
 
 def create_app(
@@ -61,15 +83,28 @@ def create_app(
     )
     app.state.components = components
     gateway = components.settings.gateway
-    parts = [tasks.router, speech.router, translation.router, uploads.router]
-    service = parts if gateway is None else [gateway_router(gateway)]
-    for router in (*service, result_files.router, control.router):
+    service = (tasks, photos, transcriptions, speech, translation, uploads)
+    for router in (
+        *([part.router for part in service] if gateway is None else [gateway_router(gateway)]),
+        result_files.router,
+        control.router,
+    ):
         app.include_router(router)
     app.add_middleware(FaultMiddleware, plan=components.faults)
     # The middleware that is added last runs first: the fault plan needs the operation that this one sets.
     app.add_middleware(RequestLogMiddleware, state=components.state, token=components.download_token)
     _handle_errors(app, gateway)
-    install_openapi(app, bodies=(VideoRetalkRequest, CosyVoiceRequest, QwenRequest, TranslationRequest))
+    install_openapi(
+        app,
+        bodies=(
+            VideoRetalkRequest,
+            CosyVoiceRequest,
+            QwenRequest,
+            TranscribeFileRequest,
+            TranscribeListRequest,
+            TranslationRequest,
+        ),
+    )
     return app
 
 

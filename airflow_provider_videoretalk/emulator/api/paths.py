@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from airflow_provider_videoretalk.model_catalog.talking_photo import DETECT_PATH
+from airflow_provider_videoretalk.model_catalog.transcription import TRANSCRIPTION_PATH
 from airflow_provider_videoretalk.model_catalog.translation import PATH as TRANSLATION
 from airflow_provider_videoretalk.model_catalog.videoretalk import VIDEORETALK
 
@@ -14,6 +16,8 @@ if TYPE_CHECKING:
 
 API = "/api/v1"
 SUBMIT_PATH = f"{API}/{VIDEORETALK.path}"
+DETECT_SUBMIT_PATH = f"{API}/{DETECT_PATH}"
+TRANSCRIPTION_SUBMIT_PATH = f"{API}/{TRANSCRIPTION_PATH}"
 COSYVOICE_PATH = f"{API}/services/audio/tts/SpeechSynthesizer"
 QWEN_PATH = f"{API}/services/aigc/multimodal-generation/generation"
 TRANSLATION_PATH = f"{API}/{TRANSLATION}"
@@ -25,8 +29,9 @@ GENERATIONS_PATH = "/v1/video/generations"
 GATEWAY_PREFIXES: dict[Gateway, str] = {"video-tasks": "/qwen", "flat-tasks": "/wan", "video-generations": ""}
 
 _OPERATIONS: tuple[tuple[str, re.Pattern[str], Operation], ...] = (
-    ("POST", re.compile(re.escape(SUBMIT_PATH)), "submit"),
+    ("POST", re.compile(f"{re.escape(SUBMIT_PATH)}|{re.escape(TRANSCRIPTION_SUBMIT_PATH)}"), "submit"),
     ("POST", re.compile(rf"{GATEWAY_SUBMIT_PATH}/(generation|video-synthesis)|{GENERATIONS_PATH}"), "submit"),
+    ("POST", re.compile(re.escape(DETECT_SUBMIT_PATH)), "detect"),
     ("GET", re.compile(rf"{API}/tasks"), "list"),
     ("GET", re.compile(rf"({API}/tasks/video|/v1/tasks|{GENERATIONS_PATH})/[^/]+"), "query"),
     ("GET", re.compile(rf"{API}/tasks/[^/]+"), "query"),

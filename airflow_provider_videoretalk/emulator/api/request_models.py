@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any, TypeVar
 from urllib.parse import urlsplit
 
+from fastapi import Request
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from airflow_provider_videoretalk.emulator.service.errors import ServiceError, empty_part, invalid_parameter
@@ -88,3 +89,15 @@ def require_media_url(url: str) -> str:
     if not is_valid:
         raise ServiceError(400, "InvalidURL", "Invalid URL provided in your request.")
     return url
+
+
+def resolves_oss(request: Request) -> bool:
+    return request.headers.get("x-dashscope-ossresourceresolve") == "enable"
+
+
+def require_resolved(url: str, *, resolve_oss: bool) -> None:
+    """400 for a file in the temporary store, unless the request has the header that resolves it."""
+    if url.startswith("oss://") and not resolve_oss:
+        # The message is documented. Its code, and whether the submit returns it, are not certain.
+        message = f"No connection adapters were found for '{url}'"
+        raise ServiceError(400, "InvalidParameter.DataInspection", message)

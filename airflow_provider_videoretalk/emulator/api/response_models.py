@@ -36,17 +36,38 @@ class TaskOutput(Reply):
     scheduled_time: str | None = None
     end_time: str | None = None
     video_url: str | None = None
+    result: dict[str, str] | None = None
+    results: list[dict[str, str]] | dict[str, str] | None = None
+    task_metrics: dict[str, int] | None = None
     code: str | None = None
     message: str | None = None
 
 
 class Usage(Reply):
-    """Billed seconds, ``W*H`` in pixels, always "standard", frames per second."""
+    """Of a video: billed seconds, ``W*H`` in pixels, always "standard", frames per second.
 
-    video_duration: float
-    size: str
-    video_ratio: str
-    fps: int
+    Of a transcription: billed seconds, as ``seconds`` or ``duration``.
+    """
+
+    video_duration: float | None = None
+    size: str | None = None
+    video_ratio: str | None = None
+    fps: int | None = None
+    seconds: int | None = None
+    duration: int | None = None
+    video_count: int | None = None
+
+
+class DetectUsage(Reply):
+    image_count: int
+
+
+class DetectReply(Reply):
+    """``output`` has ``check_pass`` and ``humanoid``, or ``pass``; and ``message`` if the photo does not pass."""
+
+    request_id: str
+    output: dict[str, bool | str]
+    usage: DetectUsage
 
 
 class TaskReply(Reply):

@@ -40,6 +40,7 @@ from airflow_provider_videoretalk.emulator.service.errors import (
     model_not_found,
     url_error,
 )
+from airflow_provider_videoretalk.emulator.service.spoken_text import SpokenText
 
 if TYPE_CHECKING:
     from fastapi.responses import JSONResponse
@@ -189,6 +190,9 @@ async def _synthesise(request: Request, components: Components, utterance: Utter
         path=job.output,
         media_type=MEDIA_TYPES[utterance.audio_format],
         checksums=outcome.checksums,
+    )
+    components.state.spoken.append(
+        SpokenText(path=job.output, text=utterance.text, language=utterance.language, voice=utterance.voice)
     )
     return _audio_of(request, components, result)
 

@@ -12,7 +12,6 @@ from airflow_provider_videoretalk.emulator.service.clock import SERVICE_ZONE
 from airflow_provider_videoretalk.emulator.service.errors import invalid_parameter
 from airflow_provider_videoretalk.emulator.service.render_job import RenderJob, TaskStatus
 from airflow_provider_videoretalk.emulator.settings import HOUR
-from airflow_provider_videoretalk.model_catalog.videoretalk import MODEL
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -84,7 +83,7 @@ class ListQuery:
         elif not self.start <= job.submitted <= self.end:
             return False
         return (
-            self.model_name in (None, MODEL)
+            self.model_name in (None, job.model)
             and self.status in (None, listed_status(job.status))
             and self.api_key_id in (None, job.api_key_id)
             and self.region in (None, REGION)
@@ -125,12 +124,12 @@ def _row(job: RenderJob) -> TaskRow:
         gmt_create=_milliseconds(job.submitted),
         start_time=None if job.scheduled is None else _milliseconds(job.scheduled),
         end_time=None if job.ended is None else _milliseconds(job.ended),
-        model_name=MODEL,
+        model_name=job.model,
         region=REGION,
         request_id=job.request_id,
         status=listed_status(job.status),
         task_id=job.task_id,
-        user_api_unique_key=f"apikey:v1:aigc:image2video:video-synthesis:{MODEL}",
+        user_api_unique_key=f"apikey:v1:{job.inputs.path.removeprefix('services/').replace('/', ':')}:{job.model}",
     )
 
 

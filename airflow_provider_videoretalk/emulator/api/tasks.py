@@ -6,15 +6,23 @@ from typing import TYPE_CHECKING, Any
 
 from fastapi import APIRouter, Request
 
-from airflow_provider_videoretalk.emulator.api.components import authorize, components_of
+from airflow_provider_videoretalk.emulator.api.components import authenticate, authorize, components_of
 from airflow_provider_videoretalk.emulator.api.openapi import header, operation, parameter, refusals
 from airflow_provider_videoretalk.emulator.api.paths import API, SUBMIT_PATH
+from airflow_provider_videoretalk.emulator.api.photos import (
+    PHOTO_MODELS,
+    PortraitRequest,
+    WanRequest,
+    read_photo_inputs,
+)
 from airflow_provider_videoretalk.emulator.api.request_body import read_json_object
 from airflow_provider_videoretalk.emulator.api.request_models import (
     VideoRetalkRequest,
     read_body,
     read_model,
     require_media_url,
+    require_resolved,
+    resolves_oss,
 )
 from airflow_provider_videoretalk.emulator.api.response_models import (
     CancelReply,
@@ -29,12 +37,14 @@ from airflow_provider_videoretalk.emulator.api.responses import json_response, o
 from airflow_provider_videoretalk.emulator.api.task_list import LISTED_STATUSES, MAX_PAGE_SIZE, ListQuery, list_tasks
 from airflow_provider_videoretalk.emulator.service.clock import service_time
 from airflow_provider_videoretalk.emulator.service.errors import ServiceError, model_not_found
-from airflow_provider_videoretalk.emulator.service.render_job import JobInputs, RenderJob
+from airflow_provider_videoretalk.emulator.service.job_inputs import VideoRetalkInputs
+from airflow_provider_videoretalk.emulator.service.render_job import RenderJob, ResultKey
 from airflow_provider_videoretalk.model_catalog.videoretalk import MODEL
 
 if TYPE_CHECKING:
     from fastapi.responses import JSONResponse
 
+    from airflow_provider_videoretalk.emulator.service.job_inputs import JobInputs
     from airflow_provider_videoretalk.emulator.service.state import Caller
     from airflow_provider_videoretalk.emulator.service.storage import Storage
 
@@ -60,18 +70,21 @@ LIST_QUERY = (
     SUBMIT_PATH,
     response_model=SubmitReply,
     responses=refusals(400, 401, 403, 404, 413, 429),
-    openapi_extra=operation(body=VideoRetalkRequest, headers=(ASYNC, RESOLVE)),
+    openapi_extra=operation(
+        body=VideoRetalkRequest, other_bodies=(WanRequest, PortraitRequest), headers=(ASYNC, RESOLVE)
+    ),
 )
 async def submit(request: Request) -> JSONResponse:
     """Submit a render job. In which order the service checks a request is not known."""
-    components, caller = authorize(request, "submit")
+    # The body waits for the key: a refused caller may send none.
+    components, caller = authenticate(request)
+    body = await read_json_object(request)
+    components.state.count_call(caller, "photo" if body.get("model") in PHOTO_MODELS else "submit")
     require_async_header(request)
-    job = create_job(request, caller, await read_json_object(request))
-    answer = SubmitReply(
-        output=SubmittedTask(task_id=job.task_id, task_status=job.status), request_id=request_id(request)
-    )
+    job = create_job(request, caller, body)
+    reply = submitted_reply(request, job)
     components.runner.start(caller.account)
-    return json_response(answer)
+    return reply
 
 
 @router.get(
@@ -103,7 +116,7 @@ async def query(request: Request, task_id: str) -> JSONResponse:
         output, usage = TaskOutput(task_id=task_id, task_status="UNKNOWN"), None
     else:
         output = task_output(job, storage=components.state.storage, base=origin(request))
-        usage = None if job.usage is None else Usage.model_validate(vars(job.usage))
+        usage = None if job.outcome is None else Usage.model_validate(job.outcome.usage)
     return json_response(TaskReply(request_id=request_id(request), output=output, usage=usage))
 
 
@@ -129,36 +142,50 @@ def require_async_header(request: Request) -> None:
 
 def create_job(request: Request, caller: Caller, body: dict[str, Any]) -> RenderJob:
     """Check the body of a submit, and queue its render job."""
-    resolve = request.headers.get("x-dashscope-ossresourceresolve") == "enable"
+    return queue_job(request, caller, read_inputs(body, resolve_oss=resolves_oss(request)))
+
+
+def submitted_reply(request: Request, job: RenderJob) -> JSONResponse:
+    """The reply to a submit. Made before the job may start: its status is PENDING."""
+    submitted = SubmittedTask(task_id=job.task_id, task_status=job.status)
+    return json_response(SubmitReply(output=submitted, request_id=request_id(request)))
+
+
+def queue_job(request: Request, caller: Caller, inputs: JobInputs) -> RenderJob:
+    """Queue a job for the checked body of a submit."""
     return components_of(request).state.submit(
         caller=caller,
-        inputs=read_inputs(body, resolve_oss=resolve),
+        inputs=inputs,
         origin=origin(request),
-        resolve_oss=resolve,
+        resolve_oss=resolves_oss(request),
         request_id=request_id(request),
         planned_failure=request.scope["state"].get("planned_failure"),
     )
 
 
 def read_inputs(body: dict[str, Any], *, resolve_oss: bool) -> JobInputs:
-    """Check the body of a submit; 404 for another model, 400 for the first wrong field.
+    """Check the body of a submit; 404 for a model that is not played, 400 for the first wrong field."""
+    model = read_model(body)
+    if model in PHOTO_MODELS:
+        return read_photo_inputs(model, body, resolve_oss=resolve_oss)
+    if model == MODEL:
+        return read_retalk_inputs(body, resolve_oss=resolve_oss)
+    raise model_not_found()
+
+
+def read_retalk_inputs(body: dict[str, Any], *, resolve_oss: bool) -> VideoRetalkInputs:
+    """Check the body of a submit of VideoRetalk; 400 for the first wrong field.
 
     ``parameters`` is required here. One vendor page calls it optional, but the error page has a code for its absence.
     """
-    if read_model(body) != MODEL:
-        raise model_not_found()
     parsed = read_body(VideoRetalkRequest, body, parts=("input", "parameters"))
     urls = [parsed.input.video_url, parsed.input.audio_url]
     # The vendor's sample request sends an empty string for "no reference image".
     if parsed.input.ref_image_url:
         urls.append(parsed.input.ref_image_url)
     for url in urls:
-        require_media_url(url)
-        if url.startswith("oss://") and not resolve_oss:
-            # The message is documented. Its code, and whether the submit returns it, are not certain.
-            message = f"No connection adapters were found for '{url}'"
-            raise ServiceError(400, "InvalidParameter.DataInspection", message)
-    return JobInputs(
+        require_resolved(require_media_url(url), resolve_oss=resolve_oss)
+    return VideoRetalkInputs(
         video_url=urls[0],
         audio_url=urls[1],
         ref_image_url=parsed.input.ref_image_url or None,
@@ -172,14 +199,23 @@ def task_output(job: RenderJob, *, storage: Storage, base: str) -> TaskOutput:
     if job.status == "CANCELED":
         # Which other fields a cancelled render job has is not known.
         return TaskOutput(task_id=job.task_id, task_status=job.status)
-    result = storage.results.get(job.result_key or "")
+    found = {} if job.outcome is None else _with_urls(job.outcome.output, storage=storage, base=base)
     return TaskOutput(
         task_id=job.task_id,
         task_status=job.status,
         submit_time=service_time(job.submitted),
         scheduled_time=None if job.scheduled is None else service_time(job.scheduled),
         end_time=None if job.ended is None else service_time(job.ended),
-        video_url=None if result is None else storage.url(result, origin=base),
         code=job.code,
         message=job.message,
+        **found,
     )
+
+
+def _with_urls(value: Any, *, storage: Storage, base: str) -> Any:
+    """JSON with URLs in the place of the keys of results."""
+    if isinstance(value, ResultKey):
+        return storage.url(storage.results[value], origin=base)
+    if isinstance(value, dict):
+        return {name: _with_urls(each, storage=storage, base=base) for name, each in value.items()}
+    return [_with_urls(each, storage=storage, base=base) for each in value] if isinstance(value, list) else value

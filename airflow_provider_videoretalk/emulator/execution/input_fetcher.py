@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol
 from urllib.parse import unquote, urlsplit
@@ -12,16 +13,23 @@ import aiohttp
 
 from airflow_provider_videoretalk.emulator.engine.errors import MediaRefusedError
 from airflow_provider_videoretalk.emulator.execution.media_engine import SampleName
-from airflow_provider_videoretalk.emulator.service.render_job import RenderJob
 from airflow_provider_videoretalk.model_catalog.limit import Limit
-from airflow_provider_videoretalk.model_catalog.videoretalk import AUDIO_BYTES, IMAGE_BYTES, MODEL, VIDEO_BYTES
+from airflow_provider_videoretalk.model_catalog.transcription import MEDIA_BYTES
+from airflow_provider_videoretalk.model_catalog.videoretalk import AUDIO_BYTES, IMAGE_BYTES, VIDEO_BYTES
 
 if TYPE_CHECKING:
     from airflow_provider_videoretalk.emulator.execution.sample_media import SampleMedia
+    from airflow_provider_videoretalk.emulator.service.account import Account
     from airflow_provider_videoretalk.emulator.service.storage import Storage
 
-InputName = Literal["video", "audio", "ref_image"]
-SIZE_LIMITS: dict[InputName, Limit] = {"video": VIDEO_BYTES, "audio": AUDIO_BYTES, "ref_image": IMAGE_BYTES}
+InputName = Literal["video", "audio", "ref_image", "photo", "recording"]
+SIZE_LIMITS: dict[InputName, Limit] = {
+    "video": VIDEO_BYTES,
+    "audio": AUDIO_BYTES,
+    "ref_image": IMAGE_BYTES,
+    "photo": IMAGE_BYTES,
+    "recording": MEDIA_BYTES,
+}
 CHUNK_BYTES = 256 * 1024
 # Taken from the URL for engines that read the name of a file; the emulator itself ignores it.
 SUFFIXES = frozenset({".mp4", ".avi", ".mov", ".wav", ".mp3", ".aac", ".jpeg", ".jpg", ".png", ".bmp", ".webp"})
@@ -34,10 +42,35 @@ VENDOR_SAMPLES: dict[str, SampleName] = {
 }
 
 
+class Requester(Protocol):
+    """What the download of an input depends on. A job has it, and so has a request that is answered at once.
+
+    :ivar origin: scheme and host of the request
+    """
+
+    @property
+    def account(self) -> Account: ...
+
+    @property
+    def model(self) -> str: ...
+
+    @property
+    def origin(self) -> str: ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class SyncRequester:
+    """A request that is answered at once."""
+
+    account: Account
+    model: str
+    origin: str
+
+
 class Fetcher(Protocol):
     """Makes an input available as a local file."""
 
-    async def fetch(self, *, url: str, name: InputName, job: RenderJob, folder: Path) -> Path:
+    async def fetch(self, *, url: str, name: InputName, job: Requester, folder: Path) -> Path:
         """The local file of an input.
 
         :raises MediaRefusedError: with an ``InvalidURL...`` code or ``InvalidFile.Size``
@@ -61,7 +94,7 @@ class InputFetcher:
         # Marks the emulator's own downloads, which are not logged and which fault rules ignore.
         self.token = secrets.token_hex(16)
 
-    async def fetch(self, *, url: str, name: InputName, job: RenderJob, folder: Path) -> Path:
+    async def fetch(self, *, url: str, name: InputName, job: Requester, folder: Path) -> Path:
         parts = urlsplit(url)
         if parts.scheme == "oss":
             return self._find_upload(url, job)
@@ -86,7 +119,7 @@ class InputFetcher:
         if self._session is not None:
             await self._session.close()
 
-    async def _download(self, url: str, *, target: Path, limit: Limit, job: RenderJob) -> None:
+    async def _download(self, url: str, *, target: Path, limit: Limit, job: Requester) -> None:
         if self._session is None:
             self._session = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=self._timeout))
         own = url.startswith(f"{job.origin}/")
@@ -105,9 +138,9 @@ class InputFetcher:
             finally:
                 await asyncio.to_thread(file.close)
 
-    def _find_upload(self, url: str, job: RenderJob) -> Path:
+    def _find_upload(self, url: str, job: Requester) -> Path:
         # The service's codes for an unknown or expired upload, and for one of another account, are not known.
-        upload = self._storage.find_upload(key=unquote(url[len("oss://") :]), account=job.account.name, model=MODEL)
+        upload = self._storage.find_upload(key=unquote(url[len("oss://") :]), account=job.account.name, model=job.model)
         if upload is None:
             raise MediaRefusedError(
                 "InvalidURL", f"{url} does not exist, has expired, or belongs to another account or model."

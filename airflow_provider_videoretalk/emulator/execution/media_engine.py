@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from airflow_provider_videoretalk.emulator.service.checksums import Checksums
+    from airflow_provider_videoretalk.emulator.service.spoken_text import SpokenText
 
 AudioFormat = Literal["wav", "mp3", "pcm", "opus"]
 SampleName = Literal["presenter.mp4", "portrait.png", "speech.wav"]
@@ -64,6 +65,41 @@ class SpeechOutcome:
     checksums: Checksums
 
 
+@dataclass(frozen=True, kw_only=True)
+class PhotoRequest:
+    """A photo to make speak. `side` is the shorter side of the output in pixels, ``None`` for that of the photo."""
+
+    photo: Path
+    audio: Path
+    output: Path
+    side: int | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class TranscriptionRequest:
+    """A recording to transcribe into `output`, a JSON file.
+
+    :param speeches: what the emulator has spoken, which it recognises
+    :param has_words: whether the times of words are written
+    :param has_speakers: whether speakers are told apart
+    """
+
+    recording: Path
+    output: Path
+    url: str
+    speeches: tuple[SpokenText, ...]
+    has_words: bool
+    has_speakers: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class TranscriptionOutcome:
+    """A finished transcript, and the length of the recording in seconds."""
+
+    seconds: float
+    checksums: Checksums
+
+
 class MediaEngine(Protocol):
     """Does the media work outside the event loop. Every method may raise any exception."""
 
@@ -76,6 +112,18 @@ class MediaEngine(Protocol):
 
     async def speak(self, job: SpeechRequest) -> SpeechOutcome:
         """Synthesise; raise :class:`SpeechUnavailableError` if no installed voice can speak the text."""
+        raise NotImplementedError
+
+    async def count_faces(self, photo: Path) -> int:
+        """How many faces a photo shows; raise :class:`MediaRefusedError` for a file that is no photo."""
+        raise NotImplementedError
+
+    async def animate(self, job: PhotoRequest) -> RenderOutcome:
+        """Make a photo speak; raise :class:`MediaRefusedError` if the media do not allow it."""
+        raise NotImplementedError
+
+    async def transcribe(self, job: TranscriptionRequest) -> TranscriptionOutcome:
+        """Transcribe; raise :class:`MediaRefusedError` for a recording without sound that can be decoded."""
         raise NotImplementedError
 
     async def sample(self, name: SampleName, output: Path) -> None:

@@ -11,11 +11,14 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from airflow_provider_videoretalk.emulator.execution.media_engine import (
+        PhotoRequest,
         RenderOutcome,
         RenderRequest,
         SampleName,
         SpeechOutcome,
         SpeechRequest,
+        TranscriptionOutcome,
+        TranscriptionRequest,
     )
 
 
@@ -34,6 +37,15 @@ class ProcessEngine:
 
     async def speak(self, job: SpeechRequest) -> SpeechOutcome:
         return await self._speech.run(worker_functions.speak, job)
+
+    async def count_faces(self, photo: Path) -> int:
+        return await self._render.run(worker_functions.count_faces, photo)
+
+    async def animate(self, job: PhotoRequest) -> RenderOutcome:
+        return await self._render.run(worker_functions.animate, job)
+
+    async def transcribe(self, job: TranscriptionRequest) -> TranscriptionOutcome:
+        return await self._speech.run(worker_functions.transcribe, job)
 
     async def sample(self, name: SampleName, output: Path) -> None:
         await self._speech.run(worker_functions.sample, name, output)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from typing import TYPE_CHECKING
 
 from airflow_provider_videoretalk.emulator.service.rate_limiter import RateLimiter
@@ -27,7 +28,7 @@ class Account:
         # 16 digits, as in the documented sample.
         self.uid = str(10**15 + digits % (9 * 10**15))
         self.task_ids: list[str] = []
-        self.running_jobs = 0
+        self.running_jobs: Counter[str] = Counter()
         self._limiters = {key: RateLimiter(per_second=rate, clock=clock) for key, rate in limits.items()}
         self._limiters |= {
             key: RateLimiter(per_second=rate / 60, seconds=60, clock=clock) for key, rate in minute_limits.items()

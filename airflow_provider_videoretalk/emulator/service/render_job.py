@@ -1,4 +1,4 @@
-"""A VideoRetalk render job as the service stores it, from its submission until its record expires."""
+"""A render job as the service stores it, from its submission until its record expires."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ import uuid
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
-from airflow_provider_videoretalk.model_catalog.videoretalk import DEFAULT_FACE_THRESHOLD, MODEL
-
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from airflow_provider_videoretalk.emulator.service.account import Account
+    from airflow_provider_videoretalk.emulator.service.job_inputs import JobInputs
 
 TaskStatus = Literal[
     "PENDING", "PRE-PROCESSING", "RUNNING", "POST-PROCESSING", "SUCCEEDED", "FAILED", "CANCELED", "UNKNOWN"
@@ -17,25 +18,26 @@ TaskStatus = Literal[
 FINAL_STATUSES: frozenset[str] = frozenset({"SUCCEEDED", "FAILED", "CANCELED"})
 
 
-@dataclass(frozen=True, kw_only=True)
-class JobInputs:
-    """The inputs and parameters of a submit. ``ref_image_url`` is ``None`` if it was absent, null or empty."""
+class ResultKey(str):
+    """The key of a stored result, in the place of its URL, which a reply to a query has."""
 
-    video_url: str
-    audio_url: str
-    ref_image_url: str | None = None
-    video_extension: bool = False
-    query_face_threshold: int = DEFAULT_FACE_THRESHOLD
+    __slots__ = ()
 
 
 @dataclass(frozen=True, kw_only=True)
-class JobUsage:
-    """``usage`` of a render job that succeeded: seconds, pixels and frames per second of the output."""
+class JobOutcome:
+    """What a job that succeeded has made.
 
-    video_duration: float
-    size: str
-    fps: int
-    video_ratio: str = "standard"
+    :param output: the fields of ``output`` besides those of every job, as JSON, with :class:`ResultKey` for URLs
+    :param usage: ``usage``, as JSON
+    :param billed_seconds: what the account pays for
+    :param face_found: whether a video shows a face; ``None`` where none is looked for
+    """
+
+    output: Mapping[str, Any]
+    usage: Mapping[str, Any]
+    billed_seconds: float
+    face_found: bool | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,11 +69,13 @@ class RenderJob:
     ended: float | None = None
     code: str | None = None
     message: str | None = None
-    usage: JobUsage | None = None
-    result_key: str | None = None
+    outcome: JobOutcome | None = None
     billed_seconds: float = 0.0
-    face_found: bool | None = None
     planned_failure: PlannedFailure | None = None
+
+    @property
+    def model(self) -> str:
+        return self.inputs.model
 
     @property
     def final(self) -> bool:
@@ -93,17 +97,9 @@ class RenderJob:
         return {
             "task_id": self.task_id,
             "account": self.account.name,
-            "model": MODEL,
+            "model": self.model,
             "request_id": self.request_id,
-            "inputs": {
-                "video_url": self.inputs.video_url,
-                "audio_url": self.inputs.audio_url,
-                "ref_image_url": self.inputs.ref_image_url,
-            },
-            "parameters": {
-                "video_extension": self.inputs.video_extension,
-                "query_face_threshold": self.inputs.query_face_threshold,
-            },
+            **self.inputs.report(),
             "status": self.status,
             "code": self.code,
             "message": self.message,
@@ -111,5 +107,5 @@ class RenderJob:
             "scheduled": self.scheduled,
             "ended": self.ended,
             "billed_seconds": self.billed_seconds,
-            "face_found": self.face_found,
+            "face_found": None if self.outcome is None else self.outcome.face_found,
         }

@@ -9,17 +9,21 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_videoretalk.emulator.service.account import Account, key_id
 from airflow_provider_videoretalk.emulator.service.errors import ServiceError, throttled
-from airflow_provider_videoretalk.emulator.service.render_job import JobInputs, JobUsage, PlannedFailure, RenderJob
+from airflow_provider_videoretalk.emulator.service.render_job import JobOutcome, PlannedFailure, RenderJob
+from airflow_provider_videoretalk.emulator.service.spoken_text import SpokenText
 from airflow_provider_videoretalk.emulator.service.storage import Storage
+from airflow_provider_videoretalk.emulator.settings import PHOTOS_PER_SECOND
+from airflow_provider_videoretalk.model_catalog.videoretalk import MODEL
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from airflow_provider_videoretalk.emulator.faults import Operation
     from airflow_provider_videoretalk.emulator.service.clock import Clock
+    from airflow_provider_videoretalk.emulator.service.job_inputs import JobInputs
     from airflow_provider_videoretalk.emulator.settings import EmulatorSettings
 
 MAX_LOGGED_REQUESTS = 100_000
+MAX_SPOKEN_TEXTS = 500
 
 
 class Caller:
@@ -42,10 +46,11 @@ class EmulatorState:
         self.storage = Storage(settings=settings, clock=clock)
         self.accounts: dict[str, Account] = {}
         self.jobs: dict[str, RenderJob] = {}
-        self._queues: dict[str, deque[RenderJob]] = {}
+        self._queues: dict[tuple[str, str], deque[RenderJob]] = {}
         # The time limit is the same for all render jobs, so the oldest one reaches it first.
         self._unfinished: deque[RenderJob] = deque()
         self.requests: deque[dict[str, Any]] = deque(maxlen=MAX_LOGGED_REQUESTS)
+        self.spoken: deque[SpokenText] = deque(maxlen=MAX_SPOKEN_TEXTS)
         self.on_timeout: Callable[[RenderJob], None] = lambda job: None
 
     def authenticate(self, authorization: str | None) -> Caller:
@@ -66,6 +71,9 @@ class EmulatorState:
             queries = self.settings.queries_per_second
             limits: dict[str, float | None] = {
                 "submit": self.settings.submits_per_second,
+                "photo": PHOTOS_PER_SECOND,
+                "detect": PHOTOS_PER_SECOND,
+                "transcription": self.settings.transcriptions_per_second,
                 "query": queries,
                 "list": queries,
                 "cancel": queries,
@@ -76,14 +84,14 @@ class EmulatorState:
             self.accounts[name] = Account(name=name, limits=limits, minute_limits=by_minute, clock=self.clock)
         return self.accounts[name]
 
-    def count_call(self, caller: Caller, operation: Operation) -> None:
+    def count_call(self, caller: Caller, limit: str) -> None:
         """Count a call; 429 ``Throttling.RateQuota`` above the account's rate."""
-        if not caller.account.allow(operation):
+        if not caller.account.allow(limit):
             raise throttled()
 
-    def queue_of(self, account: Account) -> deque[RenderJob]:
-        """The account's queued render jobs, oldest first."""
-        return self._queues.setdefault(account.name, deque())
+    def queue_of(self, account: Account, *, model: str = MODEL) -> deque[RenderJob]:
+        """The account's queued render jobs of a model, oldest first."""
+        return self._queues.setdefault((account.name, model), deque())
 
     def clear_queues(self) -> None:
         self._queues.clear()
@@ -112,23 +120,23 @@ class EmulatorState:
         self.jobs[job.task_id] = job
         self._unfinished.append(job)
         caller.account.task_ids.append(job.task_id)
-        self.queue_of(caller.account).append(job)
+        self.queue_of(caller.account, model=job.model).append(job)
         return job
 
     def start_next_job(self, account: Account) -> RenderJob | None:
-        """Start the account's oldest queued render job if a slot is free. The caller ends with :meth:`release_slot`."""
+        """Start the oldest queued job of a model with a free slot. The caller ends with :meth:`release_slot`."""
         self.end_overdue_jobs()
-        queue = self.queue_of(account)
-        if account.running_jobs >= self.settings.running or not queue:
-            return None
-        job = queue.popleft()
-        account.running_jobs += 1
-        job.scheduled = self.clock()
-        job.status = "PRE-PROCESSING"
-        return job
+        for (name, model), queue in self._queues.items():
+            if name == account.name and queue and account.running_jobs[model] < self.settings.running_of(model):
+                job = queue.popleft()
+                account.running_jobs[model] += 1
+                job.scheduled = self.clock()
+                job.status = "PRE-PROCESSING"
+                return job
+        return None
 
-    def release_slot(self, account: Account) -> None:
-        account.running_jobs -= 1
+    def release_slot(self, job: RenderJob) -> None:
+        job.account.running_jobs[job.model] -= 1
 
     def find_job(self, *, account: Account, task_id: str) -> RenderJob | None:
         """The account's render job while its record is kept, else ``None``: the service answers UNKNOWN."""
@@ -150,17 +158,15 @@ class EmulatorState:
         if job is None or job.status != "PENDING":
             message = "Failed to cancel the task, please confirm if the task is in PENDING status."
             raise ServiceError(400, "UnsupportedOperation", message)
-        self.queue_of(account).remove(job)
+        self.queue_of(account, model=job.model).remove(job)
         job.finish("CANCELED", at=self.clock())
 
-    def succeed(self, job: RenderJob, *, usage: JobUsage, result_key: str, seconds: float, face_found: bool) -> None:
-        """End a render job with a result, and bill the seconds of the output."""
+    def succeed(self, job: RenderJob, outcome: JobOutcome) -> None:
+        """End a render job with its outcome, and bill it."""
         if job.final:
             return
-        job.usage = usage
-        job.result_key = result_key
-        job.billed_seconds = seconds
-        job.face_found = face_found
+        job.outcome = outcome
+        job.billed_seconds = outcome.billed_seconds
         job.finish("SUCCEEDED", at=self.clock())
 
     def fail(self, job: RenderJob, code: str | None, message: str | None) -> None:
@@ -179,6 +185,10 @@ class EmulatorState:
                 self._time_out(job, at=due)
             self._unfinished.popleft()
 
+    def spoken_texts(self) -> tuple[SpokenText, ...]:
+        """The last speeches that were made, which a transcription recognises."""
+        return tuple(self.spoken)
+
     def job_reports(self) -> list[dict[str, Any]]:
         """Every render job ever submitted, oldest first, including those whose record has expired."""
         self.end_overdue_jobs()
@@ -191,7 +201,7 @@ class EmulatorState:
 
     def _time_out(self, job: RenderJob, *, at: float) -> None:
         if job.status == "PENDING":
-            self.queue_of(job.account).remove(job)
+            self.queue_of(job.account, model=job.model).remove(job)
         message = (
             "An internal timeout error has occurred during execution, "
             "please try again later or contact service support."

@@ -6,7 +6,8 @@ import pytest
 
 from airflow_provider_videoretalk.emulator.service.clock import service_time
 from airflow_provider_videoretalk.emulator.service.errors import ServiceError
-from airflow_provider_videoretalk.emulator.service.render_job import JobInputs, JobUsage, RenderJob
+from airflow_provider_videoretalk.emulator.service.job_inputs import VideoRetalkInputs
+from airflow_provider_videoretalk.emulator.service.render_job import JobOutcome, RenderJob
 from airflow_provider_videoretalk.emulator.service.state import Caller, EmulatorState
 from airflow_provider_videoretalk.emulator.settings import EmulatorSettings
 
@@ -19,7 +20,7 @@ def state(clock: Any) -> EmulatorState:
 
 
 def submit(state: EmulatorState, *, key: str = "sk-one") -> RenderJob:
-    inputs = JobInputs(video_url="http://x.example/v.mp4", audio_url="http://x.example/a.wav")
+    inputs = VideoRetalkInputs(video_url="http://x.example/v.mp4", audio_url="http://x.example/a.wav")
     return state.submit(caller=caller(state, key), inputs=inputs, origin="http://127.0.0.1")
 
 
@@ -28,8 +29,7 @@ def caller(state: EmulatorState, key: str) -> Caller:
 
 
 def succeed(state: EmulatorState, job: RenderJob) -> None:
-    usage = JobUsage(video_duration=7.2, size="720*1280", fps=25)
-    state.succeed(job, usage=usage, result_key="k", seconds=7.2, face_found=True)
+    state.succeed(job, JobOutcome(output={}, usage={"video_duration": 7.2}, billed_seconds=7.2, face_found=True))
 
 
 def test_runs_as_many_as_allowed_and_queues_the_rest_in_order(state: EmulatorState) -> None:
@@ -39,7 +39,7 @@ def test_runs_as_many_as_allowed_and_queues_the_rest_in_order(state: EmulatorSta
     assert state.start_next_job(account) is jobs[1]
     assert state.start_next_job(account) is None
     assert [job.status for job in jobs] == ["PRE-PROCESSING", "PRE-PROCESSING", "PENDING", "PENDING"]
-    state.release_slot(jobs[0].account)
+    state.release_slot(jobs[0])
     assert state.start_next_job(account) is jobs[2]
 
 

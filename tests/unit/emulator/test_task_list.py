@@ -7,7 +7,8 @@ import pytest
 from airflow_provider_videoretalk.emulator.api.task_list import ListQuery, list_tasks
 from airflow_provider_videoretalk.emulator.service.clock import service_time
 from airflow_provider_videoretalk.emulator.service.errors import ServiceError
-from airflow_provider_videoretalk.emulator.service.render_job import JobInputs, RenderJob
+from airflow_provider_videoretalk.emulator.service.job_inputs import VideoRetalkInputs
+from airflow_provider_videoretalk.emulator.service.render_job import RenderJob
 from airflow_provider_videoretalk.emulator.service.state import EmulatorState
 from airflow_provider_videoretalk.emulator.settings import EmulatorSettings
 
@@ -23,7 +24,7 @@ def state(clock: Any) -> EmulatorState:
 
 
 def submit(state: EmulatorState, *, key: str = "sk-one") -> RenderJob:
-    inputs = JobInputs(video_url="http://x.example/v.mp4", audio_url="http://x.example/a.wav")
+    inputs = VideoRetalkInputs(video_url="http://x.example/v.mp4", audio_url="http://x.example/a.wav")
     return state.submit(caller=state.authenticate(f"Bearer {key}"), inputs=inputs, origin="http://127.0.0.1")
 
 

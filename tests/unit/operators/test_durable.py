@@ -931,3 +931,43 @@ def test_a_late_event_of_an_old_job_does_not_touch_the_record_of_a_newer_one(wor
     new = world.attempt()
     assert world.operator().execute_complete(world.context, succeeded(old))["task_id"] == old
     assert (world.store[KEY]["task_id"], world.store[KEY]["succeeded"]) == (new, False)
+
+
+TRANSCRIPTS = {
+    "results": [
+        {"transcription_url": "https://r/1.json", "subtask_status": "SUCCEEDED"},
+        {"code": "InvalidFile.Format", "message": "m", "subtask_status": "FAILED"},
+    ]
+}
+
+
+def any_model(**arguments: Any) -> DashScopeTaskOperator:
+    # The emulator's own model: what is tested here is what a record makes of a reply with subtasks.
+    inputs = {"video_url": VIDEO, "audio_url": AUDIO}
+    path = "services/aigc/image2video/video-synthesis"
+    return DashScopeTaskOperator(task_id="retalk", model="videoretalk", path=path, input=inputs, **arguments)
+
+
+def event_with_subtasks(task_id: str) -> dict[str, Any]:
+    event = succeeded(task_id)
+    event["reply"]["output"] |= TRANSCRIPTS
+    return event
+
+
+def test_a_failed_subtask_fails_the_task_and_its_job_is_not_lost(world: World) -> None:
+    """With ``keep``, a clear of the failed task returns what the first job has made."""
+    with pytest.raises(TaskDeferred):
+        any_model(deferrable=True).execute(world.context)
+    (job,) = world.tasks
+    with pytest.raises(errors.TaskFailedError, match="1 of its 2 subtasks failed: m"):
+        any_model(deferrable=True).execute_complete(world.context, event_with_subtasks(job["task_id"]))
+    world.clear()
+    with pytest.raises(TaskDeferred) as deferred:
+        any_model(deferrable=True, on_failed_subtask="keep").execute(world.context)
+    assert deferred.value.trigger.dashscope_task_id == job["task_id"]
+    kept = any_model(deferrable=True, on_failed_subtask="keep")
+    result = kept.execute_complete(world.context, event_with_subtasks(job["task_id"]))
+    assert result["output"]["results"] == TRANSCRIPTS["results"]
+    assert result["result_urls"] == ["http://r/1.mp4", "https://r/1.json"]
+    assert kept.execute(world.context) == result
+    assert len(world.tasks) == 1

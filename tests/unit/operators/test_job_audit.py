@@ -156,7 +156,7 @@ def test_what_became_of_a_job(task: Task, record: JobRecord, state: str | None, 
 
 
 def test_a_person_looks_at_what_cannot_be_saved() -> None:
-    assert sorted(UNSAVED) == ["expired", "not_asked", "unknown"]
+    assert sorted(UNSAVED) == ["clearable", "expired", "not_asked", "unknown"]
 
 
 def test_a_saved_result_is_that_of_its_own_task() -> None:
@@ -229,3 +229,19 @@ def test_a_connection_that_failed_three_times_in_a_row_is_used_no_more() -> None
     assert len(service.asked) == 6
     other = JobRecord(submitted=replace(SUBMITTED, connection_id="d"))
     assert audit.ask(other, task_state=None).outcome == "free"
+
+
+@pytest.mark.parametrize("model", ["qwen3-asr-flash-filetrans", "unlisted-asr"])
+def test_a_lost_transcript_cannot_be_published_but_got_by_a_clear(model: str) -> None:
+    url = f"https://r.example/t.json?Expires={NOW + 3600:.0f}&Signature=s"
+    output = {"task_id": "t1", "task_status": "SUCCEEDED", "result": {"transcription_url": url}}
+    task = Task.parse({"output": output, "usage": {"seconds": 7, "duration": 7}})
+    record = JobRecord(submitted=replace(SUBMITTED, model=model))
+    audited = Service(task).audit().ask(record, task_state="failed")
+    assert (audited.outcome, audited.result) == ("clearable", None)
+    assert audited.sentence.endswith(
+        "is SUCCEEDED: 7 s (0.56 CNY) were billed. Its result is no video: clear its task, which costs nothing."
+    )
+    late = Service(task)
+    late.now = NOW + 7200
+    assert late.audit(deadline=NOW + 9000).ask(record, task_state="failed").outcome == "expired"

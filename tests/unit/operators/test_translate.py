@@ -19,6 +19,7 @@ from airflow_provider_videoretalk.emulator.fake_engine import FakeEngine
 from airflow_provider_videoretalk.emulator.faults import FaultRule
 from airflow_provider_videoretalk.emulator.server import Emulator
 from airflow_provider_videoretalk.emulator.settings import EmulatorSettings
+from airflow_provider_videoretalk.model_catalog.transcription import TranscribedSegment
 from airflow_provider_videoretalk.operators import base
 from airflow_provider_videoretalk.operators.translate import TranslateOperator
 from airflow_provider_videoretalk.operators.translation_answers import TranslationAnswers
@@ -29,10 +30,10 @@ TRANSCRIPT = {
     "language": "en",
     "seconds": 9.0,
     "segments": [
-        {"begin": 0.5, "end": 2.0, "text": "Good morning.", "speaker": 0},
-        {"begin": 2.5, "end": 3.0, "text": ""},
-        {"begin": 3.0, "end": 5.0, "text": "Welcome to Acme."},
-        {"begin": 6.0, "end": 8.0, "text": "Good morning."},
+        {"start": 0.5, "end": 2.0, "text": "Good morning.", "speaker": 0},
+        {"start": 2.5, "end": 3.0, "text": ""},
+        {"start": 3.0, "end": 5.0, "text": "Welcome to Acme."},
+        {"start": 6.0, "end": 8.0, "text": "Good morning."},
     ],
 }
 
@@ -96,7 +97,7 @@ def operator(**arguments: Any) -> TranslateOperator:
 def segments(*texts: str, seconds: float = 100.0) -> dict[str, Any]:
     return {
         "segments": [
-            {"begin": number * seconds, "end": (number + 1) * seconds, "text": text}
+            {"start": number * seconds, "end": (number + 1) * seconds, "text": text}
             for number, text in enumerate(texts)
         ]
     }
@@ -115,7 +116,7 @@ def test_result(qwen: Service, context: dict[str, Any]) -> None:
         "text": "GOOD MORNING.\nWELCOME TO ACME.\nGOOD MORNING.",
         "segments": [
             {
-                "begin": 0.5,
+                "start": 0.5,
                 "end": 2.0,
                 "text": "GOOD MORNING.",
                 "source_text": "Good morning.",
@@ -127,7 +128,7 @@ def test_result(qwen: Service, context: dict[str, Any]) -> None:
                 "speaker": 0,
             },
             {
-                "begin": 2.5,
+                "start": 2.5,
                 "end": 3.0,
                 "text": "",
                 "source_text": "",
@@ -137,7 +138,7 @@ def test_result(qwen: Service, context: dict[str, Any]) -> None:
                 "rate": 1.0,
             },
             {
-                "begin": 3.0,
+                "start": 3.0,
                 "end": 5.0,
                 "text": "WELCOME TO ACME.",
                 "source_text": "Welcome to Acme.",
@@ -147,7 +148,7 @@ def test_result(qwen: Service, context: dict[str, Any]) -> None:
                 "rate": 1.0,
             },
             {
-                "begin": 6.0,
+                "start": 6.0,
                 "end": 8.0,
                 "text": "GOOD MORNING.",
                 "source_text": "Good morning.",
@@ -446,7 +447,7 @@ def test_a_price_that_is_not_known(qwen: Service, context: dict[str, Any]) -> No
 
 # 26 letters take two seconds.
 LONG = {
-    "segments": [{"begin": 0, "end": 1.7, "text": "abcdefghijklmnopqrstuvwxyz"}, {"begin": 1.7, "end": 9, "text": "b"}]
+    "segments": [{"start": 0, "end": 1.7, "text": "abcdefghijklmnopqrstuvwxyz"}, {"start": 1.7, "end": 9, "text": "b"}]
 }
 
 
@@ -664,3 +665,18 @@ def test_no_cost_is_above_what_was_said(on_emulator: Emulator, context: dict[str
     assert len(billed) == 4
     assert result["input_tokens"] == sum(one["input_tokens"] for one in billed)
     assert result["output_tokens"] == sum(one["output_tokens"] for one in billed)
+
+
+def test_what_a_transcription_returns_is_a_source(qwen: Service, context: dict[str, Any]) -> None:
+    sentences = [
+        TranscribedSegment(start=0.0, end=1.5, text="Good morning.", speaker=0, language="en"),
+        TranscribedSegment(start=2.0, end=4.0, text="Welcome.", speaker=1, language="en"),
+    ]
+    result = operator(source={"text": "Good morning. Welcome.", "language": "en", "segments": sentences}).execute(
+        context
+    )
+    assert [(one["start"], one["end"], one["text"], one["speaker"]) for one in result["segments"]] == [
+        (0.0, 1.5, "GOOD MORNING.", 0),
+        (2.0, 4.0, "WELCOME.", 1),
+    ]
+    assert result["source_language"] == "en"

@@ -83,6 +83,31 @@ def test_result(service: HTTPServer, run: Run) -> None:
     assert (result["task_id"], result["status"], result["video_url"]) == ("t1", "SUCCEEDED", "http://r/1.mp4")
 
 
+SUBTASKS: list[dict[str, Any]] = [
+    {"transcription_url": "https://r/1.json", "subtask_status": "SUCCEEDED"},
+    {"code": "InvalidFile.Format", "message": "m", "subtask_status": "FAILED"},
+]
+
+
+def test_the_results_of_any_model_are_whole(service: HTTPServer, run: Run) -> None:
+    answers(service, reply("SUCCEEDED", results=SUBTASKS))
+    result = run(on_failed_subtask="keep")
+    assert result["output"]["results"] == SUBTASKS
+    assert result["result_urls"] == ["https://result.example/v.mp4", "https://r/1.json"]
+    assert [subtask["code"] for subtask in result["subtasks"]] == [None, "InvalidFile.Format"]
+
+
+def test_a_failed_subtask_fails_the_sensor(service: HTTPServer, run: Run) -> None:
+    answers(service, reply("SUCCEEDED", results=SUBTASKS))
+    with pytest.raises(errors.TaskFailedError, match="1 of its 2 subtasks failed: m"):
+        run()
+
+
+def test_an_unknown_policy_for_subtasks_is_refused() -> None:
+    with pytest.raises(errors.InputError, match="on_failed_subtask is 'no'"):
+        sensor(on_failed_subtask="no")
+
+
 def test_already_done(service: HTTPServer, run: Run) -> None:
     answers(service, reply("SUCCEEDED", video_url="http://r/1.mp4"))
     assert run()["video_url"] == "http://r/1.mp4"

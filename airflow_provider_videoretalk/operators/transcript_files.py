@@ -1,0 +1,80 @@
+"""The files of a transcript: the whole of it as JSON, and subtitles."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Literal
+
+from airflow_provider_videoretalk.dashscope.errors import InputError
+from airflow_provider_videoretalk.operators.template_values import as_text, check_word
+
+if TYPE_CHECKING:
+    from airflow.sdk import ObjectStoragePath
+
+TranscriptFormat = Literal["srt", "vtt", "json"]
+FORMATS: tuple[TranscriptFormat, ...] = ("srt", "vtt", "json")
+"""In the order in which they are written. Where the JSON is, the others are."""
+
+_CONTENT_TYPES = {"srt": "application/x-subrip", "vtt": "text/vtt", "json": "application/json"}
+
+
+def transcript_paths(
+    destination: object, *, formats: object, storage_conn_id: str | None, allowed_destinations: object
+) -> dict[TranscriptFormat, ObjectStoragePath]:
+    """The paths of the files, in stores that can be opened. Writes nothing.
+
+    :param destination: URI of the files without their suffix, e.g. ``s3://aws_default@bucket/talks/monday``
+    :param formats: a list of :data:`TranscriptFormat`
+    :raises InputError: a destination is not allowed, or a format is unknown
+    :raises ConfigurationError: a store cannot be opened
+    """
+    from airflow_provider_videoretalk.operators.destination_path import open_destination
+
+    uri = as_text("destination", destination).strip()
+    if uri.endswith("/"):
+        raise InputError(
+            f"destination is {uri!r}, allowed is the name of the files without their suffix",
+            remedy="Add a name, such as s3://bucket/talks/monday.",
+        )
+    given = [formats] if isinstance(formats, str) else formats
+    if not isinstance(given, Sequence) or not given:
+        raise InputError(f"formats is {formats!r}, allowed is a list of {', '.join(FORMATS)}", remedy="Name one.")
+    for name in given:
+        check_word("formats", name, FORMATS)
+    return {
+        name: open_destination(
+            f"{uri}.{name}", storage_conn_id=storage_conn_id, allowed_destinations=allowed_destinations
+        )
+        for name in FORMATS
+        if name in given
+    }
+
+
+def write_transcript(
+    paths: Mapping[TranscriptFormat, ObjectStoragePath],
+    transcript: Mapping[str, Any],
+) -> dict[TranscriptFormat, str]:
+    """Writes the files, and returns their URIs. Files of these names are replaced.
+
+    :param transcript: what the JSON file has: a
+        :class:`~airflow_provider_videoretalk.operators.transcribe.TranscriptionResult` without ``files``
+    :raises TransportError: a store failed; a retry can help
+    """
+    # Loads fsspec.
+    from airflow_provider_videoretalk.airflow_adapters.object_storage_path import uri_of
+    from airflow_provider_videoretalk.editing.subtitle_files import subtitle_file
+    from airflow_provider_videoretalk.editing.subtitles import ScriptPart
+    from airflow_provider_videoretalk.editing.transcript_cues import subtitles_of_transcript
+    from airflow_provider_videoretalk.publishing.object_store import store_errors_named, write_object
+
+    parts = [ScriptPart(start=each["start"], end=each["end"], text=each["text"]) for each in transcript["segments"]]
+    cues = subtitles_of_transcript(parts, language=transcript["language"]).cues if parts else ()
+    for name, path in paths.items():
+        if name == "json":
+            content = json.dumps(transcript, ensure_ascii=False, indent=1).encode()
+        else:
+            content = subtitle_file(cues, name)
+        with store_errors_named(path):
+            write_object(path, content, content_type=_CONTENT_TYPES[name])
+    return {name: uri_of(path) for name, path in paths.items()}

@@ -1,0 +1,174 @@
+"""A recording becomes text with times, and files; and no try pays for it again."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from airflow.providers.common.compat.sdk import TaskDeferred
+from connections import connect
+from state_store import TaskStateStore
+
+from airflow_provider_videoretalk.dashscope.errors import InputError, TaskFailedError, TransportError
+from airflow_provider_videoretalk.emulator.server import Emulator
+from airflow_provider_videoretalk.hooks.dashscope import DashScopeHook
+from airflow_provider_videoretalk.model_catalog.speech import synthesize_speech
+from airflow_provider_videoretalk.operators.transcribe import TranscribeOperator
+
+TEXT = "Good morning, and welcome. The weather is warm today."
+WITH_SPEAKERS = "qwen-audio-3.0-asr-flash-filetrans"
+
+
+@pytest.fixture
+def context() -> dict[str, Any]:
+    """Of a task instance of its own: the registry is shared by the tests of a process."""
+    ti = SimpleNamespace(
+        dag_id="dag",
+        run_id=str(uuid.uuid4()),
+        task_id="transcribe",
+        map_index=-1,
+        max_tries=1,
+        xcom_push=lambda key, value: json.dumps(value),
+    )
+    return {"ti": ti, "dag_run": SimpleNamespace(clear_number=0), "task_state_store": TaskStateStore()}
+
+
+@pytest.fixture
+def jobs(emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """The jobs of an account of this test's own."""
+    key = f"sk-{uuid.uuid4()}"
+    connect(monkeypatch, host=emulator.base_url, password=key, allow_private=True, poll_interval=0.1)
+    account = emulator.state.authenticate(f"Bearer {key}").account.name
+    return lambda: [job for job in emulator.state.job_reports() if job["account"] == account]
+
+
+@pytest.fixture
+def speech(jobs: Any) -> str:
+    """The URL of a speech that the emulator has made."""
+    return DashScopeHook().client.send(synthesize_speech(text=TEXT)).audio_url
+
+
+def operator(file_url: Any, **arguments: Any) -> TranscribeOperator:
+    return TranscribeOperator(task_id="transcribe", file_url=file_url, **arguments)
+
+
+def transcribed(task: TranscribeOperator, context: dict[str, Any]) -> Any:
+    return task.execute(context)
+
+
+def test_what_is_said_and_when(speech: str, context: dict[str, Any], jobs: Any) -> None:
+    result = transcribed(operator(speech, words=True), context)
+    assert (result["text"], result["language"], result["files"]) == (TEXT, "en", {})
+    assert [segment["text"] for segment in result["segments"]] == [
+        "Good morning, and welcome.",
+        "The weather is warm today.",
+    ]
+    first, second = result["segments"]
+    assert 0 <= first["start"] < first["end"] < second["start"] < second["end"] <= result["billed_seconds"] + 1
+    assert [word["text"] for word in second["words"]] == ["The", "weather", "is", "warm", "today"]
+    assert (result["status"], result["video_url"], result["expires_at"]) == ("SUCCEEDED", None, None)
+    (job,) = jobs()
+    assert result["billed_seconds"] == job["billed_seconds"] == pytest.approx(result["estimated_seconds"], abs=0.5)
+    assert result["cost"] == pytest.approx(result["billed_seconds"] * 0.00022, abs=0.0001)
+    assert json.loads(json.dumps(result)) == result
+    assert "transcription_url" not in json.dumps(result)
+
+
+def test_files(speech: str, context: dict[str, Any], tmp_path: Path) -> None:
+    result = transcribed(operator(speech, words=True, destination=f"file://{tmp_path}/talks/monday"), context)
+    assert result["files"] == {name: f"file://{tmp_path}/talks/monday.{name}" for name in ("srt", "vtt", "json")}
+    stored = json.loads((tmp_path / "talks/monday.json").read_text())
+    assert stored == {name: value for name, value in result.items() if name not in ("files", "expires_at")}
+    srt = (tmp_path / "talks/monday.srt").read_text()
+    assert "Good morning, and welcome." in srt
+    assert srt.startswith("1\n00:00:0")
+    assert (tmp_path / "talks/monday.vtt").read_text().startswith("WEBVTT\n\n")
+
+
+def test_sentences_of_a_long_recording_are_in_the_file_only(
+    speech: str, context: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("airflow_provider_videoretalk.operators.transcribe._MAX_SEGMENTS", 1)
+    result = transcribed(operator(speech, destination=f"file://{tmp_path}/a", formats=["json"]), context)
+    assert (result["segments"], result["text"], list(result["files"])) == ([], TEXT, ["json"])
+    assert len(json.loads((tmp_path / "a.json").read_text())["segments"]) == 2
+    assert len(transcribed(operator(speech), context)["segments"]) == 2
+
+
+def test_speakers_are_told_apart(speech: str, context: dict[str, Any]) -> None:
+    result = transcribed(operator(speech, model=WITH_SPEAKERS, speakers="2"), context)
+    assert [segment["speaker"] for segment in result["segments"]] == [0, 0]
+    assert "words" not in result["segments"][0]
+    assert result["currency"] == "USD"
+
+
+def test_a_deferred_task(speech: str, context: dict[str, Any], jobs: Any) -> None:
+    with pytest.raises(TaskDeferred) as deferred:
+        operator(speech, deferrable=True).execute(context)
+    (job,) = jobs()
+    assert deferred.value.trigger.dashscope_task_id == job["task_id"]
+    again = transcribed(operator(speech), context)
+    assert (again["task_id"], again["text"]) == (job["task_id"], TEXT)
+    assert len(jobs()) == 1
+
+
+def test_a_transcript_that_cannot_be_read_is_read_by_the_next_try(
+    speech: str, context: dict[str, Any], jobs: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The record has the job's result, so nothing is paid again."""
+    with monkeypatch.context() as broken:
+        broken.setattr("airflow_provider_videoretalk.operators.transcript_download.parse_reply", lambda _: None)
+        with pytest.raises(TransportError, match="is no transcript: it has no transcripts"):
+            operator(speech).execute(context)
+    assert transcribed(operator(speech), context)["text"] == TEXT
+    assert len(jobs()) == 1
+
+
+def test_what_another_task_returned(speech: str, context: dict[str, Any], jobs: Any) -> None:
+    assert transcribed(operator({"audio_url": speech, "format": "wav"}), context)["text"] == TEXT
+    with pytest.raises(InputError, match=r"file_url is a mapping with the keys \['a'\]"):
+        operator({"a": 1}).execute(context)
+    with pytest.raises(InputError, match=r"file_url is .*allowed_sources"):
+        operator({"video_location": "s3://b/v.mp4"}, allowed_sources="https://mine/").execute(context)
+
+
+def test_a_recording_that_the_service_cannot_read_fails_the_task(
+    emulator: Emulator, context: dict[str, Any], jobs: Any
+) -> None:
+    gone = f"{emulator.url}/nothing.wav"
+    with pytest.raises(TaskFailedError, match="1 of its 1 subtasks failed"):
+        operator(gone, model=WITH_SPEAKERS, preflight="off").execute(context)
+    with pytest.raises(TaskFailedError, match="ended FAILED"):
+        operator(gone, preflight="off").execute(context)
+    assert sum(job["billed_seconds"] for job in jobs()) == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"speakers": 2}, "speakers is 2, but qwen3-asr-flash-filetrans tells no speakers apart"),
+        ({"speakers": 1, "model": WITH_SPEAKERS}, "speakers is 1, allowed is 0 or 2 to 100"),
+        ({"speakers": "two", "model": WITH_SPEAKERS}, "speakers is 'two'"),
+        ({"words": "perhaps"}, "words is 'perhaps'"),
+        ({"destination": "s3://b/talks/"}, "destination is 's3://b/talks/', allowed is the name of the files"),
+        ({"destination": "file:///x/a", "allowed_destinations": "s3://b/"}, "destination is .*allowed_destinations"),
+        ({"destination": "file:///x/a", "formats": ["ass"]}, "formats is 'ass', allowed is one of srt, vtt, json"),
+        ({"destination": "file:///x/a", "formats": []}, r"formats is \[\], allowed is a list"),
+        ({"max_cost": 0.0001}, "the job costs .*allowed is at most 0.0001 CNY"),
+    ],
+)
+def test_what_is_wrong_is_said_before_anything_is_paid(
+    speech: str, context: dict[str, Any], jobs: Any, arguments: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(InputError, match=message):
+        operator(speech, **arguments).execute(context)
+    assert jobs() == []
+
+
+def test_an_unknown_model_is_refused() -> None:
+    with pytest.raises(InputError, match="model is 'whisper'"):
+        operator("https://h/a.wav", model="whisper")
