@@ -14,7 +14,7 @@ def get_provider_info() -> dict[str, Any]:
     return {
         "package-name": "airflow-provider-videoretalk",
         "name": _INTEGRATION,
-        "description": "Text to speech, VideoRetalk lip replacement and publishing, as paid, long-running jobs.",
+        "description": "Translation, speech, VideoRetalk lip replacement and publishing, as paid, long-running jobs.",
         "integrations": [
             {
                 "integration-name": _INTEGRATION,
@@ -33,9 +33,11 @@ def get_provider_info() -> dict[str, Any]:
                 "operators.plan_videos",
                 "operators.publish",
                 "operators.review_video",
+                "operators.segment_speech",
                 "operators.speech",
                 "operators.talking_photo",
                 "operators.transcribe",
+                "operators.translate",
                 "operators.videoretalk",
                 "operators.voice",
             )

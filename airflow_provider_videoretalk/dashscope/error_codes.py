@@ -117,6 +117,8 @@ _ALIASES = {
     "limit_requests": "LimitRequests",
     "limit_burst_rate": "Throttling.BurstRate",
     "insufficient_quota": "Throttling.AllocationQuota",
+    "invalid_parameter_error": "InvalidParameter",
+    "model_not_found": "ModelNotFound",
 }
 
 

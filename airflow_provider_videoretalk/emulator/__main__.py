@@ -45,6 +45,7 @@ def _parser(default: EmulatorSettings) -> argparse.ArgumentParser:
     add("--submits-per-second", type=float, default=default.submits_per_second, help="per account")
     add("--queries-per-second", type=float, default=default.queries_per_second, help="query, list, cancel, per account")
     add("--speech-per-second", type=float, default=default.speech_per_second, help="per account; no limit by default")
+    add("--translations-per-minute", type=float, default=default.translations_per_minute, help="per account")
     add(
         "--download-timeout",
         type=float,

@@ -7,7 +7,19 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-Operation = Literal["submit", "detect", "query", "list", "cancel", "speech", "voices", "policy", "upload", "result"]
+Operation = Literal[
+    "submit",
+    "detect",
+    "query",
+    "list",
+    "cancel",
+    "speech",
+    "voices",
+    "translation",
+    "policy",
+    "upload",
+    "result",
+]
 Effect = Literal[
     "drop_before",
     "drop_after",
@@ -30,6 +42,7 @@ Effect = Literal[
     "result_empty",
     "result_cut",
     "fail_task",
+    "merge_lines",
 ]
 
 _OPERATIONS_OF_EFFECT: dict[str, tuple[str, ...]] = {
@@ -41,6 +54,7 @@ _OPERATIONS_OF_EFFECT: dict[str, tuple[str, ...]] = {
     "result_empty": ("result",),
     "result_cut": ("result",),
     "fail_task": ("submit",),
+    "merge_lines": ("translation",),
 }
 
 
@@ -69,6 +83,7 @@ class FaultRule(BaseModel):
     - ``result_html`` answers a result URL with a gateway's page and 200, ``result_empty`` with 200 and no bytes
     - ``result_cut`` answers the first `at_byte` bytes of a result as if they were all of it, without its checksums
     - ``fail_task`` ends the submitted render job as FAILED with `code` and `message`; an empty `code` gives neither
+    - ``merge_lines`` answers the first two lines of a translation as one
 
     :param operation: the affected requests; ``policy`` is the upload policy, ``upload`` the form upload
     :param times: number of requests that the rule affects

@@ -43,6 +43,7 @@ class EmulatorSettings:
     :param queries_per_second: calls per second and account, for each of query, list and cancel
     :param speech_per_second: speech requests per second and account; ``None`` for no limit
     :param voices_per_second: requests about voices per second and account; ``None`` for no limit
+    :param translations_per_minute: translation requests per minute and account
     :param policies_per_second: upload policies per second and account
     :param time_scale: divides the durations of the service's work: render time, the 3 h limit, the list's delay. It
         divides no rate, and not the 60 s for a download
@@ -75,6 +76,7 @@ class EmulatorSettings:
     queries_per_second: float = 20.0
     speech_per_second: float | None = None
     voices_per_second: float | None = None
+    translations_per_minute: float = 60.0
     policies_per_second: float = 100.0
     time_scale: float = 1.0
     life_scale: float = 1.0
@@ -101,6 +103,7 @@ class EmulatorSettings:
             "submits_per_second",
             "transcriptions_per_second",
             "queries_per_second",
+            "translations_per_minute",
             "policies_per_second",
             "time_scale",
             "life_scale",

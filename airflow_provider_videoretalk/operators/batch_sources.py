@@ -67,16 +67,17 @@ class BatchSources:
     # Decoded pictures of eight presenters at once would need much memory.
     _one_at_a_time: Lock = field(default_factory=Lock, init=False, repr=False, compare=False)
 
-    def table(self, given: object) -> bytes:
+    def table(self, given: object, *, field: str = "table") -> bytes:
         """The bytes of a table.
 
         :param given: its text, or its location
+        :param field: that has it, for messages
         :raises InputError: there is no text, or the location is not allowed or cannot be read
         :raises TransportError: it cannot be read now
         """
-        text = as_text("table", given)
+        text = as_text(field, given)
         if _LOCATION.fullmatch(text.strip()):
-            return self._read("table", text.strip(), most=MAX_BYTES)
+            return self._read(field, text.strip(), most=MAX_BYTES)
         return text.encode(errors="surrogatepass")
 
     def script(self, location: str) -> str:

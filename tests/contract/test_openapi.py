@@ -50,6 +50,7 @@ def emulator() -> Iterator[Emulator]:
         transcriptions_per_second=1e6,
         queries_per_second=1e6,
         policies_per_second=1e6,
+        translations_per_minute=1e6,
     )
     with Emulator(settings, engine=FakeEngine(), fetcher=NoDownloads()) as running:
         yield running
@@ -112,6 +113,7 @@ def test_every_operation_is_described(document: dict[str, Any]) -> None:
         ("POST", "/api/v1/services/audio/tts/SpeechSynthesizer"),
         ("POST", "/api/v1/services/audio/tts/customization"),
         ("POST", "/api/v1/services/aigc/multimodal-generation/generation"),
+        ("POST", "/api/v1/services/aigc/text-generation/generation"),
     }
 
 

@@ -24,6 +24,7 @@ HttpSpeechSynthesizer: Any = http_tts.HttpSpeechSynthesizer
 QwenSpeechSynthesizer: Any = qwen_tts.SpeechSynthesizer
 Transcription: Any = asr.Transcription
 QwenTranscription: Any = qwen_asr.QwenTranscription
+Generation: Any = dashscope.Generation
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -138,6 +139,30 @@ def test_qwen3_tts(emulator: Emulator, key: str) -> None:
     assert spoken.status_code == HTTPStatus.OK, spoken
     assert spoken.usage["characters"] == 13
     assert requests.get(spoken.output.audio["url"], timeout=10).status_code == 200
+
+
+def test_translation(emulator: Emulator, key: str) -> None:
+    def translate(messages: list[dict[str, str]], **options: Any) -> Any:
+        languages = {"source_lang": "auto", "target_lang": "German"}
+        return Generation.call(
+            model="qwen-mt-plus",
+            messages=messages,
+            result_format="message",
+            translation_options={**languages, **options},
+            api_key=key,
+        )
+
+    terms = [{"source": "Acme", "target": "Akme"}]
+    translated = translate([{"role": "user", "content": "Welcome to Acme.\nCome in."}], terms=terms)
+    assert translated.status_code == HTTPStatus.OK, translated
+    assert translated.usage["total_tokens"] > translated.usage["input_tokens"] > 45
+    first, second = translated.output.choices[0].message.content.split("\n")
+    assert first.startswith("[de] ")
+    assert first.endswith(" Akme.")
+    assert second.startswith("[de] ")
+    refused = translate([{"role": "system", "content": "Translate."}, {"role": "user", "content": "Hi"}])
+    assert (refused.status_code, refused.code) == (400, "InvalidParameter")
+    assert refused.message == "Role must be in [user, assistant]."
 
 
 @pytest.mark.filterwarnings("ignore:dashscope 2.0 audio API is a preview:FutureWarning")

@@ -20,9 +20,11 @@ from airflow_provider_videoretalk.operators.catalog_model import CatalogModelOpe
 from airflow_provider_videoretalk.operators.dashscope import DashScopeTaskOperator
 from airflow_provider_videoretalk.operators.plan_videos import PlanVideosOperator
 from airflow_provider_videoretalk.operators.publish import PublishMediaOperator
+from airflow_provider_videoretalk.operators.segment_speech import SegmentSpeechOperator
 from airflow_provider_videoretalk.operators.speech import TextToSpeechOperator
 from airflow_provider_videoretalk.operators.talking_photo import TalkingPhotoOperator
 from airflow_provider_videoretalk.operators.transcribe import TranscribeOperator
+from airflow_provider_videoretalk.operators.translate import TranslateOperator
 from airflow_provider_videoretalk.operators.videoretalk import VideoRetalkOperator
 from airflow_provider_videoretalk.operators.voice import VoiceOperator
 from airflow_provider_videoretalk.sensors.dashscope import DashScopeTaskSensor
@@ -153,7 +155,9 @@ SECTIONS: dict[Any, str] = {
     TextToSpeechOperator: "Speech: `TextToSpeechOperator`",
     VoiceOperator: "Voices: `VoiceOperator`",
     TalkingPhotoOperator: "A photo that speaks: `TalkingPhotoOperator`",
+    SegmentSpeechOperator: "The speech of a dub: `SegmentSpeechOperator`",
     TranscribeOperator: "Transcription: `TranscribeOperator`",
+    TranslateOperator: "Translation: `TranslateOperator`",
     PublishMediaOperator: "Publishing: `PublishMediaOperator`",
     DashScopeTaskSensor: "Waiting: `DashScopeTaskSensor`",
     PlanVideosOperator: "Many videos: `PlanVideosOperator`",

@@ -18,6 +18,7 @@ from airflow_provider_videoretalk.emulator.api import (
     speech,
     tasks,
     transcriptions,
+    translation,
     uploads,
     voices,
 )
@@ -31,6 +32,7 @@ from airflow_provider_videoretalk.emulator.api.request_models import VideoRetalk
 from airflow_provider_videoretalk.emulator.api.responses import error_response, oss_error_response
 from airflow_provider_videoretalk.emulator.api.speech_request_models import CosyVoiceRequest, QwenRequest
 from airflow_provider_videoretalk.emulator.api.transcriptions import TranscribeFileRequest, TranscribeListRequest
+from airflow_provider_videoretalk.emulator.api.translation_models import TranslationRequest
 from airflow_provider_videoretalk.emulator.api.voice_request_models import VOICE_REQUESTS
 from airflow_provider_videoretalk.emulator.service.errors import OssError, ServiceError, invalid_parameter, not_found
 from airflow_provider_videoretalk.emulator.settings import EmulatorSettings
@@ -54,6 +56,8 @@ BODIES = (
     TranscribeListRequest,
     CosyVoiceRequest,
     QwenRequest,
+    *VOICE_REQUESTS,
+    TranslationRequest,
 )
 
 
@@ -83,9 +87,9 @@ def create_app(
     )
     app.state.components = components
     gateway = components.settings.gateway
-    service = (tasks.router, photos.router, transcriptions.router, speech.router, voices.router, uploads.router)
+    service = (tasks, photos, transcriptions, speech, voices, translation, uploads)
     for router in (
-        *(service if gateway is None else [gateway_router(gateway)]),
+        *([part.router for part in service] if gateway is None else [gateway_router(gateway)]),
         result_files.router,
         control.router,
     ):
@@ -94,17 +98,7 @@ def create_app(
     # The middleware that is added last runs first: the fault plan needs the operation that this one sets.
     app.add_middleware(RequestLogMiddleware, state=components.state, token=components.download_token)
     _handle_errors(app, gateway)
-    install_openapi(
-        app,
-        bodies=(
-            VideoRetalkRequest,
-            CosyVoiceRequest,
-            QwenRequest,
-            *VOICE_REQUESTS,
-            TranscribeFileRequest,
-            TranscribeListRequest,
-        ),
-    )
+    install_openapi(app, bodies=BODIES)
     return app
 
 

@@ -68,6 +68,9 @@ class FaultMiddleware:
             case "fail_task":
                 scope["state"]["planned_failure"] = planned_failure(rule)
                 await self.app(scope, receive, send)
+            case "merge_lines":
+                scope["state"]["merge_lines"] = True
+                await self.app(scope, receive, send)
             case _:
                 if rule.effect.endswith("_after"):
                     await self.app(scope, receive, discard_message)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from airflow_provider_videoretalk.model_catalog.talking_photo import DETECT_PATH
 from airflow_provider_videoretalk.model_catalog.transcription import TRANSCRIPTION_PATH
+from airflow_provider_videoretalk.model_catalog.translation import PATH as TRANSLATION
 from airflow_provider_videoretalk.model_catalog.videoretalk import VIDEORETALK
 
 if TYPE_CHECKING:
@@ -20,6 +21,8 @@ TRANSCRIPTION_SUBMIT_PATH = f"{API}/{TRANSCRIPTION_PATH}"
 COSYVOICE_PATH = f"{API}/services/audio/tts/SpeechSynthesizer"
 VOICES_PATH = f"{API}/services/audio/tts/customization"
 QWEN_PATH = f"{API}/services/aigc/multimodal-generation/generation"
+TRANSLATION_PATH = f"{API}/{TRANSLATION}"
+COMPATIBLE_PATH = "/compatible-mode/v1/chat/completions"
 
 # Submits of a gateway's own models. Models of the service keep the service's path.
 GATEWAY_SUBMIT_PATH = f"{API}/services/aigc/video-generation"
@@ -36,6 +39,7 @@ _OPERATIONS: tuple[tuple[str, re.Pattern[str], Operation], ...] = (
     ("POST", re.compile(rf"{API}/tasks/[^/]+/cancel"), "cancel"),
     ("POST", re.compile(f"{re.escape(COSYVOICE_PATH)}|{re.escape(QWEN_PATH)}"), "speech"),
     ("POST", re.compile(re.escape(VOICES_PATH)), "voices"),
+    ("POST", re.compile(f"{re.escape(TRANSLATION_PATH)}|{re.escape(COMPATIBLE_PATH)}"), "translation"),
     ("GET", re.compile(rf"{API}/uploads"), "policy"),
     ("POST", re.compile(r"/oss(/.*)?"), "upload"),
     ("GET", re.compile(r"/results/.+"), "result"),

@@ -54,14 +54,19 @@ class RequestLogMiddleware:
             "path": routed,
             "status": None,
             "fault": None,
+            "billed": None,
             "request_id": details["request_id"],
         }
         if details["operation"]:
             self.state.requests.append(entry)
 
+        def known() -> dict[str, object]:
+            return {name: details.get(name) for name in ("account", "fault", "billed")}
+
         async def send_with_id(message: Message) -> None:
             if message["type"] == "http.response.start":
-                entry.update(status=message["status"], account=details.get("account"), fault=details.get("fault"))
+                # Before the reply, so that whoever has the reply finds it here.
+                entry.update(status=message["status"], **known())
                 headers = MutableHeaders(scope=message)
                 headers["x-request-id"] = details["request_id"]
                 if date := details.get("date", formatdate(self.state.clock(), usegmt=True)):
@@ -71,7 +76,7 @@ class RequestLogMiddleware:
         try:
             await self._call_app(scope, receive, send_with_id, entry)
         finally:
-            entry.update(account=details.get("account"), fault=details.get("fault"))
+            entry.update(known())
 
     async def _call_app(self, scope: Scope, receive: Receive, send: Send, entry: dict[str, object]) -> None:
         try:

@@ -8,11 +8,21 @@ from xml.sax.saxutils import escape
 
 from fastapi.responses import JSONResponse, Response
 
+from airflow_provider_videoretalk.emulator.api.paths import COMPATIBLE_PATH
+
 if TYPE_CHECKING:
     from fastapi import Request
     from pydantic import BaseModel
 
     from airflow_provider_videoretalk.emulator.service.errors import OssError, ServiceError
+
+# What the vendor's error page and public reports call the same errors on the OpenAI-compatible endpoint.
+_COMPATIBLE_CODES = {
+    "InvalidParameter": "invalid_parameter_error",
+    "InvalidApiKey": "invalid_api_key",
+    "ModelNotFound": "model_not_found",
+    "Throttling.RateQuota": "limit_requests",
+}
 
 _HOST = re.compile(r"\A[A-Za-z0-9.\-_\[\]:]{1,255}\Z")
 
@@ -39,8 +49,13 @@ def json_response(model: BaseModel, *, keep_none: bool = False) -> JSONResponse:
 
 
 def error_response(request: Request, error: ServiceError) -> JSONResponse:
-    """An error reply of DashScope."""
-    content = {"code": error.code, "message": error.message, "request_id": request_id(request)}
+    """An error reply of DashScope, or of its OpenAI-compatible endpoint."""
+    content: dict[str, Any] = {"code": error.code, "message": error.message, "request_id": request_id(request)}
+    if request.scope["path"] == COMPATIBLE_PATH:
+        code = _COMPATIBLE_CODES.get(error.code, error.code)
+        # The type is certain for a wrong request only.
+        details = {"code": code, "param": None, "message": error.message, "type": "invalid_request_error"}
+        content = {"error": details, "id": f"chatcmpl-{request_id(request)}", "request_id": request_id(request)}
     return JSONResponse(content, status_code=error.status, headers=error.headers)
 
 

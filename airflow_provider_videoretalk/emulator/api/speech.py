@@ -27,7 +27,7 @@ from airflow_provider_videoretalk.emulator.api.responses import json_response, o
 from airflow_provider_videoretalk.emulator.api.speech_request_models import LANGUAGES, CosyVoiceRequest, QwenRequest
 from airflow_provider_videoretalk.emulator.api.speech_rules import (
     QWEN3_CHARACTERS,
-    SpeechFamily,
+    ModelFamily,
     count_characters,
     family_of,
     is_enrolled_name,
@@ -97,6 +97,7 @@ async def synthesize_cosyvoice(request: Request) -> JSONResponse:
         traits=enrolled,
     )
     audio = await _synthesise(request, components, utterance)
+    request.scope["state"]["billed"] = {"model": parsed.model, "characters": characters}
     output = CosyVoiceOutput(finish_reason="stop", audio=audio)
     usage = CosyVoiceUsage(characters=characters)
     return json_response(CosyVoiceReply(request_id=request_id(request), output=output, usage=usage))
@@ -128,6 +129,7 @@ async def synthesize_qwen(request: Request) -> JSONResponse:
         traits=enrolled,
     )
     audio = await _synthesise(request, components, utterance)
+    request.scope["state"]["billed"] = {"model": parsed.model, "characters": characters}
     answer = QwenReply(
         status_code=200,
         request_id=request_id(request),
@@ -139,7 +141,7 @@ async def synthesize_qwen(request: Request) -> JSONResponse:
     return json_response(answer, keep_none=True)
 
 
-async def _read_request(request: Request, *, family: SpeechFamily) -> tuple[Components, Account, dict[str, object]]:
+async def _read_request(request: Request, *, family: ModelFamily) -> tuple[Components, Account, dict[str, object]]:
     """Let a speech request in and check that its model is one of this endpoint's."""
     components, caller = authorize(request, "speech")
     body = await read_json_object(request)

@@ -1,22 +1,23 @@
-"""The vendor's rules for speech: how characters are counted, and which model belongs to which family."""
+"""The vendor's rules for speech and text: how characters are counted, and which model belongs to which family."""
 
 from __future__ import annotations
 
 import re
 from typing import Literal
 
-SpeechFamily = Literal["cosyvoice", "qwen", "websocket"]
+ModelFamily = Literal["cosyvoice", "qwen", "websocket", "translation"]
 
 # The vendor's counting rule: a Han character counts 2, any other 1, an SSML tag 0.
 _HAN = re.compile("[\u2e80-\u2fdf\u3005\u3007\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]")
 _TAG = re.compile(r"<[^<>]*>")
 
-_FAMILIES: tuple[tuple[re.Pattern[str], SpeechFamily], ...] = (
+_FAMILIES: tuple[tuple[re.Pattern[str], ModelFamily], ...] = (
     (re.compile(r"cosyvoice-v1|sambert-.+"), "websocket"),
     (re.compile(r"cosyvoice-v(2|3-flash|3-plus|3\.5-flash|3\.5-plus)"), "cosyvoice"),
     (re.compile(r"qwen-audio-[0-9.]+-tts-(flash|plus).*"), "cosyvoice"),
     (re.compile(r"qwen3-tts-(flash|instruct-flash|vc|vd)(-[0-9-]+)?"), "qwen"),
     (re.compile(r"qwen-tts(-latest|-[0-9-]+)?"), "qwen"),
+    (re.compile(r"qwen-mt-(plus|flash|turbo|lite)"), "translation"),
 )
 
 QWEN3_CHARACTERS = 600
@@ -27,8 +28,8 @@ _WITHOUT_SYSTEM_VOICES = re.compile(r"cosyvoice-v3\.5-.+|qwen3-tts-v[cd](-.+)?")
 _ENROLLED = re.compile(r"(cosyvoice-v[0-9.]+|qwen-audio-[0-9.]+-tts)(-flash|-plus)?-.+-.+|qwen-(tts|omni)-v[cd]-.+")
 
 
-def family_of(model: str) -> SpeechFamily | None:
-    """The family whose endpoint serves a model; ``None`` for a model without speech."""
+def family_of(model: str) -> ModelFamily | None:
+    """The family whose endpoint serves a model; ``None`` for a model that is not played."""
     return next((family for pattern, family in _FAMILIES if pattern.fullmatch(model)), None)
 
 

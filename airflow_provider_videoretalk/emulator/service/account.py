@@ -17,9 +17,12 @@ class Account:
 
     :param name: the account's name in ``GET /emulator/tasks``
     :param limits: operation -> calls per second, ``None`` for no limit
+    :param minute_limits: operation -> calls per minute
     """
 
-    def __init__(self, *, name: str, limits: dict[str, float | None], clock: Clock) -> None:
+    def __init__(
+        self, *, name: str, limits: dict[str, float | None], minute_limits: dict[str, float], clock: Clock
+    ) -> None:
         self.name = name
         digits = int(hashlib.sha256(name.encode()).hexdigest(), 16)
         # 16 digits, as in the documented sample.
@@ -27,6 +30,9 @@ class Account:
         self.task_ids: list[str] = []
         self.running_jobs: Counter[str] = Counter()
         self._limiters = {key: RateLimiter(per_second=rate, clock=clock) for key, rate in limits.items()}
+        self._limiters |= {
+            key: RateLimiter(per_second=rate / 60, seconds=60, clock=clock) for key, rate in minute_limits.items()
+        }
 
     def allow(self, operation: str) -> bool:
         """Whether the account may call an operation now; an allowed call is counted."""

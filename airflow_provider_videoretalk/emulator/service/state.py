@@ -81,7 +81,8 @@ class EmulatorState:
                 "voices": self.settings.voices_per_second,
                 "policy": self.settings.policies_per_second,
             }
-            self.accounts[name] = Account(name=name, limits=limits, clock=self.clock)
+            by_minute = {"translation": self.settings.translations_per_minute}
+            self.accounts[name] = Account(name=name, limits=limits, minute_limits=by_minute, clock=self.clock)
         return self.accounts[name]
 
     def count_call(self, caller: Caller, limit: str) -> None:

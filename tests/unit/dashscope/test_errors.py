@@ -134,6 +134,21 @@ def test_each_code_and_its_family(
     assert is_known(code + suffix)
 
 
+@pytest.mark.parametrize(
+    ("spelling", "code"),
+    [
+        ("invalid_parameter_error", "InvalidParameter"),
+        ("model_not_found", "ModelNotFound"),
+        ("invalid_api_key", "InvalidApiKey"),
+        ("limit_requests", "LimitRequests"),
+        ("insufficient_quota", "Throttling.AllocationQuota"),
+    ],
+)
+def test_the_codes_of_openai_compatible_endpoints(spelling: str, code: str) -> None:
+    assert meaning_of(spelling) == meaning_of(code)
+    assert is_known(spelling)
+
+
 def test_no_code_is_missing_here() -> None:
     assert MEANINGS.keys() == {code for code, *_ in TABLE}
 

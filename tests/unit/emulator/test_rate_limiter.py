@@ -33,6 +33,15 @@ def test_less_than_one_per_second(clock: Any) -> None:
     assert limiter.allow()
 
 
+def test_fifty_nine_in_any_minute(clock: Any) -> None:
+    limiter = RateLimiter(per_second=59 / 60, seconds=60, clock=clock)
+    assert [limiter.allow() for _ in range(60)] == [True] * 59 + [False]
+    clock.advance(59.9)
+    assert not limiter.allow()
+    clock.advance(0.1)
+    assert limiter.allow()
+
+
 def test_no_limit(clock: Any) -> None:
     limiter = RateLimiter(per_second=None, clock=clock)
     assert all(limiter.allow() for _ in range(1000))

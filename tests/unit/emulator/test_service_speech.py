@@ -57,6 +57,18 @@ def test_cosyvoice_reply(client: Any, engine: Any, clock: Any) -> None:
     assert requests.get(url, timeout=10).status_code == 403
 
 
+def test_what_is_billed_is_logged(client: Any) -> None:
+    cosyvoice(client)
+    qwen(client, text="你好")
+    cosyvoice(client, text="")
+    log = requests.get(f"{client.emulator.url}/emulator/requests", timeout=10).json()["requests"]
+    assert [entry["billed"] for entry in log] == [
+        {"model": "cosyvoice-v3-flash", "characters": 13},
+        {"model": "qwen3-tts-flash", "characters": 4},
+        None,
+    ]
+
+
 def test_cosyvoice_defaults(client: Any, engine: Any) -> None:
     reply = client.post(COSYVOICE, json={"model": "cosyvoice-v2", "input": {"text": "Hi", "voice": "longxiaochun_v2"}})
     assert reply.status_code == 200

@@ -14,6 +14,7 @@ from airflow_provider_videoretalk.emulator.settings import EmulatorSettings
         ("submits_per_second", 0),
         ("queries_per_second", -1.0),
         ("speech_per_second", 0),
+        ("translations_per_minute", 0),
         ("time_scale", 0),
         ("time_scale", float("nan")),
         ("life_scale", 0),

@@ -38,6 +38,8 @@ def test_ssml_tags_are_free() -> None:
         ("qwen3-tts-flash-2025-11-27", "qwen"),
         ("qwen3-tts-vc-2026-01-22", "qwen"),
         ("qwen-tts-latest", "qwen"),
+        ("qwen-mt-plus", "translation"),
+        ("qwen-mt-uni", None),
         ("qwen-max", None),
         ("videoretalk", None),
     ],

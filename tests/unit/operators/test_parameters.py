@@ -21,6 +21,7 @@ from airflow_provider_videoretalk.operators.plan_videos import PlanVideosOperato
 from airflow_provider_videoretalk.operators.publish import PublishMediaOperator
 from airflow_provider_videoretalk.operators.review_video import ReviewVideoOperator
 from airflow_provider_videoretalk.operators.speech import TextToSpeechOperator
+from airflow_provider_videoretalk.operators.translate import TranslateOperator
 from airflow_provider_videoretalk.operators.videoretalk import VideoRetalkOperator
 from airflow_provider_videoretalk.operators.voice import VoiceOperator
 from airflow_provider_videoretalk.sensors.dashscope import DashScopeTaskSensor
@@ -162,6 +163,25 @@ OPERATORS: list[tuple[Any, dict[str, Any], dict[str, Any], str, list[type]]] = [
             "throttle_timeout": None,
         },
         "sample consent target_model language options allowed_sources dashscope_conn_id",
+        [WatchLink],
+    ),
+    (
+        TranslateOperator,
+        {"source": "s", "target_language": "de"},
+        {
+            "source_language": None,
+            "model": "qwen-mt-plus",
+            "glossary": None,
+            "domains": None,
+            "rate": 1.0,
+            "max_rate": 1.2,
+            "on_too_long": "flag",
+            "allowed_sources": None,
+            "max_cost": None,
+            "dashscope_conn_id": "dashscope_default",
+            "throttle_timeout": None,
+        },
+        "source target_language source_language model glossary domains allowed_sources max_cost dashscope_conn_id",
         [WatchLink],
     ),
     (AuditJobsOperator, {}, {"timeout": 1_200.0}, "", []),
