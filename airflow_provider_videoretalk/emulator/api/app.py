@@ -41,13 +41,14 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from fastapi.responses import Response
+    from pydantic import BaseModel
 
     from airflow_provider_videoretalk.emulator.execution.input_fetcher import Fetcher
     from airflow_provider_videoretalk.emulator.execution.media_engine import MediaEngine
     from airflow_provider_videoretalk.emulator.service.clock import Clock
     from airflow_provider_videoretalk.emulator.settings import Gateway
 
-BODIES = (
+BODIES: tuple[type[BaseModel], ...] = (
     VideoRetalkRequest,
     WanRequest,
     PortraitRequest,
