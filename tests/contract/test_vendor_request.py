@@ -142,7 +142,7 @@ def test_wrong_headers(
         (sample(model=None), 400, "BadRequest.EmptyModel", "model"),
         (sample(input=None), 400, "BadRequest.EmptyInput", "input"),
         (sample(parameters=None), 400, "BadRequest.EmptyParameters", "parameters"),
-        (sample(model="wan2.2-s2v"), 404, "ModelNotFound", ""),
+        (sample(model="emo-v1"), 404, "ModelNotFound", ""),
         (sample(input=[]), 400, "InvalidParameter", "input"),
         (with_input(video_url=...), 400, "InvalidParameter", "Field required: input.video_url"),
         (with_input(audio_url=...), 400, "InvalidParameter", "Field required: input.audio_url"),
