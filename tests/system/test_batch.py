@@ -94,9 +94,9 @@ def kill_everything(cluster: Cluster) -> None:
 
 
 def no_task_runs(cluster: Cluster) -> bool:
-    """Whether the processes of the failed run's tasks have ended. One may publish until Airflow has ended it."""
+    """Whether the processes of the failed run's last tasks have ended. One may publish until Airflow has ended it."""
     path = "/dags/batch/dagRuns/first/taskInstances"
-    instances = cluster.call("GET", path, params={"limit": 10 * ROWS, "order_by": "-start_date"})["task_instances"]
+    instances = cluster.call("GET", path, params={"limit": 100, "order_by": "-start_date"})["task_instances"]
     return not any(is_task_process(instance["pid"]) for instance in instances if instance["pid"])
 
 
