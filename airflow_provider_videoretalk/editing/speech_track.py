@@ -33,14 +33,14 @@ class TrackSpeech:
     :param start: when it begins on the track, in seconds
     :param tempo: how much faster it is played, at the same pitch; 0.5 to 2
     :param begin: the second of the file from which on it is played
-    :param end: the second of the file until which it is played; ``None`` for all
+    :param end: the second of the file until which it is played; 0 for all
     """
 
     path: Path
     start: float
     tempo: float = 1.0
     begin: float = 0.0
-    end: float | None = None
+    end: float = 0.0
 
 
 def write_speech_track(speeches: Sequence[TrackSpeech], target: Path, *, seconds: float) -> float:
@@ -128,7 +128,7 @@ def _played(frames: Iterator[AudioFrame], speech: TrackSpeech) -> Iterator[Audio
 
 
 def _filters(speech: TrackSpeech) -> Iterator[tuple[str, str]]:
-    end = "" if speech.end is None else f":end={speech.end:.6f}"
+    end = f":end={speech.end:.6f}" if speech.end else ""
     yield "atrim", f"start={speech.begin:.6f}{end}"
     yield "asetpts", "PTS-STARTPTS"
     if speech.tempo != 1.0:

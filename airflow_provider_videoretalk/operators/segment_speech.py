@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -11,25 +12,23 @@ from typing import TYPE_CHECKING, Any, TypedDict, cast
 
 from airflow_provider_videoretalk.batches.recipe import SpeechRecipe, digest_of
 from airflow_provider_videoretalk.batches.speech_timing import PlacedSegment, SpokenSegment, place_segments
+from airflow_provider_videoretalk.batches.timed_segments import read_segments
 from airflow_provider_videoretalk.dashscope.errors import InputError, ThrottledError
-from airflow_provider_videoretalk.dashscope.reply_values import number
 from airflow_provider_videoretalk.model_catalog.limit import Limit
 from airflow_provider_videoretalk.model_catalog.speech import (
-    DEFAULT_MODEL,
     SPEECH_CURRENCY,
-    family_of,
     speech_cost,
 )
 from airflow_provider_videoretalk.operators.base import DashScopeOperator
 from airflow_provider_videoretalk.operators.job_submission import record_store_of
 from airflow_provider_videoretalk.operators.output_folder import OutputFolder
+from airflow_provider_videoretalk.operators.speaking_voice import model_and_voice
 from airflow_provider_videoretalk.operators.speech_store import SpeechStore
 from airflow_provider_videoretalk.operators.template_values import (
     as_mapping,
     as_optional_amount,
     as_optional_mapping,
     as_optional_text,
-    as_text,
 )
 
 if TYPE_CHECKING:
@@ -38,14 +37,21 @@ if TYPE_CHECKING:
     from airflow_provider_videoretalk.editing.speech_pauses import SpeechSound
     from airflow_provider_videoretalk.media.location import Location
 
+RATE = Limit(field="rate", low=0.5, high=2.0, code="")
 MAX_TEMPO = Limit(field="max_tempo", low=1.0, high=2.0, code="")
 
 # A speech that could not be kept is used by the retries of the task.
 _SPEECH_LIVES = timedelta(hours=1)
 
-# More is refused before anything is paid: a talk of two hours has fewer sentences.
-_MAX_SEGMENTS = 5_000
-_MAX_SECONDS = 24 * 3600.0
+
+@dataclass(frozen=True, kw_only=True)
+class _Segment:
+    """What is said from when to when of the original, and how fast."""
+
+    start: float
+    end: float
+    text: str
+    rate: float
 
 
 class SpokenPart(TypedDict):
@@ -163,7 +169,7 @@ class SegmentSpeechOperator(DashScopeOperator):
 
     def attempt(self, context: Context, *, refusals: int, since: float) -> SegmentSpeechResult:
         self.hook.settings.check(**self.own_settings)
-        texts = self._texts()
+        texts = self._spoken()
         recipes = [self._recipe(segment) for segment in texts]
         length, cost = self._length(texts), self._cost(recipes)
         store = SpeechStore(
@@ -187,46 +193,33 @@ class SegmentSpeechOperator(DashScopeOperator):
             "currency": SPEECH_CURRENCY,
         }
 
-    def _texts(self) -> list[dict[str, Any]]:
-        """The segments that have words, in the order of their begin.
+    def _spoken(self) -> list[_Segment]:
+        """The segments that have words.
 
-        :raises InputError: there is none, or one has no possible times
+        :raises InputError: there is none, or one cannot be used
         """
         given = as_mapping("segments", self.segments).get("segments")
-        if not isinstance(given, Sequence) or isinstance(given, str):
-            raise InputError(
-                "segments has no list of segments",
-                remedy="Pass what TranslateOperator or TranscribeOperator returned.",
-            )
-        found = [_segment(number, one) for number, one in enumerate(given)]
-        spoken = sorted((one for one in found if one["text"]), key=lambda one: float(one["start"]))
-        if not 0 < len(spoken) <= _MAX_SEGMENTS:
-            raise InputError(
-                f"segments has {len(spoken)} segments with words, allowed are 1 to {_MAX_SEGMENTS:,}",
-                remedy="Give what is said.",
-            )
+        segments = read_segments("segments", given)
+        rates = [_rate(number, one) for number, one in enumerate(cast("Sequence[Mapping[str, Any]]", given))]
+        spoken = [
+            _Segment(start=one.start, end=one.end, text=one.text, rate=rate)
+            for one, rate in zip(segments, rates, strict=True)
+            if one.text
+        ]
+        if not spoken:
+            raise InputError("segments has no segment with words", remedy="Give what is said.")
         return spoken
 
-    def _recipe(self, segment: Mapping[str, Any]) -> SpeechRecipe:
-        voice, bound = self._voice()
-        model = as_optional_text("model", self.model) or bound or DEFAULT_MODEL
-        if bound is not None and model != bound:
-            raise InputError(f"model is {model!r}, but the voice was enrolled for {bound!r}", remedy="Leave model out.")
+    def _recipe(self, segment: _Segment) -> SpeechRecipe:
+        model, voice = model_and_voice(model=self.model, voice=self.voice)
         options = as_optional_mapping("options", self.options)
-        rate = segment["rate"]
         return SpeechRecipe(
-            script=segment["text"],
+            script=segment.text,
             language=as_optional_text("language", self.language),
-            voice=voice or family_of(model).voice,
+            voice=voice,
             model=model,
-            options=options if rate == 1.0 else {**options, "rate": rate},
+            options=options if segment.rate == 1.0 else {**options, "rate": segment.rate},
         )
-
-    def _voice(self) -> tuple[str | None, str | None]:
-        """The voice, and the model that it was enrolled for, if it was."""
-        if isinstance(self.voice, Mapping):
-            return as_text("voice", self.voice.get("voice")), as_optional_text("voice", self.voice.get("target_model"))
-        return as_optional_text("voice", self.voice), None
 
     def _cost(self, recipes: Sequence[SpeechRecipe]) -> Decimal | None:
         """
@@ -247,7 +240,7 @@ class SegmentSpeechOperator(DashScopeOperator):
     def _track(
         self,
         store: SpeechStore,
-        texts: Sequence[Mapping[str, Any]],
+        texts: Sequence[_Segment],
         recipes: Sequence[SpeechRecipe],
         speeches: Sequence[Location],
         *,
@@ -270,14 +263,7 @@ class SegmentSpeechOperator(DashScopeOperator):
                 for number, location in enumerate(speeches)
             ]
             sounds = [find_pauses(file, field="the speech") for file in files]
-            placed = place_segments(
-                [
-                    SpokenSegment(start=one["start"], end=one["end"], seconds=_spoken(sound))
-                    for one, sound in zip(texts, sounds, strict=True)
-                ],
-                seconds=length,
-                max_tempo=self.max_tempo,
-            )
+            placed = self._placed(texts, sounds, length=length)
             made_of = {
                 "speeches": [recipe.file_name for recipe in recipes],
                 "starts": [one.start for one in placed],
@@ -285,60 +271,68 @@ class SegmentSpeechOperator(DashScopeOperator):
                 "least_seconds": length,
             }
             path = store.folder.speech(f"{digest_of(made_of)}-track.wav")
-            tracked = [
-                TrackSpeech(
-                    path=file, start=one.start, tempo=one.tempo, begin=sound.speech_start, end=sound.speech_end or None
-                )
-                for file, sound, one in zip(files, sounds, placed, strict=True)
-            ]
             target = Path(name, "track.wav")
-            seconds = write_speech_track(tracked, target, seconds=length)
+            seconds = write_speech_track(
+                [
+                    TrackSpeech(
+                        path=file, start=one.start, tempo=one.tempo, begin=words.speech_start, end=words.speech_end
+                    )
+                    for file, words, one in zip(files, sounds, placed, strict=True)
+                ],
+                target,
+                seconds=length,
+            )
             upload_file(target, path, content_type="audio/wav", metadata={**made_of, "seconds": seconds})
         late = max(one.late for one in placed)
         self.log.info("Spoke %s segments on %s (%.2f s, at most %.2f s late)", len(placed), path, seconds, late)
         return {
             "audio": uri_of(path),
-            "script": "\n".join(str(one["text"]) for one in texts),
+            "script": "\n".join(one.text for one in texts),
             "seconds": round(seconds, 3),
             "segments": [_part(text, one) for text, one in zip(texts, placed, strict=True)],
             "late": late,
         }
 
-    def _length(self, texts: Sequence[Mapping[str, Any]]) -> float:
+    def _placed(
+        self, texts: Sequence[_Segment], sounds: Sequence[SpeechSound], *, length: float
+    ) -> tuple[PlacedSegment, ...]:
+        spoken = [
+            SpokenSegment(start=one.start, end=one.end, seconds=_length_of(sound))
+            for one, sound in zip(texts, sounds, strict=True)
+        ]
+        return place_segments(spoken, seconds=length, max_tempo=self.max_tempo)
+
+    def _length(self, texts: Sequence[_Segment]) -> float:
         """
         :raises InputError: ``seconds`` is no possible length
         """
-        last = max(float(one["end"]) for one in texts)
+        last = max(one.end for one in texts)
         given = as_optional_amount("seconds", self.seconds)
         return last if given is None else max(float(given), last)
 
 
-def _segment(number: int, given: object) -> dict[str, Any]:
+def _rate(number: int, segment: Mapping[str, Any]) -> float:
     """
-    :raises InputError: it has no possible times, or its text is none
+    :raises InputError: it is no speed of speech
     """
-    one = given if isinstance(given, Mapping) else {}
-    start, end = _number(one.get("start")), _number(one.get("end"))
-    text, rate = one.get("text"), _number(one.get("rate", 1.0))
-    if start is None or end is None or end < start or not isinstance(text, str) or rate is None:
+    rate = segment.get("rate", 1.0)
+    if isinstance(rate, bool) or not isinstance(rate, int | float) or not RATE.allows(rate):
         raise InputError(
-            f"segments[{number}] is {str(given)[:200]!r}, allowed is a mapping with start, end (seconds) and text",
-            remedy="Pass what TranslateOperator or TranscribeOperator returned.",
+            f"segments[{number}].rate is {rate!r}, allowed is {RATE.range}", remedy="1 is the usual speed."
         )
-    return {"start": start, "end": end, "text": text.strip(), "rate": rate}
+    return float(rate)
 
 
-def _number(value: object) -> float | None:
-    return number(value, high=_MAX_SECONDS)
-
-
-def _spoken(sound: SpeechSound) -> float:
+def _length_of(sound: SpeechSound) -> float:
     """From the first to the last word of a speech; all of one in which no word is heard."""
     return sound.speech_end - sound.speech_start or sound.seconds
 
 
-def _part(text: Mapping[str, Any], placed: PlacedSegment) -> SpokenPart:
-    return cast(
-        "SpokenPart",
-        {"start": placed.start, "end": placed.end, "text": text["text"], "tempo": placed.tempo, "late": placed.late},
-    )
+def _part(segment: _Segment, placed: PlacedSegment) -> SpokenPart:
+    return {
+        "start": placed.start,
+        "end": placed.end,
+        "text": segment.text,
+        "tempo": placed.tempo,
+        "late": placed.late,
+    }

@@ -7,14 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import AirflowFailException
 
-from airflow_provider_videoretalk.dashscope.errors import InputError, ThrottledError
+from airflow_provider_videoretalk.dashscope.errors import ThrottledError
 from airflow_provider_videoretalk.model_catalog.limit import Limit
 from airflow_provider_videoretalk.model_catalog.speech import (
-    DEFAULT_MODEL,
-    family_of,
     synthesize_speech,
 )
 from airflow_provider_videoretalk.operators.base import DashScopeOperator
+from airflow_provider_videoretalk.operators.speaking_voice import model_and_voice
 from airflow_provider_videoretalk.operators.speech_result import speech_result
 from airflow_provider_videoretalk.operators.template_values import (
     as_optional_mapping,
@@ -90,7 +89,7 @@ class TextToSpeechOperator(DashScopeOperator):
         self.max_seconds = max_seconds
 
     def attempt(self, context: Context, *, refusals: int, since: float) -> SpeechResult:
-        model, voice = self._model_and_voice()
+        model, voice = model_and_voice(model=self.model, voice=self.voice)
         request = synthesize_speech(
             text=as_text("text", self.text),
             model=model,
@@ -108,23 +107,6 @@ class TextToSpeechOperator(DashScopeOperator):
         result = speech_result(speech, model=model, voice=voice, audio_format=self.audio_format, hook=self.hook)
         self._check(result["seconds"])
         return result
-
-    def _model_and_voice(self) -> tuple[str, str]:
-        """
-        :raises InputError: the voice is enrolled for another model, or is no return value of ``VoiceOperator``
-        """
-        model = as_optional_text("model", self.model)
-        if not isinstance(self.voice, Mapping):
-            model = model or DEFAULT_MODEL
-            return model, as_optional_text("voice", self.voice) or family_of(model).voice
-        fields: Mapping[str, Any] = self.voice
-        target = as_text("voice's target_model", fields.get("target_model"))
-        if model not in (None, target):
-            raise InputError(
-                f"model is {model!r}, allowed is {target!r}, for which the voice is enrolled: it works with no other",
-                remedy="Leave model out, or enrol the voice for this model.",
-            )
-        return target, as_text("voice's voice", fields.get("voice"))
 
     def _check(self, seconds: float | None) -> None:
         limit = Limit(field="the speech", low=self.min_seconds, high=self.max_seconds, unit="s", code="")

@@ -123,6 +123,7 @@ def test_every_public_module_is_listed(kind: str) -> None:
         "operators.publish_subtitles",
         "operators.recording_parts",
         "operators.row_outputs",
+        "operators.speaking_voice",
         "operators.speech_result",
         "operators.speech_store",
         "operators.template_values",
