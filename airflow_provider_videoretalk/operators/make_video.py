@@ -111,7 +111,7 @@ class MakeVideoOperator(CatalogModelOperator):
 
     def execute(self, context: Context) -> Any:
         with error_noted(context, self.row):
-            if as_bool("dry_run", self.is_dry_run, default=False):
+            if as_bool("dry_run", self.is_dry_run):
                 raise InputError("dry_run is set, allowed is False", remedy="Set dry_run of PlanVideosOperator.")
             planned = self._planned(context)
             if planned.kept:

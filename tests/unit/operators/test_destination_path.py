@@ -9,7 +9,7 @@ import pytest
 
 from airflow_provider_videoretalk.dashscope.errors import ConfigurationError, InputError
 from airflow_provider_videoretalk.operators import destination_path as module
-from airflow_provider_videoretalk.operators.destination_path import open_destination
+from airflow_provider_videoretalk.operators.destination_path import object_paths, open_destination
 
 
 def test_a_folder_gets_the_name_and_an_object_keeps_its_own(tmp_path: Path) -> None:
@@ -70,4 +70,6 @@ def test_the_connection_of_a_store(monkeypatch: pytest.MonkeyPatch, uri: str, co
     monkeypatch.setattr(module, "as_store_path", note)
     with pytest.raises(InputError, match="enough"):
         open_destination(uri, storage_conn_id=conn_id)
-    assert asked == [("destination", opened)]
+    with pytest.raises(InputError, match="enough"):
+        object_paths([uri], source={}, place="https://h/v.mp4", storage_conn_id=conn_id)
+    assert asked == [("destination", opened)] * 2

@@ -71,6 +71,15 @@ def test_a_long_script_becomes_one_video(batch: Batch) -> None:
     assert batch.pushed["make", "videoretalk_cost"] == [{"billed_seconds": 9.0, "cost": 0.72, "currency": "CNY"}]
 
 
+def test_a_piece_is_recognised_by_its_name(batch: Batch) -> None:
+    (row,) = batch.plan(table())
+    make = MakeVideoOperator(task_id="make", row=row, folder=f"{batch.folder.as_uri()}/")
+    make._planned(batch.context("make", 0))  # type: ignore[arg-type]
+    identity = make.identity()
+    assert sorted(identity) == ["made_of", "model", "piece"]
+    assert identity["piece"] == make._pieces.current.name
+
+
 def test_a_slower_speech_makes_more_pieces(batch: Batch) -> None:
     (row,) = batch.plan(table(), speech_options={"rate": 0.5})
     make(batch, row)

@@ -599,6 +599,24 @@ def test_one_task_instance_may_be_held_back_twice(monkeypatch: pytest.MonkeyPatc
     on_account(monkeypatch, scenario, queued=0)
 
 
+def test_one_that_leaves_has_no_place_any_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also if it cannot be told from others but by its object."""
+
+    async def scenario(account: Account) -> None:
+        for _ in range(3):
+            held = account.held("t", since=EPOCH, model="m", triggerer=None)
+            account.waiting.append(account.loop.create_task(held))
+        await asyncio.sleep(5)
+        account.waiting[1].cancel()
+        await asyncio.sleep(10)
+        account.hold_back(1, first=10)
+        await asyncio.sleep(100)
+
+    lines = on_account(monkeypatch, scenario, queued=500).lines
+    places = [line.partition(" and ")[2].partition(" submits")[0] for line in lines]
+    assert places == ["0", "0", "2"]
+
+
 def test_many_lines_leave_turns_to_others(monkeypatch: pytest.MonkeyPatch) -> None:
     counts: set[int] = set()
 
