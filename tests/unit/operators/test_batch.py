@@ -16,6 +16,7 @@ from airflow.providers.common.compat.sdk import AirflowFailException, AirflowSki
 from airflow.providers.standard.operators.hitl import HITLOperator
 from airflow.sdk import DAG
 from media_files import video, wav
+from object_store import ObjectStore, attached
 from pytest_httpserver import HTTPServer
 from state_store import TaskStateStore
 from werkzeug import Response
@@ -875,3 +876,29 @@ def test_a_changed_plan_removes_nothing_outside_of_the_folder(batch: Batch) -> N
         batch.manifest()
     assert other.exists()
     assert (batch.folder / "b.mp4").exists()
+
+
+def test_a_batch_in_a_store_of_a_connection(batch: Batch) -> None:
+    """That the URIs do not name."""
+    store = ObjectStore()
+    given: dict[str, Any] = {"folder": "s3://bucket/videos/", "storage_conn_id": "mine"}
+    table = "name,text\na,Good morning and welcome.\n"
+    with attached(mine=store):
+        (row,) = batch.plan(table, **given)
+        make = MakeVideoOperator(task_id="make", row=row, deferrable=False, **given)
+        result = make.execute(batch.context("make", 0))
+        metadata = batch.pushed["make", "videoretalk_metadata"][-1]
+        assert batch.pushed["make", "videoretalk_destination"] == ["s3://mine@bucket/videos/a.mp4"]
+        PublishMediaOperator(
+            task_id="publish",
+            source=result,
+            destination="s3://bucket/videos/a.mp4",
+            metadata=metadata,
+            storage_conn_id="mine",
+        ).execute(batch.context("publish"))
+        write = WriteManifestOperator(task_id="manifest", make_task_id="make", **given)
+        sums = write.execute(batch.context("manifest"))
+        assert sums["counts"] == {"published": 1}
+        # Another run keeps it.
+        assert batch.plan(table, **given) == []
+    assert {"bucket/videos/a.mp4", "bucket/videos/a.mp4.json"} < store.objects.keys()

@@ -206,6 +206,8 @@ def test_a_parameter_takes_its_words_alone(operator: Any, required: dict[str, An
         lambda url: VideoRetalkOperator(task_id="t", video_url=url, audio_url="https://h/a.wav"),
         lambda url: PublishMediaOperator(task_id="t", source=url, destination="s3://b/"),
         lambda url: PlanVideosOperator(task_id="t", table=f"text,video\nHello.,{url}\n", folder="s3://b/"),
+        lambda url: PlanVideosOperator(task_id="t", table="text\nHello.\n", folder="s3://b/", defaults={"video": url}),
+        lambda url: TextToSpeechOperator(task_id="t", text="Hello.", options={"prompt_audio": url}),
     ],
 )
 def test_a_signature_is_masked_as_it_is_rendered(operator: Any, masked: list[str]) -> None:

@@ -15,6 +15,7 @@ from spoken_sounds import silence, word, words_and_pauses, write_wav
 from airflow_provider_videoretalk.dashscope.errors import InputError
 from airflow_provider_videoretalk.editing import speech_pauses
 from airflow_provider_videoretalk.operators import video_pieces
+from airflow_provider_videoretalk.operators.make_video import MakeVideoOperator
 
 from .test_batch import SUBMIT, Batch, batch
 from .test_video_pieces import CrashError, dies_at, make
@@ -157,3 +158,16 @@ def test_the_expected_length_of_a_part_is_its_own() -> None:
     from airflow_provider_videoretalk.batches.recipe import RecordingRecipe
 
     assert video_pieces._expected_seconds(RecordingRecipe(recording="sha256:1", part=(60.0, 97.5))) == 37.5
+
+
+def test_how_long_a_part_is_is_known(batch: Batch) -> None:
+    """Also of a part that an earlier try has cut, so that the service is asked for no more than it needs."""
+    (row,) = batch.plan(table(record(batch, LONG)))
+    for _ in range(2):
+        operator = MakeVideoOperator(task_id="make", row=row, folder=f"{batch.folder.as_uri()}/")
+        operator._planned(batch.context("make", 0))  # type: ignore[arg-type]
+        location, seconds = operator._speech()
+        (part, *_) = operator._pieces.speeches
+        start, end = part.part
+        assert seconds == pytest.approx(end - start, abs=0.01)
+        assert str(location).startswith(f"{batch.folder.as_uri()}/speech/")

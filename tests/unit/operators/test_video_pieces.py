@@ -253,3 +253,11 @@ def test_a_piece_that_is_refused_is_made_by_the_next_try(batch: Batch, monkeypat
     make(batch, row)
     # One of four submits created nothing.
     assert batch.paid() == {"speech": 3, "videos": 4}
+
+
+def test_pieces_have_to_be_waited_for(batch: Batch) -> None:
+    (row,) = batch.plan(table())
+    with pytest.raises(InputError) as caught:
+        make(batch, row, wait_for_completion=False)
+    assert caught.value.message == "wait_for_completion is False, allowed is True for a video of several pieces"
+    assert batch.paid() == {"speech": 0, "videos": 0}

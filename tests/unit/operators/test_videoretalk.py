@@ -266,6 +266,14 @@ def test_throttling_backs_off_up_to_its_limit(
     assert (slept, deferred_for) == expected
 
 
+def test_an_error_of_the_triggerer_is_raised(context: dict[str, Any]) -> None:
+    """Nothing is sent for a submit that cannot be admitted."""
+    error = errors.AccessError("the key is refused", code="InvalidApiKey", status=401)
+    with pytest.raises(errors.AccessError) as caught:
+        operator().execute_again(context, {"error": error.to_json()})
+    assert (caught.value.message, caught.value.code) == ("the key is refused", "InvalidApiKey")
+
+
 def test_a_bill_is_no_throttle(service: HTTPServer, context: dict[str, Any]) -> None:
     service.expect_request(SUBMIT).respond_with_json({"code": "PrepaidBillOverdue", "message": "m"}, status=429)
     with pytest.raises(errors.AccessError, match="Settle the account's bill"):
