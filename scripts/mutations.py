@@ -67,7 +67,7 @@ def mutations_of(source: str) -> list[Mutation]:
     Annotations, decorators, docstrings, messages, ``Literal`` types, log calls, fault points and code for type checkers
     are left as they are. So is what would be no other program: ``return False`` does not become ``return None``, since
     nobody asks which of the two it is. A call of the base's ``__init__`` is not swapped with what follows, nor a check
-    with an attribute of an object that nobody has yet.
+    with an attribute of an object that nobody has yet. Assertions stay, too.
     """
     found = sorted(set(_Finder(source).find(ast.parse(source))))
     return [mutation for mutation in found if mutation.new != mutation.old and _compiles(mutation.apply(source))]
@@ -114,7 +114,7 @@ class _Finder:
             if children and isinstance(children[0], ast.stmt):
                 yield from self._of_block(children)
             for child in children:
-                if not self._is_left_alone(child):
+                if not self._is_left_alone(child) and not _is_assertion(child, node):
                     yield from self._of(child)
                     yield from self.find(child)
 
@@ -192,7 +192,7 @@ class _Finder:
         arguments: list[ast.expr | ast.keyword] = [*node.args, *node.keywords]
         arguments.sort(key=lambda argument: (argument.lineno, argument.col_offset))
         for index, argument in enumerate(arguments):
-            if isinstance(argument, ast.keyword) and argument.arg is not None:
+            if isinstance(argument, ast.keyword) and argument.arg is not None and not _is_assertion(argument, node):
                 end = self._start(arguments[index + 1]) if index + 1 < len(arguments) else self._end(argument)
                 yield self._span(self._start(argument), end, argument.lineno, "")
 
@@ -239,6 +239,12 @@ class _Finder:
 
     def _offset(self, line: int, column: int) -> int:
         return self._starts[line - 1] + len(self._lines[line - 1][:column].decode())
+
+
+def _is_assertion(argument: ast.AST, call: ast.AST) -> bool:
+    """Whether an argument is the ``strict`` of a ``zip``. As an assertion, it matters only in a program with a fault."""
+    is_zip = isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and call.func.id == "zip"
+    return is_zip and isinstance(argument, ast.keyword)
 
 
 def _is_bool(value: ast.expr) -> bool:

@@ -71,6 +71,7 @@ def test_what_no_test_is_to_notice_is_left_alone() -> None:
             def f(self, a: int = b) -> "A":
                 self.log.info("a message", 1)
                 fault_point("here")
+                x = zip(a, b, strict=True)
                 x = "a message of words", f"{a + 1}"
         '''
     )

@@ -19,7 +19,7 @@ from airflow_provider_videoretalk.dashscope.endpoint import Endpoint
 from airflow_provider_videoretalk.dashscope.errors import ConfigurationError, DashScopeError, RequestError
 from airflow_provider_videoretalk.dashscope.request import Request
 from airflow_provider_videoretalk.submission import admission_queue
-from airflow_provider_videoretalk.submission.admission import Admission, HeldBackError, JobToSubmit
+from airflow_provider_videoretalk.submission.admission import Admission, HeldBackError, JobToSubmit, Queue
 from airflow_provider_videoretalk.submission.admission_queue import HeldBack, job_of_account, shared_admission_queue
 from airflow_provider_videoretalk.submission.admitting_triggerers import AdmittingTriggerers
 from airflow_provider_videoretalk.submission.record import ClearCount, Intent
@@ -595,6 +595,30 @@ def test_one_task_instance_may_be_held_back_twice(monkeypatch: pytest.MonkeyPatc
         account.waiting[1].cancel()
         await asyncio.sleep(20)
         assert sorted(ended) == [0, 2]
+
+    on_account(monkeypatch, scenario, queued=0)
+
+
+def test_what_counts_at_the_very_moment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An admission counts until its time, and a triggerer without a list waits for a minute."""
+
+    class Client:
+        async def send(self, request: object) -> None:
+            raise RequestError("no list")
+
+    async def scenario(account: Account) -> None:
+        client = cast("Any", Client())
+        async with shared_admission_queue(account.endpoint, model="m", triggerers=lambda: None) as queue:
+            now = account.loop.time()
+            queue._admitted = {"a": now, "b": now + 0.001}
+            assert queue._admitted_jobs() == 1
+            queue._begun_at = now - 59.999
+            assert await queue._queue(client) is None
+            queue._begun_at = now - 60.0
+            assert await queue._queue(client) == Queue(ahead=0)
+        assert not queue.is_idle
+        queue._admitted = {"a": account.loop.time()}
+        assert queue.is_idle
 
     on_account(monkeypatch, scenario, queued=0)
 
