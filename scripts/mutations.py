@@ -242,7 +242,7 @@ class _Finder:
 
 
 def _is_assertion(argument: ast.AST, call: ast.AST) -> bool:
-    """Whether an argument is the ``strict`` of a ``zip``. As an assertion, it matters only in a program with a fault."""
+    """Whether an argument is the ``strict`` of a ``zip``: an assertion, which only a program with a fault can miss."""
     is_zip = isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and call.func.id == "zip"
     return is_zip and isinstance(argument, ast.keyword)
 

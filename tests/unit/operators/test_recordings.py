@@ -14,6 +14,7 @@ from spoken_sounds import silence, word, words_and_pauses, write_wav
 
 from airflow_provider_videoretalk.dashscope.errors import InputError
 from airflow_provider_videoretalk.editing import speech_pauses
+from airflow_provider_videoretalk.media import local_copy
 from airflow_provider_videoretalk.operators import video_pieces
 from airflow_provider_videoretalk.operators.make_video import MakeVideoOperator
 
@@ -171,3 +172,25 @@ def test_how_long_a_part_is_is_known(batch: Batch) -> None:
         start, end = part.part
         assert seconds == pytest.approx(end - start, abs=0.01)
         assert str(location).startswith(f"{batch.folder.as_uri()}/speech/")
+
+
+def test_a_recording_that_cannot_be_fetched_is_named(batch: Batch, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By the plan, which listens to it, and by the task that cuts it."""
+    asked: list[dict[str, Any]] = []
+
+    def fail(location: object, target: object, **given: Any) -> None:
+        asked.append({**given, "access": given["access"].__name__})
+        raise InputError("enough", remedy="Go.")
+
+    audio = record(batch, LONG)
+    with monkeypatch.context() as patched:
+        patched.setattr(local_copy, "local_copy", fail)
+        with pytest.raises(AirflowFailException, match="1 row"):
+            batch.plan(table(audio))
+    (row,) = batch.plan(table(audio))
+    monkeypatch.setattr(local_copy, "local_copy", fail)
+    operator = MakeVideoOperator(task_id="make", row=row, folder=f"{batch.folder.as_uri()}/")
+    operator._planned(batch.context("make", 0))  # type: ignore[arg-type]
+    with pytest.raises(InputError, match="enough"):
+        operator._speech()
+    assert asked == [{"field": "audio", "access": "media_access"}] * 2

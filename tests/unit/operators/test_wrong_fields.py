@@ -69,6 +69,7 @@ OPERATORS: list[tuple[Any, dict[str, Any], dict[str, Any]]] = [
     ),
 ]
 
+
 def test_wrong_metadata_of_an_approved_video_is_named(context: dict[str, Any]) -> None:
     """The task that goes on has rendered them again."""
     answer = {
