@@ -266,6 +266,56 @@ def test_throttling_backs_off_up_to_its_limit(
     assert (slept, deferred_for) == expected
 
 
+def test_what_a_deferral_stores(service: HTTPServer, context: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    connect(monkeypatch, name="mine", host=service.url_for("/api/v1"))
+    accepts(service)
+    context["ti"].start_date = datetime(2100, 1, 1, tzinfo=timezone.utc)
+    task = operator(
+        deferrable=True,
+        dashscope_conn_id="mine",
+        poll_interval=5,
+        max_poll_interval=60,
+        queue_timeout=100,
+        render_timeout=200,
+        execution_timeout=timedelta(minutes=1),
+        hold_back=False,
+    )
+    with pytest.raises(TaskDeferred) as deferred:
+        task.execute(context)
+    record = context["task_state_store"]["dashscope_submission"]
+    _, arguments = deferred.value.trigger.serialize()
+    assert arguments == {
+        "version": 1,
+        "dashscope_conn_id": "mine",
+        "dashscope_task_id": "t1",
+        "submitted_at": record["submitted_at"],
+        "request_id": "r-submit",
+        "poll_policy": {
+            "poll_interval": 5.0,
+            "max_poll_interval": 60.0,
+            "queue_timeout": 100.0,
+            "render_timeout": 200.0,
+            # Three hours, after which the service drops a job.
+            "service_limit": 10_800.0,
+            "deadline": datetime(2100, 1, 1, 0, 1, tzinfo=timezone.utc).timestamp(),
+            "begun_by": None,
+        },
+        "cancel_on_kill": True,
+        "cost_estimate": record["intent"]["cost_estimate"],
+    }
+    assert deferred.value.method_name == "execute_complete"
+    # Ten minutes more than both limits: it counts only if the trigger is lost.
+    assert deferred.value.timeout == timedelta(seconds=900)
+
+
+def test_a_success_without_a_url_is_no_result(context: dict[str, Any]) -> None:
+    reply = {"request_id": "q", "output": {"task_id": "t1", "task_status": "SUCCEEDED", "other": 1}}
+    with pytest.raises(errors.TransportError) as caught:
+        operator().execute_complete(context, event_about("t1", reply=reply))
+    assert caught.value.message == "render job t1 succeeded, but it has no video_url"
+    assert caught.value.request_id == "r-submit"
+
+
 def test_an_error_of_the_triggerer_is_raised(context: dict[str, Any]) -> None:
     """Nothing is sent for a submit that cannot be admitted."""
     error = errors.AccessError("the key is refused", code="InvalidApiKey", status=401)

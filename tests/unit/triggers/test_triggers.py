@@ -453,3 +453,23 @@ def test_damaged_arguments_end_their_own_wait_only(damaged: dict[str, Any]) -> N
     with pytest.raises(StateReadError):
         task_of(event)
     assert pollers() == []
+
+
+def test_a_connection_is_read_again_for_two_minutes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Longer than an API server takes to restart."""
+    pauses: list[float] = []
+    lines: list[str] = []
+
+    async def fails(hook: DashScopeHook) -> AsyncClient:
+        raise RuntimeError("away")
+
+    async def sleep(seconds: float) -> None:
+        pauses.append(seconds)
+
+    monkeypatch.setattr(DashScopeHook, "get_async_client", fails)
+    monkeypatch.setattr(trigger_client, "asyncio", SimpleNamespace(sleep=sleep))
+    log: Any = SimpleNamespace(warning=lambda text, *values: lines.append(text % values))
+    with pytest.raises(RuntimeError, match="away"):
+        asyncio.run(trigger_client.client_of("mine", log=log))
+    assert pauses == [1, 2, 4, 8, 16, 32, 64]
+    assert lines[0] == "The connection 'mine' cannot be read. Trying again in 1 s: away"
