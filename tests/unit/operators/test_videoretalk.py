@@ -20,13 +20,14 @@ from werkzeug import Response
 from airflow_provider_videoretalk.airflow_adapters import variable_store
 from airflow_provider_videoretalk.dashscope import errors
 from airflow_provider_videoretalk.job_history.history import JobHistory
-from airflow_provider_videoretalk.operators import base, job_wait
+from airflow_provider_videoretalk.operators import base, job_wait, job_wait_operator
 from airflow_provider_videoretalk.operators.dashscope import DashScopeTaskOperator
 from airflow_provider_videoretalk.operators.job import DashScopeJobOperator
 from airflow_provider_videoretalk.operators.videoretalk import VideoRetalkOperator
 from airflow_provider_videoretalk.polling import schedule
 from airflow_provider_videoretalk.polling.poll_policy import PollPolicy
 from airflow_provider_videoretalk.polling.trigger_event import AwaitedJob
+from airflow_provider_videoretalk.submission.cancel import Cancellation
 from airflow_provider_videoretalk.triggers.admission import AdmissionTrigger
 from airflow_provider_videoretalk.triggers.dashscope import DashScopeTaskTrigger
 from airflow_provider_videoretalk.triggers.retry_later import RetryLaterTrigger
@@ -166,7 +167,8 @@ def test_not_waiting(service: HTTPServer, context: dict[str, Any]) -> None:
     }
     assert result["inputs"] == {"video_url": VALID["video_url"], "audio_url": AUDIO}
     record = context["task_state_store"]["dashscope_submission"]
-    assert datetime.fromisoformat(result["submitted_at"]).timestamp() == record["submitted_at"]
+    submitted_at = datetime.fromisoformat(result["submitted_at"]).timestamp()
+    assert submitted_at == pytest.approx(record["submitted_at"], abs=0.001)
 
 
 @pytest.mark.usefixtures("in_shanghai")
@@ -264,6 +266,25 @@ def test_throttling_backs_off_up_to_its_limit(
         except errors.ThrottledError:
             break
     assert (slept, deferred_for) == expected
+
+
+@pytest.mark.parametrize("done", [True, False])
+def test_how_a_job_is_cancelled(service: HTTPServer, monkeypatch: pytest.MonkeyPatch, done: bool) -> None:
+    """In the time that is left, and the history and the log get the outcome."""
+    asked: list[Any] = []
+
+    def cancel(client: Any, task_id: str, *, sleep: Any, **options: Any) -> Cancellation:
+        assert sleep == client.sleep
+        asked.append((task_id, options))
+        return Cancellation(done=done, begun=False, sentence="A sentence.")
+
+    monkeypatch.setattr(job_wait_operator, "cancel", cancel)
+    monkeypatch.setattr(job_wait_operator, "note_cancelled", lambda task_id: asked.append(("noted", task_id)))
+    monkeypatch.setattr(job_wait_operator, "record_spend", lambda log, *said: asked.append(said))
+    awaited = AwaitedJob(task_id="t1", expected_seconds=9.5)
+    assert operator()._cancel(awaited, seconds=4.5).done is done
+    options = {"expected_seconds": 9.5, "pauses": (0.5, 1.0, 2.0)}
+    assert asked == [("t1", options), ("cancel", "t1", "A sentence."), *([("noted", "t1")] if done else [])]
 
 
 def test_what_a_deferral_stores(service: HTTPServer, context: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
