@@ -6,6 +6,7 @@ import itertools
 import json
 import re
 import time
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from types import SimpleNamespace
@@ -23,6 +24,7 @@ from werkzeug import Response
 from xlsx_files import workbook
 
 from airflow_provider_videoretalk.dashscope.errors import DashScopeError, InputError
+from airflow_provider_videoretalk.operators import batch_sources, manifest
 from airflow_provider_videoretalk.operators.approve_videos import ApproveVideosOperator
 from airflow_provider_videoretalk.operators.make_video import MakeVideoOperator
 from airflow_provider_videoretalk.operators.manifest import WriteManifestOperator
@@ -902,3 +904,18 @@ def test_a_batch_in_a_store_of_a_connection(batch: Batch) -> None:
         # Another run keeps it.
         assert batch.plan(table, **given) == []
     assert {"bucket/videos/a.mp4", "bucket/videos/a.mp4.json"} < store.objects.keys()
+
+
+def test_how_much_is_read_at_once(batch: Batch, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Eight presenters and eight recordings by the plan, and sixteen metadata files by the manifest."""
+    pools: list[int] = []
+
+    class Pool(ThreadPoolExecutor):
+        def __init__(self, workers: int) -> None:
+            pools.append(workers)
+            super().__init__(workers)
+
+    for module in (batch_sources, manifest):
+        monkeypatch.setattr(module, "ThreadPoolExecutor", Pool)
+    batch.run()
+    assert pools == [8, 8, 16]

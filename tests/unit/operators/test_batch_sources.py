@@ -12,12 +12,14 @@ from airflow_provider_videoretalk.dashscope.errors import ConfigurationError, In
 from airflow_provider_videoretalk.emulator.engine.sample_presenter import draw_presenter
 from airflow_provider_videoretalk.inputs import preflight
 from airflow_provider_videoretalk.inputs.preflight import Finding, InspectionResult
+from airflow_provider_videoretalk.media import location as media_location
 from airflow_provider_videoretalk.media.probe_result import ProbeResult
 from airflow_provider_videoretalk.model_catalog.model import InputLength
 from airflow_provider_videoretalk.model_catalog.videoretalk import VIDEORETALK
 from airflow_provider_videoretalk.operators import batch_sources
 from airflow_provider_videoretalk.operators.batch_sources import BatchSources
 from airflow_provider_videoretalk.outbound.host_access import public_only
+from airflow_provider_videoretalk.outbound.read_budget import ReadBudget
 
 
 class Sources(BatchSources):
@@ -169,3 +171,19 @@ def test_doubts_about_a_presenter_are_logged_and_problems_are_told(
     if not problems:
         assert (presenter.length, presenter.in_parts) == (InputLength(seconds=130.0, fps=25.0), code is not None)
         assert presenter.key is not None
+
+
+def test_how_many_bytes_and_requests_a_script_may_take(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[dict[str, Any]] = []
+
+    def refuse(location: object, **given: Any) -> None:
+        asked.append(given)
+        raise InputError("enough")
+
+    monkeypatch.setattr(media_location, "open_ranged_reader", refuse)
+    sources = BatchSources(allowed_sources=None, access=public_only, log=print)
+    with pytest.raises(InputError, match="enough"):
+        sources.script("https://h/a.txt")
+    # Twice its bytes, and the longest range of four megabytes.
+    budget = ReadBudget(size=200_000 + 4 * 1024 * 1024, requests=64)
+    assert asked == [{"field": "text_location", "access": public_only, "budget": budget}]
