@@ -33,8 +33,8 @@ _ARITHMETIC: dict[type[ast.operator], str] = {
 # A key, a name or a policy. Messages are not mutated.
 _WORD = re.compile(r"[\w./-]+")
 
-# Calls without an effect on what the program does.
-_LOGS = re.compile(r"(self\.|operator\.)?_?log(ger)?\.\w+")
+# Calls without an effect on what the program does. A fault point does nothing, unless a test of crashes arms it.
+_LOGS = re.compile(r"(self\.|operator\.)?_?log(ger)?\.\w+|fault_point")
 
 _SIMPLE = (ast.Expr, ast.Assign, ast.AugAssign, ast.Delete)
 
@@ -64,9 +64,10 @@ class Mutation:
 def mutations_of(source: str) -> list[Mutation]:
     """All mutations of a module that still compile, in the order of the source.
 
-    Annotations, decorators, docstrings, messages, ``Literal`` types, log calls and code for type checkers are left as
-    they are. So is what would be no other program: ``return False`` does not become ``return None``, since nobody asks
-    which of the two it is, and a call of the base's ``__init__`` is not swapped with what follows.
+    Annotations, decorators, docstrings, messages, ``Literal`` types, log calls, fault points and code for type checkers
+    are left as they are. So is what would be no other program: ``return False`` does not become ``return None``, since
+    nobody asks which of the two it is. A call of the base's ``__init__`` is not swapped with what follows, nor a check
+    with an attribute of an object that nobody has yet. Assertions stay, too.
     """
     found = sorted(set(_Finder(source).find(ast.parse(source))))
     return [mutation for mutation in found if mutation.new != mutation.old and _compiles(mutation.apply(source))]
@@ -88,6 +89,8 @@ def _short(code: str) -> str:
 class _Finder:
     def __init__(self, source: str) -> None:
         self._source = source
+        # The name of the innermost function.
+        self._function = ""
         # A node's columns count bytes.
         self._lines = [line.encode() for line in source.splitlines(keepends=True)]
         self._starts = [0]
@@ -95,6 +98,13 @@ class _Finder:
             self._starts.append(self._starts[-1] + len(line.decode()))
 
     def find(self, node: ast.AST) -> Iterator[Mutation]:
+        outer = self._function
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            self._function = node.name
+        yield from self._below(node)
+        self._function = outer
+
+    def _below(self, node: ast.AST) -> Iterator[Mutation]:
         for field, value in ast.iter_fields(node):
             if field in ("annotation", "returns", "decorator_list"):
                 continue
@@ -104,7 +114,7 @@ class _Finder:
             if children and isinstance(children[0], ast.stmt):
                 yield from self._of_block(children)
             for child in children:
-                if not self._is_left_alone(child):
+                if not self._is_left_alone(child) and not _is_assertion(child, node):
                     yield from self._of(child)
                     yield from self.find(child)
 
@@ -119,6 +129,22 @@ class _Finder:
 
     def _is_log(self, node: ast.AST) -> bool:
         return isinstance(node, ast.Call) and _LOGS.fullmatch(self._text(node.func)) is not None
+
+    def _is_unseen(self, one: ast.stmt, other: ast.stmt) -> bool:
+        """Whether the order of two statements of an ``__init__`` shows nowhere.
+
+        One only stores a name in an attribute of the object, and the other is a call that does not know the object. If
+        the call raises, nobody gets the object.
+        """
+        stores = [each for each in (one, other) if isinstance(each, ast.Assign) and isinstance(each.value, ast.Name)]
+        calls = [each for each in (one, other) if isinstance(each, ast.Expr)]
+        targets = [self._text(target) for each in stores for target in each.targets]
+        return (
+            self._function == "__init__"
+            and len(stores) == len(calls) == 1
+            and all(re.fullmatch(r"self\.\w+", target) for target in targets)
+            and not any(isinstance(each, ast.Name) and each.id in ("self", "super") for each in ast.walk(calls[0]))
+        )
 
     def _is_base_init(self, node: ast.stmt) -> bool:
         return isinstance(node, ast.Expr) and self._text(node).startswith("super().__init__(")
@@ -166,7 +192,7 @@ class _Finder:
         arguments: list[ast.expr | ast.keyword] = [*node.args, *node.keywords]
         arguments.sort(key=lambda argument: (argument.lineno, argument.col_offset))
         for index, argument in enumerate(arguments):
-            if isinstance(argument, ast.keyword) and argument.arg is not None:
+            if isinstance(argument, ast.keyword) and argument.arg is not None and not _is_assertion(argument, node):
                 end = self._start(arguments[index + 1]) if index + 1 < len(arguments) else self._end(argument)
                 yield self._span(self._start(argument), end, argument.lineno, "")
 
@@ -179,7 +205,8 @@ class _Finder:
             before = block[index - 1]
             # The order of two plain assignments matters to nobody.
             is_call = ast.Expr in (type(one), type(before))
-            if index and simple[index - 1] and simple[index] and is_call and not self._is_base_init(before):
+            is_equal = self._is_base_init(before) or self._is_unseen(before, one)
+            if index and simple[index - 1] and simple[index] and is_call and not is_equal:
                 start, end = self._start(before), self._end(one)
                 between = self._source[self._end(before) : self._start(one)]
                 yield self._span(start, end, before.lineno, f"{self._text(one)}{between}{self._text(before)}")
@@ -212,6 +239,12 @@ class _Finder:
 
     def _offset(self, line: int, column: int) -> int:
         return self._starts[line - 1] + len(self._lines[line - 1][:column].decode())
+
+
+def _is_assertion(argument: ast.AST, call: ast.AST) -> bool:
+    """Whether an argument is the ``strict`` of a ``zip``: an assertion, which only a program with a fault can miss."""
+    is_zip = isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and call.func.id == "zip"
+    return is_zip and isinstance(argument, ast.keyword)
 
 
 def _is_bool(value: ast.expr) -> bool:

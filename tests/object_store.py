@@ -59,7 +59,8 @@ class ObjectStore(AbstractFileSystem):
 
     def rm_file(self, path: str) -> None:
         self.at("remove", path)
-        del self.objects[path]
+        # As S3 does, also if there is none.
+        self.objects.pop(path, None)
 
     def _open(self, path: str, mode: str = "rb", **options: Any) -> Any:
         self.at("open", path)

@@ -20,7 +20,6 @@ def library_arguments(endpoint: Endpoint, request: Request[Any]) -> dict[str, An
     arguments: dict[str, Any] = {"headers": headers, "params": dict(request.query), "allow_redirects": False}
     if isinstance(request.body, MultipartUpload):
         headers["Content-Type"] = request.body.content_type
-        headers["Content-Length"] = str(len(request.body))
         arguments["data"] = request.body
     elif request.body is not None:
         arguments["json"] = request.body

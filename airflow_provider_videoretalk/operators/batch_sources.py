@@ -156,7 +156,7 @@ class BatchSources:
         # Loads requests.
         from airflow_provider_videoretalk.inputs.preflight import inspect_inputs
 
-        found = inspect_inputs(model=VIDEORETALK, locations={field: source.location}, mode="strict", access=self.access)
+        found = inspect_inputs(model=VIDEORETALK, locations={field: source.location}, access=self.access)
         findings = [one for one in found.findings if not _is_cut(one, found.media)]
         for warning in found.warnings if not findings else ():
             self.log("%s", warning)

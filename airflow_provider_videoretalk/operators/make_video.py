@@ -111,7 +111,7 @@ class MakeVideoOperator(CatalogModelOperator):
 
     def execute(self, context: Context) -> Any:
         with error_noted(context, self.row):
-            if as_bool("dry_run", self.is_dry_run, default=False):
+            if as_bool("dry_run", self.is_dry_run):
                 raise InputError("dry_run is set, allowed is False", remedy="Set dry_run of PlanVideosOperator.")
             planned = self._planned(context)
             if planned.kept:
@@ -247,7 +247,7 @@ class MakeVideoOperator(CatalogModelOperator):
         if self._row_to_make.in_pieces:
             most -= self._pieces.paid - Decimal(self._row_to_make.paid_before)
         # Also a bound counts, except for the last frame of a presenter whose rate cannot be read again.
-        seconds = estimate.seconds if estimate.exact else max(estimate.seconds - _FRAME_SECONDS, 0)
+        seconds = estimate.seconds if estimate.exact else estimate.seconds - _FRAME_SECONDS
         if estimate.price.cost(seconds) > most:
             raise InputError(
                 f"the video costs {estimate}, and the plan allows at most {most} {estimate.price.currency}",

@@ -231,7 +231,7 @@ class PlanVideosOperator(BaseOperator):
             skip_bad_rows=as_bool("skip_bad_rows", self.skip_bad_rows, default=False),
             tasks=len(found),
         )
-        return [] if as_bool("dry_run", self.is_dry_run) else found
+        return [] if document["dry_run"] else found
 
     @cached_property
     def _hook(self) -> DashScopeHook:
@@ -317,7 +317,7 @@ class PlanVideosOperator(BaseOperator):
             batch=self._batch(context),
             dag_id=ti.dag_id,
             run_id=ti.run_id,
-            dry_run=as_bool("dry_run", self.is_dry_run, default=False),
+            dry_run=as_bool("dry_run", self.is_dry_run),
             prune=prune,
             currency=self._settings.price.currency,
         )

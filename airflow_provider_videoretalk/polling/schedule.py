@@ -94,7 +94,7 @@ class Schedule:
         self._expected_seconds = expected_seconds
         self._chance = chance
         self._status: TaskStatus | None = None
-        self._since = submitted_at
+        self._since: float
         # The begin of the render is known as a span: its earliest moment, and when it was first seen to have begun.
         self._may_have_begun = submitted_at
         self._begun_at: float | None = poll_policy.begun_by

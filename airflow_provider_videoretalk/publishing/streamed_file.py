@@ -71,7 +71,7 @@ class StreamedFile:
         # Where the next box begins, and what is known of its header.
         self._box: int | None = 0
         self._header = b""
-        self._last = BoxLocation(type=b"", start=0, content=0, end=0)
+        self._last: BoxLocation
         self._passing: _Part | None = None
         self._stopped = ""
         self._index_bytes_left = MAX_INDEX_BYTES

@@ -37,6 +37,18 @@ def changes(source: str) -> set[str]:
         ("raise error", {"raise error  ->  pass"}),
         ("a.b = c\nf()", {"a.b = c  ->  pass", "f()  ->  pass", "a.b = c f()  ->  f() a.b = c"}),
         ("super().__init__()\na.b = c", {"super().__init__()  ->  pass", "a.b = c  ->  pass"}),
+        (
+            "def __init__(self, a):\n check(a)\n self.a = a",
+            {"check(a)  ->  pass", "self.a = a  ->  pass"},
+        ),
+        (
+            "def __init__(self, a):\n check(self)\n self.a = a",
+            {"check(self)  ->  pass", "self.a = a  ->  pass", "check(self) self.a = a  ->  self.a = a check(self)"},
+        ),
+        (
+            "def other(self, a):\n check(a)\n self.a = a",
+            {"check(a)  ->  pass", "self.a = a  ->  pass", "check(a) self.a = a  ->  self.a = a check(a)"},
+        ),
         ("x = '早', a < b", {"'早'  ->  'x早'", "<  ->  >=", "<  ->  <="}),
     ],
 )
@@ -58,6 +70,8 @@ def test_what_no_test_is_to_notice_is_left_alone() -> None:
             size: Literal[1]
             def f(self, a: int = b) -> "A":
                 self.log.info("a message", 1)
+                fault_point("here")
+                x = zip(a, b, strict=True)
                 x = "a message of words", f"{a + 1}"
         '''
     )

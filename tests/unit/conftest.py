@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import sys
 import time
 from collections import defaultdict
 from collections.abc import Iterator
@@ -15,6 +17,8 @@ from state_store import TaskStateStore
 from unknown_jobs import know_no_job
 
 from airflow_provider_videoretalk.airflow_adapters import url_masking, variable_store
+from airflow_provider_videoretalk.dashscope import errors
+from airflow_provider_videoretalk.outbound.read_budget import OutOfReachError
 
 
 class TaskInstance:
@@ -46,6 +50,29 @@ class OutletEvents:
 
     def __getitem__(self, outlet: Any) -> OutletEvent:
         return self._events[outlet.name]
+
+
+_REFUSALS = (errors.InputError, errors.ConfigurationError, errors.TransportError, errors.ChangedInputError)
+_ROOMS = re.compile(r"airflow_provider_videoretalk\.(operators|publishing|sensors|submission|triggers)\.")
+
+
+@pytest.fixture(autouse=True)
+def every_refusal_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Whatever a test does: an error that is made where jobs are submitted and published has a remedy."""
+    bare: list[str] = []
+    init = errors.DashScopeError.__init__
+
+    def noted(error: errors.DashScopeError, message: str, **fields: Any) -> None:
+        init(error, message, **fields)
+        maker = sys._getframe(1).f_globals.get("__name__", "")
+        # Nobody reads that bytes are out of reach: it is caught.
+        is_refusal = isinstance(error, _REFUSALS) and not isinstance(error, OutOfReachError)
+        if is_refusal and not error.remedy and _ROOMS.match(maker):
+            bare.append(f"{maker}: {message}")
+
+    monkeypatch.setattr(errors.DashScopeError, "__init__", noted)
+    yield
+    assert bare == []
 
 
 @pytest.fixture(autouse=True)

@@ -19,7 +19,7 @@ import aiohttp
 import pytest
 import requests
 import trustme
-from clients import Send, send_sync
+from clients import Send, send_async, send_sync
 from pytest_httpserver import HTTPServer
 from werkzeug import Request as Received
 from werkzeug import Response
@@ -29,7 +29,7 @@ from airflow_provider_videoretalk.dashscope.async_client import AsyncClient
 from airflow_provider_videoretalk.dashscope.client import Client
 from airflow_provider_videoretalk.dashscope.endpoint import Endpoint
 from airflow_provider_videoretalk.dashscope.rate_limiter import RateLimiter
-from airflow_provider_videoretalk.dashscope.request import MAYBE_CREATED, NOTHING_CREATED
+from airflow_provider_videoretalk.dashscope.request import MAYBE_CREATED, NOTHING_CREATED, Reply
 from airflow_provider_videoretalk.dashscope.task import cancel_task, get_task, submit_task
 from airflow_provider_videoretalk.dashscope.task_list import list_tasks
 from airflow_provider_videoretalk.dashscope.temporary_storage import UploadPolicy, store_file
@@ -422,3 +422,33 @@ def test_async_client_needs_its_block() -> None:
 
     with pytest.raises(RuntimeError, match="async with"):
         asyncio.run(run())
+
+
+def test_how_long_a_request_may_take(endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ten seconds for a connection. What of it a reply may take, the request says."""
+    limits: list[object] = []
+
+    def request(session: object, method: str, url: str, *, timeout: object, **_: object) -> None:
+        limits.append(timeout)
+        raise OSError("enough")
+
+    monkeypatch.setattr(requests.Session, "request", request)
+    monkeypatch.setattr(aiohttp.ClientSession, "request", request)
+    for send in (send_sync, send_async):
+        with pytest.raises(errors.TransportError):
+            send(endpoint, replace(get_task("t1"), read_timeout=7.0, total_timeout=9.0))
+    assert limits == [(10.0, 7.0), aiohttp.ClientTimeout(total=9.0, sock_connect=10.0, sock_read=7.0)]
+
+
+@pytest.mark.parametrize("status", [300, 399])
+@pytest.mark.parametrize(
+    ("body", "error"),
+    [
+        (b"", errors.RequestError),
+        (b'{"code": "Moved", "message": "m"}', errors.RequestError),
+        (b'{"output": {"task_id": "t1", "task_status": "PENDING"}}', errors.OutcomeUnknownError),
+    ],
+)
+def test_a_redirect_created_nothing_unless_it_names_a_job(status: int, body: bytes, error: type[Exception]) -> None:
+    with pytest.raises(error):
+        SUBMIT.read(Reply(status=status, headers={}, content=body))

@@ -6,6 +6,7 @@ import itertools
 import json
 import re
 import time
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from types import SimpleNamespace
@@ -16,12 +17,14 @@ from airflow.providers.common.compat.sdk import AirflowFailException, AirflowSki
 from airflow.providers.standard.operators.hitl import HITLOperator
 from airflow.sdk import DAG
 from media_files import video, wav
+from object_store import ObjectStore, attached
 from pytest_httpserver import HTTPServer
 from state_store import TaskStateStore
 from werkzeug import Response
 from xlsx_files import workbook
 
 from airflow_provider_videoretalk.dashscope.errors import DashScopeError, InputError
+from airflow_provider_videoretalk.operators import batch_sources, manifest
 from airflow_provider_videoretalk.operators.approve_videos import ApproveVideosOperator
 from airflow_provider_videoretalk.operators.make_video import MakeVideoOperator
 from airflow_provider_videoretalk.operators.manifest import WriteManifestOperator
@@ -518,6 +521,7 @@ def test_ten_missing_videos_are_named(batch: Batch) -> None:
         ("force", "x"),
         ("skip_bad_rows", "x"),
         ("dry_run", "x"),
+        ("dry_run", ""),
         ("batch", 3),
         ("table", 3),
     ],
@@ -526,6 +530,38 @@ def test_a_wrong_parameter_of_a_plan_is_named(batch: Batch, field: str, value: A
     with pytest.raises(InputError, match=f"^{field} (is|has|cannot)"):
         batch.plan(**{"table": TABLE, field: value})
     assert batch.paid() == {"speech": 0, "videos": 0}
+
+
+def test_empty_parameters_of_a_plan_count_as_left_out(batch: Batch) -> None:
+    """A form sends them so. The videos that were made without them are the same."""
+    batch.run()
+    optional = "batch defaults speech_model speech_options video_extension query_face_threshold face_check max_cost"
+    empty = dict.fromkeys([*optional.split(), "max_cost_per_video", "skip_bad_rows", "force"], "")
+    table = TABLE.replace("text\n", "text,video\n").replace(".\n", f".,{batch.presenter}\n")
+    assert batch.plan(table, **empty) == []
+    assert (batch.sums["counts"], batch.sums["batch"]) == ({"make": 0, "keep": 2, "refuse": 0}, "spring")
+    with pytest.raises(AirflowFailException, match="1 row"):
+        batch.plan(f"{TABLE}c/,Hello there.\n", skip_bad_rows="")
+
+
+def test_what_a_job_of_a_batch_is_recognised_by(batch: Batch) -> None:
+    """Its record has a fingerprint of this, by which a later release finds it too."""
+    (row, _) = batch.plan()
+    make = MakeVideoOperator(task_id="make", row=row, folder=f"{batch.folder.as_uri()}/")
+    make._planned(batch.context("make", 0))  # type: ignore[arg-type]
+    assert make.identity() == {
+        "model": "videoretalk",
+        "made_of": {
+            "script": "Good morning and welcome.",
+            "language": None,
+            "voice": "longanyang",
+            "speech_model": "cosyvoice-v3-flash",
+            "speech_options": {},
+            "presenter": make._row_to_make.recipe.presenter,
+            "parameters": {"video_extension": True, "query_face_threshold": 170},
+        },
+    }
+    assert make.input_locations() == make.identity()
 
 
 @pytest.mark.parametrize(("row", "field"), [({}, "row"), ({"row": "x"}, "row"), ("x", "row")])
@@ -579,6 +615,20 @@ def test_urls_in_a_long_word_are_found_in_one_reading() -> None:
     """Searched from each of its letters, this text would take hours."""
     text = "a" * 2_000_000
     assert _URL.findall(f"{text},{text} https://h/a.mp4?Signature=b,c") == ["https://h/a.mp4?Signature=b,c"]
+
+
+def test_where_a_manifest_is(batch: Batch) -> None:
+    batch.plan("name,text\na,Good morning.\n")
+    sums = batch.manifest(tolerate=1)
+    (run,) = (batch.folder / "batches").iterdir()
+    assert (sums["manifest_uri"], sums["csv_uri"]) == (
+        (run / "manifest.json").as_uri(),
+        (run / "manifest.csv").as_uri(),
+    )
+    assert sorted(path.name for path in run.glob("manifest.*")) == ["manifest.csv", "manifest.json"]
+    header, line = (run / "manifest.csv").read_text("utf-8-sig").splitlines()
+    assert header.split(",")[:4] == ["line", "name", "language", "state"]
+    assert line.split(",")[:4] == ["2", "a", "", "missing"]
 
 
 def test_a_manifest_without_a_plan(batch: Batch) -> None:
@@ -640,6 +690,20 @@ def test_who_is_asked_about_a_batch(
         assert "has all rows" in body
     else:
         assert body is None
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"plan": "rendered"}, "plan is a str, allowed is a mapping of field names to values"),
+        ({"approve_above": "much"}, "approve_above is 'much', allowed is a number of 0 or more"),
+    ],
+)
+def test_a_wrong_parameter_of_an_approval_is_named(batch: Batch, arguments: dict[str, Any], message: str) -> None:
+    batch.plan()
+    with pytest.raises(InputError) as caught:
+        ApproveVideosOperator(task_id="approve", **{"plan": batch.sums} | arguments).execute(batch.context("approve"))
+    assert caught.value.message == message
 
 
 def test_a_rejected_batch_is_not_made(batch: Batch) -> None:
@@ -814,3 +878,44 @@ def test_a_changed_plan_removes_nothing_outside_of_the_folder(batch: Batch) -> N
         batch.manifest()
     assert other.exists()
     assert (batch.folder / "b.mp4").exists()
+
+
+def test_a_batch_in_a_store_of_a_connection(batch: Batch) -> None:
+    """That the URIs do not name."""
+    store = ObjectStore()
+    given: dict[str, Any] = {"folder": "s3://bucket/videos/", "storage_conn_id": "mine"}
+    table = "name,text\na,Good morning and welcome.\n"
+    with attached(mine=store):
+        (row,) = batch.plan(table, **given)
+        make = MakeVideoOperator(task_id="make", row=row, deferrable=False, **given)
+        result = make.execute(batch.context("make", 0))
+        metadata = batch.pushed["make", "videoretalk_metadata"][-1]
+        assert batch.pushed["make", "videoretalk_destination"] == ["s3://mine@bucket/videos/a.mp4"]
+        PublishMediaOperator(
+            task_id="publish",
+            source=result,
+            destination="s3://bucket/videos/a.mp4",
+            metadata=metadata,
+            storage_conn_id="mine",
+        ).execute(batch.context("publish"))
+        write = WriteManifestOperator(task_id="manifest", make_task_id="make", **given)
+        sums = write.execute(batch.context("manifest"))
+        assert sums["counts"] == {"published": 1}
+        # Another run keeps it.
+        assert batch.plan(table, **given) == []
+    assert {"bucket/videos/a.mp4", "bucket/videos/a.mp4.json"} < store.objects.keys()
+
+
+def test_how_much_is_read_at_once(batch: Batch, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Eight presenters and eight recordings by the plan, and sixteen metadata files by the manifest."""
+    pools: list[int] = []
+
+    class Pool(ThreadPoolExecutor):
+        def __init__(self, workers: int) -> None:
+            pools.append(workers)
+            super().__init__(workers)
+
+    for module in (batch_sources, manifest):
+        monkeypatch.setattr(module, "ThreadPoolExecutor", Pool)
+    batch.run()
+    assert pools == [8, 8, 16]

@@ -10,8 +10,16 @@ from labelled_clips import blurred, changed_clip
 
 from airflow_provider_videoretalk.dashscope.errors import ConfigurationError, InputError
 from airflow_provider_videoretalk.emulator.engine.sample_presenter import draw_presenter
+from airflow_provider_videoretalk.inputs import preflight
+from airflow_provider_videoretalk.inputs.preflight import Finding, InspectionResult
+from airflow_provider_videoretalk.media import location as media_location
+from airflow_provider_videoretalk.media.probe_result import ProbeResult
+from airflow_provider_videoretalk.model_catalog.model import InputLength
+from airflow_provider_videoretalk.model_catalog.videoretalk import VIDEORETALK
+from airflow_provider_videoretalk.operators import batch_sources
 from airflow_provider_videoretalk.operators.batch_sources import BatchSources
 from airflow_provider_videoretalk.outbound.host_access import public_only
+from airflow_provider_videoretalk.outbound.read_budget import ReadBudget
 
 
 class Sources(BatchSources):
@@ -95,3 +103,87 @@ def test_a_plan_without_the_extra_names_it(monkeypatch: pytest.MonkeyPatch) -> N
     sources = BatchSources(allowed_sources=None, access=public_only, log=print, face_check="warn")
     with pytest.raises(ConfigurationError, match=r"face_check needs av, .*\[faces\]"):
         sources.presenters([])
+
+
+@pytest.mark.parametrize(
+    ("field", "facts", "code", "expected"),
+    [
+        ("video_url", {"seconds": 130.0}, "InvalidFile.Duration", True),
+        ("audio_url", {"seconds": 130.0}, "InvalidFile.Duration", True),
+        # A file of 400 MB.
+        ("video_url", {"seconds": 10.0}, "InvalidFile.Size", True),
+        ("audio_url", {"seconds": 10.0}, "InvalidFile.Size", True),
+        ("video_url", {"seconds": 2.001}, "InvalidFile.Size", True),
+        # No part of these is long enough.
+        ("video_url", {"seconds": 2.0}, "InvalidFile.Size", False),
+        ("video_url", {"seconds": 1.0}, "InvalidFile.Duration", False),
+        ("video_url", {"seconds": None}, "InvalidFile.Size", False),
+        ("video_url", None, "InvalidFile.Size", False),
+        ("video_url", {"seconds": 130.0}, "InvalidFile.FPS", False),
+        ("ref_image_url", {"seconds": 130.0}, "InvalidFile.Duration", False),
+    ],
+)
+def test_what_is_only_too_long_or_too_large_is_cut(
+    field: str, facts: dict[str, Any] | None, code: str, expected: bool
+) -> None:
+    finding = Finding(field=field, value="it is odd", remedy="Change it.", code=code)
+    media = {} if facts is None else {field: ProbeResult(kind="video", container="mp4", **facts)}
+    assert batch_sources._is_cut(finding, media) is expected
+
+
+@pytest.mark.parametrize(
+    ("code", "problems", "logged"),
+    [
+        (None, (), ["video_url: its codec is unknown"]),
+        # Longer than a job takes: it is cut, which is no problem.
+        ("InvalidFile.Duration", (), ["video_url: its codec is unknown"]),
+        ("InvalidFile.FPS", (("it is odd", "Change it."),), []),
+    ],
+)
+def test_doubts_about_a_presenter_are_logged_and_problems_are_told(
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    code: str | None,
+    problems: tuple[tuple[str, str], ...],
+    logged: list[str],
+) -> None:
+    findings = () if code is None else (Finding(field="video_url", value="it is odd", remedy="Change it.", code=code),)
+    media = {"video_url": ProbeResult(kind="video", container="mp4", seconds=130.0, fps=25.0)}
+    found = InspectionResult(
+        mode="strict", media=media, findings=findings, unchecked=("video_url: its codec is unknown",)
+    )
+    asked: list[dict[str, Any]] = []
+
+    def inspect(**given: Any) -> InspectionResult:
+        asked.append(given)
+        return found
+
+    monkeypatch.setattr(preflight, "inspect_inputs", inspect)
+    lines: list[str] = []
+    clip = tmp_path / "clip.mp4"
+    clip.write_bytes(b"x")
+    sources = BatchSources(
+        allowed_sources=None, access=public_only, log=lambda text, *values: lines.append(text % values)
+    )
+    presenter = sources.presenters([str(clip)])[str(clip)]
+    assert (presenter.problems, lines) == (problems, logged)
+    assert asked == [{"model": VIDEORETALK, "locations": {"video_url": clip}, "access": public_only}]
+    if not problems:
+        assert (presenter.length, presenter.in_parts) == (InputLength(seconds=130.0, fps=25.0), code is not None)
+        assert presenter.key is not None
+
+
+def test_how_many_bytes_and_requests_a_script_may_take(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[dict[str, Any]] = []
+
+    def refuse(location: object, **given: Any) -> None:
+        asked.append(given)
+        raise InputError("enough")
+
+    monkeypatch.setattr(media_location, "open_ranged_reader", refuse)
+    sources = BatchSources(allowed_sources=None, access=public_only, log=print)
+    with pytest.raises(InputError, match="enough"):
+        sources.script("https://h/a.txt")
+    # Twice its bytes, and the longest range of four megabytes.
+    budget = ReadBudget(size=200_000 + 4 * 1024 * 1024, requests=64)
+    assert asked == [{"field": "text_location", "access": public_only, "budget": budget}]

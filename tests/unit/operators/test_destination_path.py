@@ -6,10 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from object_store import ObjectStore, attached
 
 from airflow_provider_videoretalk.dashscope.errors import ConfigurationError, InputError
 from airflow_provider_videoretalk.operators import destination_path as module
-from airflow_provider_videoretalk.operators.destination_path import open_destination
+from airflow_provider_videoretalk.operators.destination_path import asset_uri, object_paths, open_destination
 
 
 def test_a_folder_gets_the_name_and_an_object_keeps_its_own(tmp_path: Path) -> None:
@@ -70,4 +71,47 @@ def test_the_connection_of_a_store(monkeypatch: pytest.MonkeyPatch, uri: str, co
     monkeypatch.setattr(module, "as_store_path", note)
     with pytest.raises(InputError, match="enough"):
         open_destination(uri, storage_conn_id=conn_id)
-    assert asked == [("destination", opened)]
+    with pytest.raises(InputError, match="enough"):
+        object_paths([uri], source={}, place="https://h/v.mp4", storage_conn_id=conn_id)
+    assert asked == [("destination", opened)] * 2
+
+
+def test_a_disk_is_warned_of_and_a_store_is_not(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    warned: list[str] = []
+    monkeypatch.setattr(module, "warn_of_local_disk", warned.append)
+    with attached(mine=ObjectStore()):
+        open_destination("s3://mine@b/a.mp4")
+    open_destination(f"{tmp_path.as_uri()}/a.mp4")
+    assert warned == [f"{tmp_path}/a.mp4"]
+
+
+@pytest.mark.parametrize("given", [[], (), None, {"a": 1}, 3])
+def test_no_list_of_destinations(given: Any) -> None:
+    with pytest.raises(InputError) as caught:
+        object_paths(given, source={}, place="https://h/v.mp4")
+    assert caught.value.message == f"destination is {given!r}, allowed is a URI or a list of URIs"
+
+
+def test_one_object_is_named_twice(tmp_path: Path) -> None:
+    uri = (tmp_path / "a.mp4").as_uri()
+    with pytest.raises(InputError) as caught:
+        object_paths([uri, f"{tmp_path.as_uri()}/b.mp4", uri], source={}, place="https://h/v.mp4")
+    assert caught.value.message == f"destination names {uri} twice"
+
+
+def test_only_a_folder_gets_a_name(tmp_path: Path) -> None:
+    """Whose folders are made for files."""
+    folder = tmp_path / "new"
+    source = {"task_id": "t1"}
+    given = [f" {folder.as_uri()}/ ", f"{tmp_path.as_uri()}/b.mp4"]
+    paths = object_paths(given, source=source, place="https://h/v.mp4", allowed_destinations=tmp_path.as_uri() + "/")
+    assert [path.path for path in paths] == [str(folder / "t1.mp4"), str(tmp_path / "b.mp4")]
+    assert folder.is_dir()
+    with pytest.raises(InputError, match=r"^destination is .*allowed_destinations"):
+        object_paths(given, source=source, place="https://h/v.mp4", allowed_destinations="s3://b/")
+
+
+def test_an_asset_has_no_connection(tmp_path: Path) -> None:
+    with attached(mine=ObjectStore()):
+        assert asset_uri(open_destination("s3://mine@b/a b.mp4")) == "s3://b/a%20b.mp4"
+    assert asset_uri(open_destination("file:///a%20b.mp4")) == "file:///a%20b.mp4"

@@ -12,6 +12,7 @@ from airflow.sdk.execution_time.task_runner import RuntimeTaskInstance
 from airflow_provider_videoretalk.dashscope.client import Client
 from airflow_provider_videoretalk.dashscope.task import Task
 from airflow_provider_videoretalk.operators import job_wait
+from airflow_provider_videoretalk.polling.poll_policy import PollPolicy
 from airflow_provider_videoretalk.polling.trigger_event import AwaitedJob
 
 NOW = 1_795_200_000.0
@@ -100,3 +101,31 @@ def test_a_supervisor_that_hangs_does_not_keep_the_process_alive(monkeypatch: py
         assert thread.daemon
     finally:
         hang.set()
+
+
+@pytest.mark.parametrize(
+    ("has_record", "state", "cancels"),
+    [(True, "failed", True), (True, "restarting", False), (True, None, False), (False, "restarting", True)],
+)
+def test_a_kill_takes_less_than_five_seconds(
+    monkeypatch: pytest.MonkeyPatch, has_record: bool, state: str | None, cancels: bool
+) -> None:
+    """Two for the question whether another try follows, and half a second more for one attempt to cancel."""
+    limits: list[Any] = []
+
+    def state_within(task_instance: object, *, seconds: float) -> str | None:
+        limits.append(seconds)
+        return state
+
+    monkeypatch.setattr(job_wait, "_state_within", state_within)
+    wait = job_wait.WorkerWait(
+        client=CLIENT,
+        awaited=AwaitedJob(task_id="t1"),
+        poll_policy=PollPolicy(),
+        task_instance=None,
+        has_record=has_record,
+        cancel=lambda awaited, **limit: limits.append((awaited.task_id, limit)),
+        log=cast("Any", SimpleNamespace(info=lambda *_: None)),
+    )
+    wait.on_kill()
+    assert limits == [2.0] * has_record + [("t1", {"pauses": (), "seconds": 2.5})] * cancels

@@ -104,8 +104,11 @@ def test_what_cannot_be_compared_is_published(
     assert reason in returned["lips"]["reason"]
 
 
-def test_by_default_nothing_is_compared(made: Any, tmp_path: Path, context: dict[str, Any]) -> None:
-    returned = publish({**made("same.mp4"), "lips": {"changed": True}}, tmp_path, context)
+@pytest.mark.parametrize("options", [{}, {"lip_check": "off"}, {"lip_check": ""}, {"lip_check": None}])
+def test_by_default_nothing_is_compared(
+    made: Any, tmp_path: Path, context: dict[str, Any], options: dict[str, Any]
+) -> None:
+    returned = publish({**made("same.mp4"), "lips": {"changed": True}}, tmp_path, context, **options)
     assert not {"lips", "edits"} & returned.keys()
 
 

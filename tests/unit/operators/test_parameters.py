@@ -11,6 +11,7 @@ from typing import Any
 import jinja2
 import pytest
 
+from airflow_provider_videoretalk.dashscope.errors import InputError
 from airflow_provider_videoretalk.links import BatchLink, WatchLink
 from airflow_provider_videoretalk.operators.approve_videos import ApproveVideosOperator
 from airflow_provider_videoretalk.operators.audit import AuditJobsOperator
@@ -213,12 +214,36 @@ def test_the_interface_of_a_dag(
     assert [type(link) for link in made.operator_extra_links] == links
 
 
+WORDS: list[tuple[Any, dict[str, Any], str, str]] = [
+    (VideoRetalkOperator, {"video_url": "v", "audio_url": "a"}, "preflight", "strict, warn, off"),
+    (MakeVideoOperator, {"row": {}, "folder": "f"}, "preflight", "strict, warn, off"),
+    (PublishMediaOperator, {"source": "s", "destination": "d"}, "if_exists", "fail, skip_same, overwrite"),
+    (TextToSpeechOperator, {"text": "t"}, "audio_format", "wav, mp3, pcm, opus"),
+    (DashScopeTaskSensor, {"dashscope_task_id": "t"}, "on_failed_subtask", "fail, keep"),
+    (DashScopeTaskOperator, {"model": "m", "path": "p", "input": {}}, "on_failed_subtask", "fail, keep"),
+]
+
+
+@pytest.mark.parametrize(
+    ("operator", "required", "name", "words"), WORDS, ids=[f"{each[0].__name__}.{each[2]}" for each in WORDS]
+)
+def test_a_parameter_takes_its_words_alone(operator: Any, required: dict[str, Any], name: str, words: str) -> None:
+    """As soon as the DAG is parsed."""
+    for word in words.split(", "):
+        assert getattr(operator(task_id="t", **required, **{name: word}), name) == word
+    with pytest.raises(InputError) as caught:
+        operator(task_id="t", **required, **{name: "other"})
+    assert caught.value.message == f"{name} is 'other', allowed is one of {words}"
+
+
 @pytest.mark.parametrize(
     "operator",
     [
         lambda url: VideoRetalkOperator(task_id="t", video_url=url, audio_url="https://h/a.wav"),
         lambda url: PublishMediaOperator(task_id="t", source=url, destination="s3://b/"),
         lambda url: PlanVideosOperator(task_id="t", table=f"text,video\nHello.,{url}\n", folder="s3://b/"),
+        lambda url: PlanVideosOperator(task_id="t", table="text\nHello.\n", folder="s3://b/", defaults={"video": url}),
+        lambda url: TextToSpeechOperator(task_id="t", text="Hello.", options={"prompt_audio": url}),
     ],
 )
 def test_a_signature_is_masked_as_it_is_rendered(operator: Any, masked: list[str]) -> None:

@@ -210,6 +210,21 @@ def test_a_refused_url_is_requested_again(
     assert (tmp_path / "t1.mp4").read_bytes() == VIDEO
 
 
+def test_a_new_url_that_is_none_is_told(
+    tmp_path: Path,
+    httpserver: HTTPServer,
+    result: dict[str, Any],
+    context: dict[str, Any],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    connect(monkeypatch, host=httpserver.url_for("/api/v1"))
+    fresh = {"task_id": "t1", "task_status": "SUCCEEDED", "video_url": "https://\u00fc..example/a.mp4"}
+    httpserver.expect_request("/api/v1/tasks/t1").respond_with_json({"output": fresh})
+    result["expires_at"] = in_hours(-1)
+    with pytest.raises(InputError, match=r"^source has an invalid host name"):
+        publish(context, source=result, destination=f"{tmp_path.as_uri()}/", dashscope_conn_id="dashscope_default")
+
+
 @pytest.mark.parametrize(
     "changes", [{"expires_at": in_hours(-1)}, {"expires_at": None, "query": "?Expires=1700000000&Signature=s"}]
 )

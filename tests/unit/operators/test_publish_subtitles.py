@@ -17,6 +17,7 @@ from spoken_sounds import film, words_and_pauses
 
 from airflow_provider_videoretalk.dashscope.errors import InputError, TransportError
 from airflow_provider_videoretalk.operators.publish import PublishMediaOperator
+from airflow_provider_videoretalk.publishing import subtitle_publication
 
 SCRIPT = "Good morning to you all. And now the news."
 CUES = [(0.5, 2.616, "Good morning to you all."), (2.7, 4.4, "And now the news.")]
@@ -256,3 +257,14 @@ def test_a_track_of_another_script_replaces_the_video(
     assert publish(result, context, **options) == first
     other = publish(result, context, metadata={"script": "Something else. Indeed."}, **options)
     assert other["sha256"] != first["sha256"]
+
+
+def test_a_file_that_appears_meanwhile_is_not_replaced(
+    store: ObjectStore, result: dict[str, Any], context: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was not there when it was looked for."""
+    store.objects["bucket/videos/welcome-en.srt"] = b"by hand"
+    monkeypatch.setattr(subtitle_publication, "find_object", lambda path: None)
+    with pytest.raises(InputError, match=r"welcome-en\.srt exists already, and if_exists is 'fail'"):
+        publish(result, context, if_exists="fail")
+    assert store.objects["bucket/videos/welcome-en.srt"] == b"by hand"

@@ -14,7 +14,9 @@ from spoken_sounds import silence, word, words_and_pauses, write_wav
 
 from airflow_provider_videoretalk.dashscope.errors import InputError
 from airflow_provider_videoretalk.editing import speech_pauses
+from airflow_provider_videoretalk.media import local_copy
 from airflow_provider_videoretalk.operators import video_pieces
+from airflow_provider_videoretalk.operators.make_video import MakeVideoOperator
 
 from .test_batch import SUBMIT, Batch, batch
 from .test_video_pieces import CrashError, dies_at, make
@@ -157,3 +159,38 @@ def test_the_expected_length_of_a_part_is_its_own() -> None:
     from airflow_provider_videoretalk.batches.recipe import RecordingRecipe
 
     assert video_pieces._expected_seconds(RecordingRecipe(recording="sha256:1", part=(60.0, 97.5))) == 37.5
+
+
+def test_how_long_a_part_is_is_known(batch: Batch) -> None:
+    """Also of a part that an earlier try has cut, so that the service is asked for no more than it needs."""
+    (row,) = batch.plan(table(record(batch, LONG)))
+    for _ in range(2):
+        operator = MakeVideoOperator(task_id="make", row=row, folder=f"{batch.folder.as_uri()}/")
+        operator._planned(batch.context("make", 0))  # type: ignore[arg-type]
+        location, seconds = operator._speech()
+        (part, *_) = operator._pieces.speeches
+        start, end = part.part
+        assert seconds == pytest.approx(end - start, abs=0.01)
+        assert str(location).startswith(f"{batch.folder.as_uri()}/speech/")
+
+
+def test_a_recording_that_cannot_be_fetched_is_named(batch: Batch, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By the plan, which listens to it, and by the task that cuts it."""
+    asked: list[dict[str, Any]] = []
+
+    def fail(location: object, target: object, **given: Any) -> None:
+        asked.append({**given, "access": given["access"].__name__})
+        raise InputError("enough", remedy="Go.")
+
+    audio = record(batch, LONG)
+    with monkeypatch.context() as patched:
+        patched.setattr(local_copy, "local_copy", fail)
+        with pytest.raises(AirflowFailException, match="1 row"):
+            batch.plan(table(audio))
+    (row,) = batch.plan(table(audio))
+    monkeypatch.setattr(local_copy, "local_copy", fail)
+    operator = MakeVideoOperator(task_id="make", row=row, folder=f"{batch.folder.as_uri()}/")
+    operator._planned(batch.context("make", 0))  # type: ignore[arg-type]
+    with pytest.raises(InputError, match="enough"):
+        operator._speech()
+    assert asked == [{"field": "audio", "access": "media_access"}] * 2

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import time
 from decimal import Decimal
+from types import SimpleNamespace
 from typing import Any
 
 import av
@@ -12,11 +14,16 @@ from airflow.providers.common.compat.sdk import AirflowFailException, TaskDeferr
 from media_files import video
 from werkzeug import Response
 
-from airflow_provider_videoretalk.dashscope.errors import InputError, RequestError
+from airflow_provider_videoretalk.airflow_adapters import variable_store
+from airflow_provider_videoretalk.airflow_adapters.job_history_writer import open_history
+from airflow_provider_videoretalk.batches.recipe import RecordingRecipe
+from airflow_provider_videoretalk.dashscope.errors import InputError, RequestError, TransportError
 from airflow_provider_videoretalk.dashscope.task import get_task
+from airflow_provider_videoretalk.job_history.fact_keys import day_of
 from airflow_provider_videoretalk.operators import job, video_pieces
 from airflow_provider_videoretalk.operators.make_video import MakeVideoOperator
 from airflow_provider_videoretalk.polling.trigger_event import event_of
+from airflow_provider_videoretalk.publishing import publication
 from airflow_provider_videoretalk.submission import submitter
 
 from .test_batch import Batch, batch
@@ -69,6 +76,15 @@ def test_a_long_script_becomes_one_video(batch: Batch) -> None:
     assert [part["text"] for part in metadata["parts"]] == [part.strip() for part in PARTS]
     assert [round(part["start"], 3) for part in metadata["parts"]] == [0.0, 3.0, 6.0]
     assert batch.pushed["make", "videoretalk_cost"] == [{"billed_seconds": 9.0, "cost": 0.72, "currency": "CNY"}]
+
+
+def test_a_piece_is_recognised_by_its_name(batch: Batch) -> None:
+    (row,) = batch.plan(table())
+    make = MakeVideoOperator(task_id="make", row=row, folder=f"{batch.folder.as_uri()}/")
+    make._planned(batch.context("make", 0))  # type: ignore[arg-type]
+    identity = make.identity()
+    assert sorted(identity) == ["made_of", "model", "piece"]
+    assert identity["piece"] == make._pieces.current.name
 
 
 def test_a_slower_speech_makes_more_pieces(batch: Batch) -> None:
@@ -244,3 +260,90 @@ def test_a_piece_that_is_refused_is_made_by_the_next_try(batch: Batch, monkeypat
     make(batch, row)
     # One of four submits created nothing.
     assert batch.paid() == {"speech": 3, "videos": 4}
+
+
+def test_pieces_have_to_be_waited_for(batch: Batch) -> None:
+    (row,) = batch.plan(table())
+    with pytest.raises(InputError) as caught:
+        make(batch, row, wait_for_completion=False)
+    assert caught.value.message == "wait_for_completion is False, allowed is True for a video of several pieces"
+    assert batch.paid() == {"speech": 0, "videos": 0}
+
+
+def test_the_history_knows_where_each_piece_is(batch: Batch, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(variable_store, "HAS_KEYS", True)
+    (row,) = batch.plan(table())
+    before = time.time()
+    make(batch, row)
+    records = {record.job_id: record for record in open_history().load(day_of(before))}
+    pieces = {path.as_uri() for path in batch.folder.glob("pieces/*.mp4")}
+    published = [records[f"job-{number}"].published for number in range(3)]
+    assert {fact.uri for fact in published} < pieces
+    assert all(before <= fact.published_at <= time.time() for fact in published)
+
+
+def test_the_result_of_all_pieces_is_the_last_with_the_sums_of_all() -> None:
+    first = {
+        "task_id": "t1",
+        "request_id": "r1",
+        "status": "SUCCEEDED",
+        "usage": {"video_duration": 3},
+        "billed_seconds": 3.10001,
+        "cost": 0.1,
+        "render_seconds": 10.0,
+        "currency": "CNY",
+        "submitted_at": "first",
+        "started_at": "second",
+        "sha256": "0",
+    }
+    last = first | {"task_id": "t2", "billed_seconds": 2.0, "cost": 0.2, "submitted_at": "third"}
+    assert video_pieces._sums([first, last]) == {
+        "task_id": "t2",
+        "request_id": "r1",
+        "status": "SUCCEEDED",
+        "usage": {},
+        "billed_seconds": 5.1,
+        "cost": 0.3,
+        "render_seconds": 20.0,
+        "currency": "CNY",
+        "submitted_at": "first",
+        "started_at": "second",
+        "video_url": None,
+        "expires_at": None,
+        "task_ids": ["t1", "t2"],
+    }
+    assert video_pieces._sums([first, last | {"cost": None}])["cost"] is None
+
+
+def test_how_many_frames_a_piece_has() -> None:
+    """As its file says. If it does not, by its speech of about 9 s, at 25 a second."""
+    piece: Any = SimpleNamespace(speech=RecordingRecipe(recording="r", part=(3.0, 12.0)))
+    assert video_pieces._frames({"seconds": 2.0, "fps": 15.0}, piece) == 30
+    assert video_pieces._frames({"seconds": 2.0}, piece) == 50
+    assert video_pieces._frames({"fps": 15.0}, piece) == 135
+    assert video_pieces._frames({}, piece) == 225
+    assert video_pieces._frames({"seconds": 0.001, "fps": 15.0}, piece) == 1
+
+
+def test_a_presenter_part_that_remains_is_logged(
+    batch: Batch, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The video is made all the same."""
+
+    def fail(path: Any) -> None:
+        raise TransportError("the store is away", remedy="Wait.")
+
+    monkeypatch.setattr(publication, "remove_published", fail)
+    (row,) = batch.plan(table())
+    assert make(batch, row)["billed_seconds"] == 9.0
+    assert caplog.text.count("is not needed any more, and remains: the store is away") == 3
+
+
+def test_nothing_is_made_after_the_last_piece(batch: Batch) -> None:
+    (row,) = batch.plan(table())
+    make(batch, row)
+    operator = MakeVideoOperator(task_id="make", row=row, folder=f"{batch.folder.as_uri()}/")
+    operator._planned(batch.context("make", 0))  # type: ignore[arg-type]
+    assert operator.identity()["piece"] is None
+    with pytest.raises(RuntimeError, match="all pieces are made"):
+        operator._pieces.keep({})

@@ -20,12 +20,14 @@ from werkzeug import Response
 from airflow_provider_videoretalk.airflow_adapters import variable_store
 from airflow_provider_videoretalk.dashscope import errors
 from airflow_provider_videoretalk.job_history.history import JobHistory
-from airflow_provider_videoretalk.operators import base, job_wait
+from airflow_provider_videoretalk.operators import base, job_wait, job_wait_operator
 from airflow_provider_videoretalk.operators.dashscope import DashScopeTaskOperator
+from airflow_provider_videoretalk.operators.job import DashScopeJobOperator
 from airflow_provider_videoretalk.operators.videoretalk import VideoRetalkOperator
 from airflow_provider_videoretalk.polling import schedule
 from airflow_provider_videoretalk.polling.poll_policy import PollPolicy
 from airflow_provider_videoretalk.polling.trigger_event import AwaitedJob
+from airflow_provider_videoretalk.submission.cancel import Cancellation
 from airflow_provider_videoretalk.triggers.admission import AdmissionTrigger
 from airflow_provider_videoretalk.triggers.dashscope import DashScopeTaskTrigger
 from airflow_provider_videoretalk.triggers.retry_later import RetryLaterTrigger
@@ -164,6 +166,51 @@ def test_not_waiting(service: HTTPServer, context: dict[str, Any]) -> None:
         "status": "PENDING",
     }
     assert result["inputs"] == {"video_url": VALID["video_url"], "audio_url": AUDIO}
+    record = context["task_state_store"]["dashscope_submission"]
+    submitted_at = datetime.fromisoformat(result["submitted_at"]).timestamp()
+    assert submitted_at == pytest.approx(record["submitted_at"], abs=0.001)
+
+
+@pytest.mark.usefixtures("in_shanghai")
+def test_a_submission_has_its_time_in_utc() -> None:
+    awaited = AwaitedJob(task_id="t1", request_id="r", submitted_at=1_800_000_000.5)
+    assert DashScopeJobOperator(task_id="t").submission_result(awaited) == {
+        "task_id": "t1",
+        "request_id": "r",
+        "status": "PENDING",
+        "submitted_at": "2027-01-15T08:00:00.500000+00:00",
+    }
+
+
+@pytest.mark.parametrize("deferrable", [True, False])
+def test_the_log_tells_of_a_success(
+    service: HTTPServer, context: dict[str, Any], monkeypatch: pytest.MonkeyPatch, deferrable: bool
+) -> None:
+    lines: list[str] = []
+    # Airflow warns that no task runner calls.
+    log = SimpleNamespace(info=lambda text, *values: lines.append(text % values), warning=lambda *_: None)
+    monkeypatch.setattr(VideoRetalkOperator, "log", log)
+    accepts(service)
+    times = {
+        "submit_time": "2026-11-27 10:00:00.000",
+        "scheduled_time": "2026-11-27 10:00:07.000",
+        "end_time": "2026-11-27 10:01:37.500",
+    }
+    body = tells(service, "SUCCEEDED", video_url="http://r/1.mp4", **times)
+    body["usage"] = {"video_duration": 9.5}
+    if deferrable:
+        with pytest.raises(TaskDeferred):
+            operator(deferrable=True).execute(context)
+        operator(deferrable=True).execute_complete(context, event_about("t1", reply=body))
+    else:
+        service.clear()
+        accepts(service)
+        service.expect_request("/api/v1/tasks/t1").respond_with_json(body)
+        operator(deferrable=False).execute(context)
+    assert lines[-1] == (
+        "Render job t1 succeeded: queued 7.0 s, rendered 90.5 s, billed 9.5 s. "
+        "Its result expires at 2026-11-28T02:01:37.500000+00:00"
+    )
 
 
 @pytest.mark.parametrize("deferrable", [True, False])
@@ -180,12 +227,25 @@ def test_a_throttled_submit_defers_and_goes_on(service: HTTPServer, context: dic
     assert task.execute_again(context, deferred.value.trigger.note)["task_id"] == "t1"
 
 
+@pytest.mark.parametrize(
+    ("choose", "expected"),
+    [
+        # Airflow loses tasks whose deferral is over before it has looked at the worker's end.
+        (max, ([7, 7, 8], [16, 32])),
+        # A minute at most, of which half may be left out.
+        (min, ([7, 7, 7, 8], [16, 30])),
+    ],
+)
 def test_throttling_backs_off_up_to_its_limit(
-    service: HTTPServer, context: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+    service: HTTPServer,
+    context: dict[str, Any],
+    monkeypatch: pytest.MonkeyPatch,
+    choose: Any,
+    expected: tuple[list[float], list[float]],
 ) -> None:
     service.expect_request(SUBMIT).respond_with_json({"code": "Throttling"}, status=429, headers={"Retry-After": "7"})
     now = 1_000.0
-    monkeypatch.setattr(base.random, "uniform", lambda low, high: high)
+    monkeypatch.setattr(base.random, "uniform", lambda *bounds: choose(bounds))
     task, note = operator(throttle_timeout=timedelta(seconds=100)), None
     slept: list[float] = []
     deferred_for: list[float] = []
@@ -205,9 +265,84 @@ def test_throttling_backs_off_up_to_its_limit(
             now = deferred.trigger.moment
         except errors.ThrottledError:
             break
-    # Airflow loses tasks whose deferral is over before it has looked at the worker's end.
-    assert slept == [7, 7, 8]
-    assert deferred_for == [16, 32]
+    assert (slept, deferred_for) == expected
+
+
+@pytest.mark.parametrize("done", [True, False])
+def test_how_a_job_is_cancelled(service: HTTPServer, monkeypatch: pytest.MonkeyPatch, done: bool) -> None:
+    """In the time that is left, and the history and the log get the outcome."""
+    asked: list[Any] = []
+
+    def cancel(client: Any, task_id: str, *, sleep: Any, **options: Any) -> Cancellation:
+        assert sleep == client.sleep
+        asked.append((task_id, options))
+        return Cancellation(done=done, begun=False, sentence="A sentence.")
+
+    monkeypatch.setattr(job_wait_operator, "cancel", cancel)
+    monkeypatch.setattr(job_wait_operator, "note_cancelled", lambda task_id: asked.append(("noted", task_id)))
+    monkeypatch.setattr(job_wait_operator, "record_spend", lambda log, *said: asked.append(said))
+    awaited = AwaitedJob(task_id="t1", expected_seconds=9.5)
+    assert operator()._cancel(awaited, seconds=4.5).done is done
+    options = {"expected_seconds": 9.5, "pauses": (0.5, 1.0, 2.0)}
+    assert asked == [("t1", options), ("cancel", "t1", "A sentence."), *([("noted", "t1")] if done else [])]
+
+
+def test_what_a_deferral_stores(service: HTTPServer, context: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    connect(monkeypatch, name="mine", host=service.url_for("/api/v1"))
+    accepts(service)
+    context["ti"].start_date = datetime(2100, 1, 1, tzinfo=timezone.utc)
+    task = operator(
+        deferrable=True,
+        dashscope_conn_id="mine",
+        poll_interval=5,
+        max_poll_interval=60,
+        queue_timeout=100,
+        render_timeout=200,
+        execution_timeout=timedelta(minutes=1),
+        hold_back=False,
+    )
+    with pytest.raises(TaskDeferred) as deferred:
+        task.execute(context)
+    record = context["task_state_store"]["dashscope_submission"]
+    _, arguments = deferred.value.trigger.serialize()
+    assert arguments == {
+        "version": 1,
+        "dashscope_conn_id": "mine",
+        "dashscope_task_id": "t1",
+        "submitted_at": record["submitted_at"],
+        "request_id": "r-submit",
+        "poll_policy": {
+            "poll_interval": 5.0,
+            "max_poll_interval": 60.0,
+            "queue_timeout": 100.0,
+            "render_timeout": 200.0,
+            # Three hours, after which the service drops a job.
+            "service_limit": 10_800.0,
+            "deadline": datetime(2100, 1, 1, 0, 1, tzinfo=timezone.utc).timestamp(),
+            "begun_by": None,
+        },
+        "cancel_on_kill": True,
+        "cost_estimate": record["intent"]["cost_estimate"],
+    }
+    assert deferred.value.method_name == "execute_complete"
+    # Ten minutes more than both limits: it counts only if the trigger is lost.
+    assert deferred.value.timeout == timedelta(seconds=900)
+
+
+def test_a_success_without_a_url_is_no_result(context: dict[str, Any]) -> None:
+    reply = {"request_id": "q", "output": {"task_id": "t1", "task_status": "SUCCEEDED", "other": 1}}
+    with pytest.raises(errors.TransportError) as caught:
+        operator().execute_complete(context, event_about("t1", reply=reply))
+    assert caught.value.message == "render job t1 succeeded, but it has no video_url"
+    assert caught.value.request_id == "r-submit"
+
+
+def test_an_error_of_the_triggerer_is_raised(context: dict[str, Any]) -> None:
+    """Nothing is sent for a submit that cannot be admitted."""
+    error = errors.AccessError("the key is refused", code="InvalidApiKey", status=401)
+    with pytest.raises(errors.AccessError) as caught:
+        operator().execute_again(context, {"error": error.to_json()})
+    assert (caught.value.message, caught.value.code) == ("the key is refused", "InvalidApiKey")
 
 
 def test_a_bill_is_no_throttle(service: HTTPServer, context: dict[str, Any]) -> None:

@@ -284,3 +284,23 @@ def test_private_addresses_are_refused_unless_the_connection_allows_them(
     with pytest.raises(errors.InputError, match="has no public address"):
         operator(media).execute(context)
     assert submits(account) == []
+
+
+@pytest.mark.parametrize("field", ["video_url", "audio_url", "ref_image_url"])
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        ("s3://mine@b/a", r"^{} is 's3://mine@b/a', allowed is https://h/, by the task's allowed_sources"),
+        ("https://other/a", r"^{} is 'https://other/a', allowed is https://h/, by the task's allowed_sources"),
+        (" ", r"^{} is ' ', allowed is a URL or a path"),
+    ],
+)
+def test_an_input_that_is_refused_is_named(field: str, value: str, message: str) -> None:
+    given: dict[str, Any] = {"video_url": "https://h/v.mp4", "audio_url": "https://h/a.wav", field: value}
+    task = VideoRetalkOperator(task_id="retalk", allowed_sources="https://h/", **given)
+    if field == "ref_image_url" and not value.strip():
+        # It is optional.
+        assert "ref_image_url" not in task._job_inputs.sources
+        return
+    with pytest.raises(errors.InputError, match=message.format(field)):
+        task.identity()

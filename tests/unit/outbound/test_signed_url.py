@@ -402,3 +402,20 @@ def test_the_identity_of_an_unsigned_url_is_itself(segments: list[str], query: d
     url = f"https://h/{'/'.join(segments)}?{'&'.join(f'{name}={value}' for name, value in query.items())}"
     assert without_signature(url) == url
     assert expiry_of(url) is None
+
+
+OSS = "Expires=1995000000&OSSAccessKeyId=k&Signature=abcdefgh"
+
+
+@pytest.mark.parametrize("place", ["s3://b/a.mp4", "ftp://h/a.mp4", "https:///a.mp4", "/srv/a.mp4"])
+def test_what_is_no_web_address_has_no_signature(place: str) -> None:
+    """An object's key and a file's name may have a question mark."""
+    name = f"{place}?{OSS}"
+    assert (expiry_of(name), without_signature(name)) == (None, name)
+
+
+@pytest.mark.parametrize(("length", "is_read"), [(32_768, True), (32_769, False)])
+def test_no_longer_address_is_read(length: int, is_read: bool) -> None:
+    url = f"https://h/a.mp4?{OSS}&x="
+    url += "a" * (length - len(url))
+    assert (expiry_of(url) is not None, has_unknown_signature(url)) == (is_read, not is_read)

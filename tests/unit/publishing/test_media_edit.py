@@ -21,7 +21,7 @@ from airflow_provider_videoretalk.outbound.download import RetrySettings
 from airflow_provider_videoretalk.outbound.host_access import any_address
 from airflow_provider_videoretalk.publishing.atomic_object import Destination
 from airflow_provider_videoretalk.publishing.expected_media import ExpectedMedia
-from airflow_provider_videoretalk.publishing.media_edit import EditError, MediaEdit
+from airflow_provider_videoretalk.publishing.media_edit import EditError, MediaEdit, edits_digest
 from airflow_provider_videoretalk.publishing.media_inspection import UnexpectedMediaError
 from airflow_provider_videoretalk.publishing.object_metadata import describe_object
 from airflow_provider_videoretalk.publishing.transfer import DownloadedObject, PublishedObject, copy_object
@@ -206,3 +206,16 @@ def test_memory_does_not_grow_with_the_file(tmp_path: Path) -> None:
         peak = tracemalloc.get_traced_memory()[1] / 2**20
         tracemalloc.stop()
     assert peak < 40
+
+
+def test_the_settings_have_a_digest_that_is_stored() -> None:
+    """In any order of their names. A later release compares it with its own."""
+
+    def unchanged(source: Path, target: Path) -> Mapping[str, Any]:
+        return {}
+
+    orders: list[dict[str, Any]] = [{"a": 1, "b": "x"}, {"b": "x", "a": 1}]
+    digests = {edits_digest([MediaEdit(name="mark", settings=each, apply=unchanged)]) for each in orders}
+    # Of [["mark", {"a": 1, "b": "x"}]].
+    assert digests == {hashlib.sha256(b'[["mark", {"a": 1, "b": "x"}]]').hexdigest()}
+    assert edits_digest([]) is None

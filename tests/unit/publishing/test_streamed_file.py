@@ -156,3 +156,13 @@ def test_as_many_boxes_are_followed_as_the_longest_video_may_have() -> None:
 def test_what_the_boxes_show_of_a_cut(content: bytes, cut: str | None) -> None:
     for size in (7, 1000):
         assert streamed(content, size=size).find_cut() == cut
+
+
+@pytest.mark.parametrize("size", [1, 8, 1000])
+def test_the_last_boxes_may_be_empty(size: int) -> None:
+    """Shorter than the longest header, they are known when the file is over."""
+    taken: list[tuple[bytes, int, bytes | None]] = []
+    file = StreamedFile(lambda found, content: taken.append((found.type, found.start, content)))
+    assert sum(map(len, file.watch(pieces(box(b"ftyp", 24) + box(b"moov", 8) + box(b"sidx", 8), size)))) == 40
+    assert taken == [(b"moov", 24, b""), (b"sidx", 32, b"")]
+    assert file.find_cut() is None

@@ -144,6 +144,14 @@ def test_a_worker_admits_to_the_first_half_of_the_time(account: Account) -> None
     assert "49 render jobs are in the account's queue, at about 100 s each. Expected to begin: 09:21 UTC" in str(held)
 
 
+def test_the_very_half_of_the_time_is_admitted(account: Account) -> None:
+    """Half of nine tenths of 2,000 s, with nine jobs before it."""
+    account.renders, account.queued = [100], 8
+    account.check(intent(), limit=2000.0)
+    account.queued = 9
+    account.held_back(intent(), limit=2000.0)
+
+
 def test_its_own_queue_timeout_counts(account: Account) -> None:
     account.renders, account.queued = [100], 20
     account.check(intent())
@@ -343,6 +351,7 @@ def test_nothing_is_expected_of_an_unknown_render() -> None:
         ),
     ],
 )
+@pytest.mark.usefixtures("in_shanghai")
 def test_why_a_submit_is_held_back(start: ExpectedStart | None, held: int | None, sentence: str) -> None:
     assert held_back_sentence(Queue(ahead=7), start, now=NOW, held=held) == sentence
 

@@ -19,7 +19,7 @@ from airflow_provider_videoretalk.dashscope.endpoint import Endpoint
 from airflow_provider_videoretalk.dashscope.errors import ConfigurationError, DashScopeError, RequestError
 from airflow_provider_videoretalk.dashscope.request import Request
 from airflow_provider_videoretalk.submission import admission_queue
-from airflow_provider_videoretalk.submission.admission import Admission, HeldBackError, JobToSubmit
+from airflow_provider_videoretalk.submission.admission import Admission, HeldBackError, JobToSubmit, Queue
 from airflow_provider_videoretalk.submission.admission_queue import HeldBack, job_of_account, shared_admission_queue
 from airflow_provider_videoretalk.submission.admitting_triggerers import AdmittingTriggerers
 from airflow_provider_videoretalk.submission.record import ClearCount, Intent
@@ -597,6 +597,48 @@ def test_one_task_instance_may_be_held_back_twice(monkeypatch: pytest.MonkeyPatc
         assert sorted(ended) == [0, 2]
 
     on_account(monkeypatch, scenario, queued=0)
+
+
+def test_what_counts_at_the_very_moment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An admission counts until its time, and a triggerer without a list waits for a minute."""
+
+    class Client:
+        async def send(self, request: object) -> None:
+            raise RequestError("no list")
+
+    async def scenario(account: Account) -> None:
+        client = cast("Any", Client())
+        async with shared_admission_queue(account.endpoint, model="m", triggerers=lambda: None) as queue:
+            now = account.loop.time()
+            queue._admitted = {"a": now, "b": now + 0.001}
+            assert queue._admitted_jobs() == 1
+            queue._begun_at = now - 59.999
+            assert await queue._queue(client) is None
+            queue._begun_at = now - 60.0
+            assert await queue._queue(client) == Queue(ahead=0)
+        assert not queue.is_idle
+        queue._admitted = {"a": account.loop.time()}
+        assert queue.is_idle
+
+    on_account(monkeypatch, scenario, queued=0)
+
+
+def test_one_that_leaves_has_no_place_any_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also if it cannot be told from others but by its object."""
+
+    async def scenario(account: Account) -> None:
+        for _ in range(3):
+            held = account.held("t", since=EPOCH, model="m", triggerer=None)
+            account.waiting.append(account.loop.create_task(held))
+        await asyncio.sleep(5)
+        account.waiting[1].cancel()
+        await asyncio.sleep(10)
+        account.hold_back(1, first=10)
+        await asyncio.sleep(100)
+
+    lines = on_account(monkeypatch, scenario, queued=500).lines
+    places = [line.partition(" and ")[2].partition(" submits")[0] for line in lines]
+    assert places == ["0", "0", "2"]
 
 
 def test_many_lines_leave_turns_to_others(monkeypatch: pytest.MonkeyPatch) -> None:

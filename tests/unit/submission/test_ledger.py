@@ -285,3 +285,10 @@ def test_the_fact_of_a_submit_has_the_job_and_its_price() -> None:
     )
     bare = submitted_fact(Record(intent=replace(INTENT, cost_estimate={"price": 3}), intended_at=NOW), label="")
     assert (bare.label, bare.currency, bare.price, bare.estimated_cost) == (None, None, None, None)
+
+
+def test_nothing_is_written_down_of_a_job_without_an_intent() -> None:
+    books = Books()
+    with pytest.raises(RuntimeError, match="the ledger has no record"):
+        books.open().record_job(Submission(task_id="t1"), now=NOW)
+    assert books.writes == []

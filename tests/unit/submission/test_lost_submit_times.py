@@ -13,7 +13,7 @@ import pytest
 from state_store import TaskStateStore
 
 from airflow_provider_videoretalk.dashscope.client import Client
-from airflow_provider_videoretalk.dashscope.errors import OutcomeUnknownError
+from airflow_provider_videoretalk.dashscope.errors import OutcomeUnknownError, RequestError
 from airflow_provider_videoretalk.dashscope.request import Request
 from airflow_provider_videoretalk.dashscope.service_clock import TimeSpan
 from airflow_provider_videoretalk.submission.lost_submit import find_lost_submit
@@ -230,6 +230,35 @@ def test_one_row_that_disagrees_is_enough() -> None:
 def test_which_other_lost_submits_are_rivals(at: float, is_dated: bool, expected: str) -> None:
     rival = record("rival", at, is_dated=is_dated)
     assert outcome(Service({"row": 50.0, "known": -400.0}), KNOWN, rival, age=700.0) == expected
+
+
+class DamagedList(Service):
+    """Its first page has a row without an id, or its second page is refused."""
+
+    def __init__(self, rows: Mapping[str, float | None], *, damage: str) -> None:
+        super().__init__(rows)
+        self.damage = damage
+
+    def send(self, request: Request[Any]) -> Any:
+        answer = super().send(request)
+        if request.path != "tasks":
+            return answer
+        if self.damage == "a refused page" and request.query["page_no"] == "2":
+            raise RequestError("no such page")
+        return replace(answer, unreadable=int(self.damage == "a row without an id" and bool(answer.rows)))
+
+
+@pytest.mark.parametrize(
+    ("damage", "expected"), [("none", "row"), ("a row without an id", "unknown"), ("a refused page", "unknown")]
+)
+def test_a_list_that_may_hide_another_row_decides_nothing(damage: str, expected: str) -> None:
+    rows = {"row": 50.0, "known": -400.0, **{f"old-{number}": -500.0 - number for number in range(8)}}
+    assert outcome(DamagedList(rows, damage=damage), KNOWN, age=300.0) == expected
+    # Nor does it prove that there is none.
+    del rows["row"]
+    rows["last"] = -600.0
+    proved = "none" if damage == "none" else "later"
+    assert outcome(DamagedList(rows, damage=damage), KNOWN, age=700.0) == proved
 
 
 def test_another_try_of_the_same_video_is_no_rival() -> None:

@@ -9,6 +9,7 @@ import pytest
 from airflow_provider_videoretalk.dashscope.client import Client
 from airflow_provider_videoretalk.dashscope.errors import RequestError, TransportError
 from airflow_provider_videoretalk.dashscope.request import Request
+from airflow_provider_videoretalk.dashscope.task_list import TaskPage
 from airflow_provider_videoretalk.submission.list_reading import ListReading, read_task_list
 
 NOW = 1_750_000_000.0
@@ -132,3 +133,10 @@ def test_a_hundred_pages_are_read() -> None:
     reading = service.read()
     assert (len(service.asked), len(reading.rows)) == (100, 100)
     assert (reading.gap, reading.total) == ("it has more than 100 pages, of which no more were read", None)
+
+
+@pytest.mark.parametrize("data", [None, "", "t1", {}, {"task_id": "t1"}, 0])
+def test_a_page_without_a_list_of_rows_is_no_empty_page(data: Any) -> None:
+    """It would prove that there is no job."""
+    with pytest.raises(ValueError, match="data is no list"):
+        TaskPage.parse({"data": data})

@@ -376,6 +376,19 @@ def test_the_history_gets_a_cancel_only_if_it_is_confirmed(
     assert told == noted
 
 
+def test_what_a_job_that_cannot_be_cancelled_will_bill_is_told(
+    service: HTTPServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[tuple[str, str, str]] = []
+    monkeypatch.setattr(dashscope, "record_spend", lambda log, *said: told.append(said))
+    service.expect_request(CANCEL, method="POST").respond_with_json({"request_id": "c"})
+    reply = {"output": {"task_id": "t1", "task_status": "RUNNING"}}
+    service.expect_request(CANCEL.removesuffix("/cancel"), method="GET").respond_with_json(reply)
+    killed(monkeypatch, {"run": {"retalk": "failed"}}, expected_seconds=12.5)
+    sentence = "Render job t1 is RUNNING and cannot be cancelled. If it succeeds, about 12.5 seconds will be billed."
+    assert told == [("cancel", "t1", sentence)]
+
+
 def test_a_deleted_run_cancels(service: HTTPServer, monkeypatch: pytest.MonkeyPatch) -> None:
     expect_cancel(service)
     killed(monkeypatch, {})
@@ -440,3 +453,23 @@ def test_damaged_arguments_end_their_own_wait_only(damaged: dict[str, Any]) -> N
     with pytest.raises(StateReadError):
         task_of(event)
     assert pollers() == []
+
+
+def test_a_connection_is_read_again_for_two_minutes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Longer than an API server takes to restart."""
+    pauses: list[float] = []
+    lines: list[str] = []
+
+    async def fails(hook: DashScopeHook) -> AsyncClient:
+        raise RuntimeError("away")
+
+    async def sleep(seconds: float) -> None:
+        pauses.append(seconds)
+
+    monkeypatch.setattr(DashScopeHook, "get_async_client", fails)
+    monkeypatch.setattr(trigger_client, "asyncio", SimpleNamespace(sleep=sleep))
+    log: Any = SimpleNamespace(warning=lambda text, *values: lines.append(text % values))
+    with pytest.raises(RuntimeError, match="away"):
+        asyncio.run(trigger_client.client_of("mine", log=log))
+    assert pauses == [1, 2, 4, 8, 16, 32, 64]
+    assert lines[0] == "The connection 'mine' cannot be read. Trying again in 1 s: away"
