@@ -31,6 +31,7 @@ def get_provider_info() -> dict[str, Any]:
                 "operators.make_video",
                 "operators.manifest",
                 "operators.plan_videos",
+                "operators.proofread",
                 "operators.publish",
                 "operators.review_video",
                 "operators.segment_speech",

@@ -39,6 +39,10 @@ from airflow_provider_videoretalk.operators.transcribe import TranscribeOperator
 from airflow_provider_videoretalk.operators.translate import TranslateOperator
 from airflow_provider_videoretalk.operators.voice import VoiceOperator
 
+# A field that is left empty has the presenter that the Variable names, or that of the vendor's own documentation.
+SAMPLE_VIDEO = "https://help-static-aliyun-doc.aliyuncs.com/file-manage-files/zh-CN/20250717/pvegot/input_video_01.mp4"
+PRESENTER = f"{{{{ params.video or var.value.get('videoretalk_presenter', '{SAMPLE_VIDEO}') }}}}"
+
 # Who triggers the DAG can choose neither a store nor a folder, and no higher cost. Add the prefixes of stores whose
 # objects the form may name, such as s3://aws_default@clips/.
 ALLOWED_SOURCES = ["https://", "http://"]
@@ -66,7 +70,7 @@ def has_sample(params: dict[str, Any] | None = None) -> bool:
 
 @task
 def table(speeches: Any, params: dict[str, Any] | None = None) -> str:
-    """A row for each language: the presenter is the video itself, the speech a recording."""
+    """A row for each language: its speech is a recording. The presenter is the video itself."""
     assert params is not None
     # Of a single language, Airflow gives the value itself.
     speeches = [speeches] if isinstance(speeches, dict) else speeches
@@ -76,7 +80,6 @@ def table(speeches: Any, params: dict[str, Any] | None = None) -> str:
             "language": speech["language"],
             "text": speech["script"],
             "audio": speech["audio"],
-            "video": params["video"],
         }
         for speech in speeches
     ]
@@ -151,9 +154,13 @@ with DAG(
     default_args=RETRIES,
     params={
         "video": Param(
-            type="string", minLength=1, title="Video", description="One person who speaks. A URL that ends with .mp4."
+            None,
+            type=["null", "string"],
+            title="Video",
+            description="One person who speaks. "
+            "Empty: the one that the Variable videoretalk_presenter names, or the vendor's sample.",
         ),
-        "name": Param("dub", type="string", pattern="^[A-Za-z0-9_-]+$", title="Name", description="Of the new files."),
+        "name": Param("dub", type="string", title="Name", description="Of the new files, before the language."),
         "languages": Param(
             ["de", "zh", "es"],
             type="array",
@@ -168,6 +175,12 @@ with DAG(
             type="boolean",
             title="Proofread",
             description="A person corrects each translation before it is spoken.",
+        ),
+        "dry_run": Param(
+            False,
+            type="boolean",
+            title="Dry run",
+            description="Only look at the video, and say what its transcript costs: make and pay nothing.",
         ),
         "glossary": Param(
             None,
@@ -212,8 +225,9 @@ with DAG(
 ):
     transcript = TranscribeOperator(
         task_id="transcript",
-        file_url="{{ params.video }}",
+        file_url=PRESENTER,
         max_cost=MAX_TEXT_COST,
+        dry_run="{{ params.dry_run }}",
         allowed_sources=ALLOWED_SOURCES,
         deferrable=True,
     )
@@ -229,6 +243,7 @@ with DAG(
         task_id="plan",
         table=table(speeches),
         folder=FOLDER,
+        defaults={"video": PRESENTER},
         max_cost="{{ params.max_cost }}",
         max_cost_per_video=MAX_COST_PER_VIDEO,
         allowed_sources=[*ALLOWED_SOURCES, FOLDER],

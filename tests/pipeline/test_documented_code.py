@@ -27,9 +27,9 @@ def by_name(block: Block) -> str:
 
 @pytest.fixture
 def presenter(emulator: Emulator, s3: Any) -> None:
-    """Puts the clip and the voice sample that the examples name into the store."""
+    """Puts the clip, the photo and the voice sample that the examples name into the store."""
     samples = emulator.base_url.removesuffix("/api/v1") + "/samples"
-    for name, sample in (("presenter.mp4", "presenter.mp4"), ("anna.wav", "speech.wav")):
+    for name, sample in (("presenter.mp4", "presenter.mp4"), ("anna.png", "portrait.png"), ("anna.wav", "speech.wav")):
         s3.pipe_file(f"bucket/clips/{name}", requests.get(f"{samples}/{sample}", timeout=60).content)
 
 

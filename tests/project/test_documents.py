@@ -19,6 +19,7 @@ from packaging.requirements import Requirement
 from airflow_provider_videoretalk.operators.catalog_model import CatalogModelOperator
 from airflow_provider_videoretalk.operators.dashscope import DashScopeTaskOperator
 from airflow_provider_videoretalk.operators.plan_videos import PlanVideosOperator
+from airflow_provider_videoretalk.operators.proofread import ProofreadOperator
 from airflow_provider_videoretalk.operators.publish import PublishMediaOperator
 from airflow_provider_videoretalk.operators.segment_speech import SegmentSpeechOperator
 from airflow_provider_videoretalk.operators.speech import TextToSpeechOperator
@@ -155,6 +156,7 @@ SECTIONS: dict[Any, str] = {
     TextToSpeechOperator: "Speech: `TextToSpeechOperator`",
     VoiceOperator: "Voices: `VoiceOperator`",
     TalkingPhotoOperator: "A photo that speaks: `TalkingPhotoOperator`",
+    ProofreadOperator: "Proofreading: `ProofreadOperator`",
     SegmentSpeechOperator: "The speech of a dub: `SegmentSpeechOperator`",
     TranscribeOperator: "Transcription: `TranscribeOperator`",
     TranslateOperator: "Translation: `TranslateOperator`",

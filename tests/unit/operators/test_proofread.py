@@ -1,0 +1,112 @@
+"""What a person is shown of a translation, and what becomes of their answer."""
+
+from __future__ import annotations
+
+from datetime import datetime, timezone
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from airflow.providers.common.compat.sdk import AirflowFailException
+from airflow.providers.standard.operators import hitl
+
+from airflow_provider_videoretalk.operators.proofread import ProofreadOperator
+
+SEGMENTS = [
+    {
+        "start": 0.5,
+        "end": 3.0,
+        "text": "Guten Morgen.",
+        "source_text": "Good `morning`.",
+        "estimated_seconds": 1.0,
+        "room": 3.0,
+        "fits": True,
+        "rate": 1.0,
+    },
+    {
+        "start": 4.0,
+        "end": 4.5,
+        "text": "Das Wetter ist\nheute warm.",
+        "source_text": "It is warm.",
+        "estimated_seconds": 2.0,
+        "room": 0.5,
+        "fits": False,
+        "rate": 1.2,
+    },
+]
+TRANSLATION = {"target_language": "de", "text": "x", "segments": SEGMENTS, "too_long": 1, "cost": 0.01}
+
+
+class Asked(Exception):  # noqa: N818
+    """Airflow has the request."""
+
+
+def operator(**arguments: Any) -> ProofreadOperator:
+    return ProofreadOperator(task_id="proofread", **{"translation": TRANSLATION} | arguments)
+
+
+def answered(option: str, text: str | None) -> dict[str, Any]:
+    return {
+        "chosen_options": [option],
+        "params_input": {"text": text},
+        "responded_at": datetime(2026, 11, 27, tzinfo=timezone.utc),
+        "responded_by_user": {"id": "1", "name": "Ada"},
+    }
+
+
+def test_what_a_person_is_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    shown: dict[str, Any] = {}
+
+    def ask(**request: Any) -> None:
+        shown.update(request)
+        raise Asked
+
+    monkeypatch.setattr(hitl, "upsert_hitl_detail", ask)
+    with pytest.raises(Asked):
+        operator().execute({"task_instance": SimpleNamespace(id="ti"), "ti": SimpleNamespace()})
+    assert shown["subject"] == "Is this translation right? (de)"
+    assert shown["params"]["text"]["value"] == "Guten Morgen.\nDas Wetter ist heute warm."
+    assert shown["params"]["text"]["schema"]["format"] == "multiline"
+    assert shown["body"].split("\n") == [
+        "The original of each line:",
+        "",
+        "1. 0.5 s `Good 'morning'.`",
+        "2. 4.0 s **too long** `It is warm.`",
+    ]
+
+
+def test_nobody_is_asked() -> None:
+    assert operator(ask="False").execute({}) == TRANSLATION
+    assert operator(translation={"segments": [], "text": "x"}).execute({}) == {"segments": [], "text": "x"}
+
+
+def test_an_answer_that_changes_nothing() -> None:
+    found = operator().execute_complete({}, answered("Speak it", "Guten Morgen.\nDas  Wetter ist heute warm.\n"))
+    assert found["segments"] == SEGMENTS
+    assert (found["proofread_by"], found["too_long"], found["cost"]) == ("Ada", 1, 0.01)
+
+
+def test_corrected_segments_are_estimated_again() -> None:
+    found = operator().execute_complete({}, answered("Speak it", "Guten Abend.\nWarm."))
+    first, second = found["segments"]
+    assert (first["text"], first["start"], first["source_text"]) == ("Guten Abend.", 0.5, "Good `morning`.")
+    assert (second["text"], second["fits"], second["rate"]) == ("Warm.", True, 1.0)
+    assert second["estimated_seconds"] <= 0.5
+    assert (found["text"], found["too_long"]) == ("Guten Abend.\nWarm.", 0)
+
+
+def test_an_empty_line_is_not_spoken() -> None:
+    found = operator().execute_complete({}, answered("Speak it", "Guten Morgen.\n  "))
+    assert [segment["text"] for segment in found["segments"]] == ["Guten Morgen.", ""]
+    assert found["text"] == "Guten Morgen."
+
+
+@pytest.mark.parametrize("text", ["Guten Morgen.", "a\nb\nc", None, ""])
+def test_another_number_of_lines_is_told(text: str | None) -> None:
+    with pytest.raises(AirflowFailException, match=r"Ada answered \d lines, the translation has 2 segments.*Clear"):
+        operator().execute_complete({}, answered("Speak it", text))
+
+
+def test_a_rejected_translation_is_not_spoken() -> None:
+    with pytest.raises(AirflowFailException, match="Ada rejected the translation"):
+        operator().execute_complete({}, answered("Reject", "a\nb"))
