@@ -24,7 +24,7 @@ RUN_ON := --extra emulator --extra espeak --group build --group scripts
 TESTED_WITH := $(RUN_ON) --extra media --extra faces --extra c2pa --extra crc --extra oss --extra socks --extra xlsx --group dev --group system --group browser
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-long ui test test-security test-system test-endings test-scale test-browser mutants compat check format bench bench-quick lock clean
+.PHONY: help demo demo-long demo-dub ui test test-security test-system test-endings test-scale test-browser mutants compat check format bench bench-quick lock clean
 
 help:  ## Lists these targets.
 	@sed -n 's/^\([a-z-]*\):.*  ## /\1	/p' Makefile | while IFS='	' read -r name text; do printf '%-14s%s\n' "$$name" "$$text"; done
@@ -34,6 +34,9 @@ demo: $(DEMO)  ## The main job, end to end, on this machine: script to published
 
 demo-long: $(DEMO)  ## A script of four minutes becomes one video, of pieces; ten minutes.
 	$(BIN)/python scripts/demo.py --long $(if $(PORT),--port $(PORT))
+
+demo-dub: $(DEMO)  ## A video of two minutes in English becomes three in other languages; ten minutes.
+	$(BIN)/python scripts/demo.py --dub $(if $(PORT),--port $(PORT))
 
 ui: $(DEMO)  ## A local Airflow on the emulator, with connection, pool and DAGs in place, on port 8080 or PORT=.
 	$(BIN)/python scripts/ui.py $(if $(PORT),--port $(PORT))

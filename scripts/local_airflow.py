@@ -75,6 +75,8 @@ class LocalAirflow:
             "AIRFLOW__API__BASE_URL": self.url,
             "AIRFLOW__API__WORKERS": "1",
             "AIRFLOW__VIDEORETALK__ALLOWED_DESTINATIONS": f"remote, {self.published.as_uri()}/",
+            # A dub reads the speech that it has kept there.
+            "AIRFLOW__VIDEORETALK__ALLOWED_SOURCES": f"remote, {self.published.as_uri()}/",
             "AIRFLOW__API__SECRET_KEY": secret,
             "AIRFLOW__API_AUTH__JWT_SECRET": secret,
             "AIRFLOW__LOGGING__WORKER_LOG_SERVER_PORT": str(free_port()),
