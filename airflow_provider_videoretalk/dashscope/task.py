@@ -25,6 +25,7 @@ from airflow_provider_videoretalk.dashscope.reply_values import (
 )
 from airflow_provider_videoretalk.dashscope.request import Request
 from airflow_provider_videoretalk.dashscope.task_output import (
+    FAILED_SUBTASK_REMEDY,
     Subtask,
     has_failed,
     result_urls,
@@ -236,7 +237,7 @@ class Task:
                 remedy=meaning.remedy if code else "Look up the job in the vendor's console.",
             )
 
-    def raise_for_subtasks(self) -> None:
+    def raise_for_subtasks(self, *, remedy: str = FAILED_SUBTASK_REMEDY) -> None:
         """
         :raises TaskFailedError: the job succeeded, but a subtask failed; with the first code and message
         """
@@ -249,8 +250,7 @@ class Task:
                 code=next((each["code"] for each in failed if each["code"]), ""),
                 request_id=self.request_id,
                 retryable=False,
-                remedy="With on_failed_subtask='keep', the task returns the results of the others. A clear within 24 "
-                "hours finds the same job, which costs nothing.",
+                remedy=remedy,
             )
 
     def whole_result(self, *, request_id: str | None = None) -> WholeTaskResult:

@@ -12,6 +12,11 @@ from airflow_provider_videoretalk.outbound.signed_url import safe_text
 OnFailedSubtask = Literal["fail", "keep"]
 """What becomes of a job that succeeded, some of whose subtasks failed: its task fails, or the results are kept."""
 
+FAILED_SUBTASK_REMEDY = (
+    "With on_failed_subtask='keep', the task returns the results of the others. A clear within 24 hours finds the same "
+    "job, which costs nothing."
+)
+
 # Fields that repeat an input: speech recognition does so in each subtask.
 _INPUT_FIELDS = frozenset({"file_url"})
 

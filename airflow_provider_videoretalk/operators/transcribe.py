@@ -193,7 +193,7 @@ class TranscribeOperator(CatalogModelOperator):
         return self._with_transcript(super().execute_complete(context, event))
 
     def task_result(self, task: Task, awaited: AwaitedJob) -> PricedResult:
-        task.raise_for_subtasks()
+        task.raise_for_subtasks(remedy="Give a recording that the service can fetch and decode.")
         result = super().task_result(task, awaited)
         return cast("PricedResult", {**result, "video_url": None, "transcription_url": result["video_url"]})
 
