@@ -140,7 +140,7 @@ def test_a_recording_that_the_service_cannot_read_fails_the_task(
     emulator: Emulator, context: dict[str, Any], jobs: Any
 ) -> None:
     gone = f"{emulator.url}/nothing.wav"
-    with pytest.raises(TaskFailedError, match="1 of its 1 subtasks failed.*Give a recording that the service can"):
+    with pytest.raises(TaskFailedError, match=r"1 of its 1 subtasks failed.*Give a recording that the service can"):
         operator(gone, model=WITH_SPEAKERS, preflight="off").execute(context)
     with pytest.raises(TaskFailedError, match="ended FAILED"):
         operator(gone, preflight="off").execute(context)
