@@ -58,6 +58,8 @@ def test_the_first_of_two_translations_counts() -> None:
         "\ufeffsource,target\nAcme,Akme\ncloud,Wolke\n".encode(),
         workbook([["source", "target"], ["Acme", "Akme"], ["cloud", "Wolke"]]),
     ],
+    # A workbook has the time at which it was made.
+    ids=["csv", "xlsx"],
 )
 def test_a_file(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "glossary"
