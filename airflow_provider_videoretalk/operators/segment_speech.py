@@ -30,6 +30,7 @@ from airflow_provider_videoretalk.operators.template_values import (
     as_optional_mapping,
     as_optional_text,
 )
+from airflow_provider_videoretalk.optional_dependencies import require_extra
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -172,6 +173,8 @@ class SegmentSpeechOperator(DashScopeOperator):
         texts = self._spoken()
         recipes = [self._recipe(segment) for segment in texts]
         length, cost = self._length(texts), self._cost(recipes)
+        # Not after the speeches are paid for.
+        require_extra("media", part="A dub")
         store = SpeechStore(
             folder=OutputFolder.open(
                 self.folder, storage_conn_id=self.storage_conn_id, allowed_destinations=self.allowed_destinations
@@ -264,24 +267,14 @@ class SegmentSpeechOperator(DashScopeOperator):
             ]
             sounds = [find_pauses(file, field="the speech") for file in files]
             placed = self._placed(texts, sounds, length=length)
-            made_of = {
-                "speeches": [recipe.file_name for recipe in recipes],
-                "starts": [one.start for one in placed],
-                "tempos": [one.tempo for one in placed],
-                "least_seconds": length,
-            }
+            made_of = _made_of(recipes, placed, length=length)
             path = store.folder.speech(f"{digest_of(made_of)}-track.wav")
+            spoken = [
+                TrackSpeech(path=file, start=one.start, tempo=one.tempo, begin=words.speech_start, end=words.speech_end)
+                for file, words, one in zip(files, sounds, placed, strict=True)
+            ]
             target = Path(name, "track.wav")
-            seconds = write_speech_track(
-                [
-                    TrackSpeech(
-                        path=file, start=one.start, tempo=one.tempo, begin=words.speech_start, end=words.speech_end
-                    )
-                    for file, words, one in zip(files, sounds, placed, strict=True)
-                ],
-                target,
-                seconds=length,
-            )
+            seconds = write_speech_track(spoken, target, seconds=length)
             upload_file(target, path, content_type="audio/wav", metadata={**made_of, "seconds": seconds})
         late = max(one.late for one in placed)
         self.log.info("Spoke %s segments on %s (%.2f s, at most %.2f s late)", len(placed), path, seconds, late)
@@ -309,6 +302,16 @@ class SegmentSpeechOperator(DashScopeOperator):
         last = max(one.end for one in texts)
         given = as_optional_amount("seconds", self.seconds)
         return last if given is None else max(float(given), last)
+
+
+def _made_of(recipes: Sequence[SpeechRecipe], placed: Sequence[PlacedSegment], *, length: float) -> dict[str, Any]:
+    """What tells a track from another one."""
+    return {
+        "speeches": [recipe.file_name for recipe in recipes],
+        "starts": [one.start for one in placed],
+        "tempos": [one.tempo for one in placed],
+        "least_seconds": length,
+    }
 
 
 def _rate(number: int, segment: Mapping[str, Any]) -> float:

@@ -16,6 +16,7 @@ from airflow_provider_videoretalk.model_catalog.voices import (
     voice_prefix,
 )
 from airflow_provider_videoretalk.operators.base import DashScopeOperator
+from airflow_provider_videoretalk.operators.job_submission import record_store_of
 from airflow_provider_videoretalk.operators.location_fields import is_task_output, url_of_output
 from airflow_provider_videoretalk.operators.template_values import (
     as_location,
@@ -181,7 +182,7 @@ def _url_of(sample: VoiceSample) -> str:
 
 def _states_of(context: Context) -> Store:
     """Airflow's task state store. Before Airflow 3.3 there is none: then only this try knows what it has sent."""
-    store: Store | None = context.get("task_state_store")
+    store = record_store_of(context, durable=True)
     return VolatileStore() if store is None else store
 
 

@@ -12,7 +12,7 @@ import pytest
 from connections import connect
 from state_store import TaskStateStore
 
-from airflow_provider_videoretalk.dashscope.errors import InputError, ServerError
+from airflow_provider_videoretalk.dashscope.errors import ConfigurationError, InputError, ServerError
 from airflow_provider_videoretalk.editing.speech_pauses import find_pauses
 from airflow_provider_videoretalk.emulator.faults import FaultRule
 from airflow_provider_videoretalk.emulator.server import Emulator
@@ -153,3 +153,15 @@ def test_what_is_wrong_is_said_before_anything_is_paid(
 def test_a_tempo_out_of_range_is_refused(tmp_path: Path, tempo: Any) -> None:
     with pytest.raises(InputError, match=r"max_tempo is .*allowed is 1 to 2"):
         operator(tmp_path, max_tempo=tempo)
+
+
+def test_without_the_extra_nothing_is_paid(
+    service: Service, context: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def missing(*_: Any, **__: Any) -> None:
+        raise ConfigurationError("the extra media is not installed")
+
+    monkeypatch.setattr("airflow_provider_videoretalk.operators.segment_speech.require_extra", missing)
+    with pytest.raises(ConfigurationError, match="the extra media"):
+        operator(tmp_path).execute(context)
+    assert service.speeches == 0
