@@ -5,6 +5,7 @@ BIN := $(VENV)/bin
 DEMO := $(VENV)/.demo-installed
 TESTS := $(VENV)/.tests-installed
 COMPAT := .compat/tool/.installed
+DOCS := .docs/.installed
 BROWSER := tests/browser
 SECURITY := tests/security
 SYSTEM := $(addprefix tests/system/,test_crashes.py test_short_deferrals.py test_poisoned_replies.py)
@@ -24,7 +25,7 @@ RUN_ON := --extra emulator --extra espeak --group build --group scripts
 TESTED_WITH := $(RUN_ON) --extra media --extra faces --extra c2pa --extra crc --extra oss --extra socks --extra xlsx --group dev --group system --group browser
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-long demo-dub ui test test-security test-system test-endings test-scale test-browser mutants compat check format bench bench-quick lock clean
+.PHONY: help demo demo-long demo-dub ui test test-security test-system test-endings test-scale test-browser mutants compat docs check format bench bench-quick lock clean
 
 help:  ## Lists these targets.
 	@sed -n 's/^\([a-z-]*\):.*  ## /\1	/p' Makefile | while IFS='	' read -r name text; do printf '%-14s%s\n' "$$name" "$$text"; done
@@ -66,6 +67,10 @@ mutants: $(TESTS)  ## How many random mutants of the code that handles money the
 compat: $(COMPAT)  ## Every Python by every Airflow that is allowed, in a table; CELLS="3.12:newest lowest" chooses some.
 	.compat/tool/bin/python -m compat --cells "$(CELLS)" --pythons "$(PYTHONS)" --checks "$(CHECKS)" --jobs $(or $(JOBS),1)
 
+docs: $(DOCS)  ## The documentation as a site, in site/: no warning, no dead link, nothing from another host.
+	.docs/bin/python -m website
+	NO_MKDOCS_2_WARNING=1 .docs/bin/python -m mkdocs build
+
 check: $(TESTS)  ## Lint, format and types.
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -88,9 +93,10 @@ lock:  ## Resolves requirements/ again; needs uv.
 		$$(sed -n 's/^\([a-z0-9._-]*\)==.*/--no-emit-package \1/p' requirements/demo.lock)
 	rm requirements/all.lock
 	$(COMPILE) --group compat -o requirements/compat.lock
+	$(COMPILE) --group docs -o requirements/docs.lock
 
 clean:  ## Takes away what the other targets made.
-	rm -rf $(VENV) .compat .demo .airflow
+	rm -rf $(VENV) .compat .docs .demo .airflow site
 
 $(DEMO): requirements/demo.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit("Python 3.10 or newer is needed, $(PYTHON) is " + sys.version.split()[0] + ": make PYTHON=python3.12 ..." if sys.version_info < (3, 10) else 0)'
@@ -109,4 +115,10 @@ $(TESTS): $(DEMO) requirements/test.lock
 $(COMPAT): requirements/compat.lock
 	$(PYTHON) -m venv --clear .compat/tool
 	.compat/tool/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r $<
+	touch $@
+
+$(DOCS): requirements/docs.lock
+	$(PYTHON) -m venv --clear .docs
+	.docs/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes --only-binary :all: -r $<
+	.docs/bin/python -m pip check
 	touch $@

@@ -58,6 +58,9 @@ class _Segment:
 class SpokenPart(TypedDict):
     """A segment on the track. Times in seconds.
 
+    :param start: when it begins on the track
+    :param end: when it ends on the track
+    :param text: what is said
     :param tempo: how much faster than spoken it is played
     :param late: by how much it begins after the segment of the original
     """
@@ -83,9 +86,12 @@ class SegmentSpeechResult(_Track):
     :param audio: URI of the track, a WAV file as long as the original
     :param script: all that is said, a segment in each line
     :param seconds: of the track
+    :param segments: what is said when
+    :param language: of the speech, as given
     :param late: the largest ``late`` of a segment
     :param cost: list price of all speeches in ``currency``, also of those that were kept from before; ``None`` if the
         model's price is not known
+    :param currency: such as ``CNY``
     """
 
     language: str | None

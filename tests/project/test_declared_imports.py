@@ -38,6 +38,7 @@ OPTIONAL = {
     "scripts/mutants.py": {"dev"},
     "scripts/warm_pytest.py": {"dev"},
     "scripts/": {"emulator", "scripts"},
+    "website/": {"docs"},
     "benchmarks/": EXTRAS | {"build", "dev"},
     "tests/system/": EXTRAS | {"build", "dev", "system"},
     "tests/browser/": EXTRAS | {"build", "dev", "browser"},
