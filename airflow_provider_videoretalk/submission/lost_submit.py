@@ -21,7 +21,7 @@ from airflow_provider_videoretalk.dashscope.task_list import TaskRow
 from airflow_provider_videoretalk.submission.list_reading import ListReading, read_task_list
 from airflow_provider_videoretalk.submission.record import Record
 from airflow_provider_videoretalk.submission.registry import LIFETIME, SubmissionRegistry
-from airflow_provider_videoretalk.submission.unknown_outcome import DoubtError, outcome_unknown
+from airflow_provider_videoretalk.submission.unknown_outcome import DoubtError, outcome_unknown, submit_of
 
 if TYPE_CHECKING:
     from airflow_provider_videoretalk.dashscope.client import Client
@@ -94,7 +94,8 @@ def find_lost_submit(
     except DoubtError as doubt:
         if doubt.may_pass:
             raise
-        raise outcome_unknown(f"the outcome of an earlier submit is unknown, and {doubt.reason}", doubt.rows) from None
+        reason = f"the outcome of {submit_of(lost)} is unknown, and {doubt.reason}"
+        raise outcome_unknown(reason, doubt.rows) from None
     return None
 
 

@@ -9,7 +9,7 @@ from typing import Any, TypeVar, cast
 
 import pytest
 from hostile_run import FlakyStore, KilledError
-from hostile_service import MODEL, HostileService, InProcessClient, Job, SubmitFault, VirtualTime
+from hostile_service import MODEL, HostileService, InProcessClient, Job, ListLie, SubmitFault, VirtualTime
 from state_store import TaskStateStore
 
 from airflow_provider_videoretalk.dashscope.client import Client
@@ -185,7 +185,8 @@ def test_an_unknown_outcome_without_a_record_is_never_sent_again(policy: OnUnkno
     world.service.submit_faults = ["lost_after"]
     with pytest.raises(OutcomeUnknownError, match="got no reply") as raised:
         world.run()
-    assert "clear the task to submit again" in raised.value.remedy
+    assert f"render jobs of that time: {world.made[0]} (PENDING, " in raised.value.message
+    assert "lear the task only if none is this task's" in raised.value.remedy
     assert len(world.made) == 1
 
 
@@ -386,3 +387,51 @@ def test_a_refused_submit_is_withdrawn_from_the_history() -> None:
         world.run()
     (_, submitted), (kind, withdrawn) = world.noted
     assert (kind, withdrawn) == ("withdrawn", submitted)
+
+
+SENT = r"the submit of 2\d{3}-\d\d-\d\d \d\d:\d\d:\d\d UTC on connection 'c'"
+
+
+@pytest.mark.parametrize("volatile", [False, True])
+def test_a_lost_submit_names_its_time_its_connection_and_the_job_that_nobody_has(volatile: bool) -> None:
+    world = Try(volatile=volatile)
+    world.service.offset = 3600
+    world.run()
+    [known] = world.made
+    world.state.clear()
+    old = world.service.create(None, at=world.time() - 3000)
+    world.service.submit_faults = ["no_id"]
+    with pytest.raises(OutcomeUnknownError, match=rf"{SENT} has no known outcome: ") as raised:
+        world.run()
+    _, lost = (job_id for job_id in world.made if job_id != old.task_id)
+    assert f"{lost} (PENDING, created " in raised.value.message
+    assert old.task_id not in raised.value.message
+    assert known not in raised.value.message
+    assert "wait for its id with a DashScopeTaskSensor" in raised.value.remedy
+
+
+def test_a_later_try_names_them_too() -> None:
+    world = Try()
+    world.service.on_submitted = killed
+    with pytest.raises(KilledError):
+        world.run()
+    [lost] = world.made
+    world.time.sleep(300)
+    sentence = rf"an earlier try sent {SENT}, and its outcome is unknown\. In the service's list, .*: {lost} \(SUCCEEDED, "
+    with pytest.raises(OutcomeUnknownError, match=sentence):
+        world.run()
+
+
+def killed() -> None:
+    raise KilledError
+
+
+@pytest.mark.parametrize("lie", ["away", "empty"])
+def test_a_lost_submit_without_a_list_is_still_told(lie: ListLie) -> None:
+    world = Try()
+    world.service.lie = lie
+    world.service.submit_faults = ["no_id"]
+    with pytest.raises(OutcomeUnknownError, match=SENT) as raised:
+        world.run()
+    assert "created" not in raised.value.message
+    assert "Look into the service's list" in raised.value.remedy
