@@ -105,6 +105,7 @@ class _Search:
 
     :param now: by this machine's clock, in seconds since the epoch
     :param decided_after: age of the submit at which its absence can count
+    :param submitted: the records that have a job's id, which does not change, by their keys
     """
 
     client: Client
@@ -114,6 +115,7 @@ class _Search:
     decided_after: float
     records: Sequence[Record] = ()
     rows: dict[str, TaskRow] = field(default_factory=dict)
+    submitted: dict[str, Record] = field(default_factory=dict)
 
     def read(self) -> TaskRow | None:
         """Reads the list once. The job of the lost submit, or ``None`` if nothing contradicts its absence.
@@ -138,7 +140,7 @@ class _Search:
         # Workers' clocks differ: another one may have removed the records of that time a little earlier.
         if age > LIFETIME - ABSENCE_SECONDS:
             raise DoubtError(f"it was sent {age:.0f} s ago, too long ago to find its render job")
-        self.records, unreadable = self.registry.read()
+        self.records, unreadable = self.registry.read(known=self.submitted)
         nearby = [key for key, moment in unreadable.items() if abs(moment - self.lost.intended_at) < ABSENCE_SECONDS]
         if nearby:
             raise DoubtError(f"records of the same time cannot be read: {', '.join(nearby)}")

@@ -54,9 +54,14 @@ class SubmissionRegistry:
         self.store = store
         self._clock = clock
 
-    def read(self, *, since: float = 0.0, until: float = math.inf) -> StoredRecords:
+    def read(
+        self, *, since: float = 0.0, until: float = math.inf, known: dict[str, Record] | None = None
+    ) -> StoredRecords:
         """The records whose ``intended_at`` is in a span of time.
 
+        Each costs a request to Airflow, and to its secrets backend.
+
+        :param known: keeps the records that have a job's id between two calls, by key, so that each is read once
         :raises TransportError: Airflow does not return a record
         """
         found = StoredRecords([], {})
@@ -64,11 +69,14 @@ class SubmissionRegistry:
             if not since <= moment <= until:
                 continue
             try:
-                record = self._read(key)
+                record = known[key] if known and key in known else self._read(key)
             except StateReadError:
                 found.unreadable[key] = moment
-            else:
-                found.records.extend([record] if record is not None else [])
+                continue
+            if record is not None:
+                found.records.append(record)
+                if known is not None and record.task_id is not None:
+                    known[key] = record
         return found
 
     def records(self, *, since: float = 0.0, until: float = math.inf) -> list[Record]:
