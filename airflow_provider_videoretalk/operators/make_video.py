@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.providers.common.compat.sdk import AirflowSkipException
 from airflow.sdk import XComArg
 
+from airflow_provider_videoretalk.airflow_adapters.error_note import error_noted
 from airflow_provider_videoretalk.batches.pieces import PARTS_FIELD, PIECE_FIELD
 from airflow_provider_videoretalk.batches.plan_file import RUN_FIELD, RowReference, RowToMake, plan_name, read_row
 from airflow_provider_videoretalk.batches.recipe import (
@@ -33,7 +34,6 @@ from airflow_provider_videoretalk.operators.row_outputs import (
     DESTINATION_KEY,
     METADATA_KEY,
     cost_noted,
-    error_noted,
     metadata_of,
 )
 from airflow_provider_videoretalk.operators.speech_store import SpeechStore
@@ -113,6 +113,10 @@ class MakeVideoOperator(CatalogModelOperator):
         self.row = row
         self.folder = folder
         self.storage_conn_id = storage_conn_id
+
+    @property
+    def noted_row(self) -> object:
+        return self.row
 
     def execute(self, context: Context) -> Any:
         with error_noted(context, self.row):

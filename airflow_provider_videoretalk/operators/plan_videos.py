@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from airflow.sdk import BaseOperator
 
+from airflow_provider_videoretalk.airflow_adapters.error_note import notes_error
 from airflow_provider_videoretalk.airflow_adapters.url_masking import mask_rendered_urls, mask_urls
 from airflow_provider_videoretalk.batches.plan import plan_videos
 from airflow_provider_videoretalk.batches.plan_document import plan_document, report, summary
@@ -193,6 +194,7 @@ class PlanVideosOperator(BaseOperator):
         mask_rendered_urls(self)
         mask_urls(_URL.findall(str(self.table)))
 
+    @notes_error
     def execute(self, context: Context) -> list[RowReference]:
         prune = as_text("prune", self.prune)
         check_word("prune", prune, ("off", "list", "remove"))
