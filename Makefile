@@ -9,7 +9,7 @@ DEPLOYMENT := $(VENV)/.deployment-installed
 BROWSER := tests/browser
 CHART := tests/deployment
 SECURITY := tests/security
-SYSTEM := $(addprefix tests/system/,test_crashes.py test_short_deferrals.py test_poisoned_replies.py)
+SYSTEM := $(addprefix tests/system/,test_asked_to_end.py test_crashes.py test_short_deferrals.py test_poisoned_replies.py)
 ENDINGS := tests/system/test_endings.py
 SCALE := $(addprefix tests/system/,test_random_kills.py test_many_clips.py test_batch.py test_pieces.py)
 
