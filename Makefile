@@ -6,9 +6,11 @@ DEMO := $(VENV)/.demo-installed
 TESTS := $(VENV)/.tests-installed
 COMPAT := .compat/tool/.installed
 DOCS := .docs/.installed
+DEPLOYMENT := $(VENV)/.deployment-installed
 BROWSER := tests/browser
+CHART := tests/deployment
 SECURITY := tests/security
-SYSTEM := $(addprefix tests/system/,test_crashes.py test_short_deferrals.py test_poisoned_replies.py)
+SYSTEM := $(addprefix tests/system/,test_asked_to_end.py test_crashes.py test_short_deferrals.py test_poisoned_replies.py)
 ENDINGS := tests/system/test_endings.py
 SCALE := $(addprefix tests/system/,test_random_kills.py test_many_clips.py test_batch.py test_pieces.py)
 
@@ -25,10 +27,10 @@ RUN_ON := --extra emulator --extra espeak --group build --group scripts
 TESTED_WITH := $(RUN_ON) --extra media --extra faces --extra c2pa --extra crc --extra oss --extra socks --extra xlsx --group dev --group system --group browser
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-long demo-dub ui test test-security test-system test-endings test-scale test-browser mutants compat docs check format bench bench-quick lock clean
+.PHONY: help demo demo-long demo-dub ui test test-security test-system test-deployment test-endings test-scale test-browser mutants compat docs check format bench bench-quick lock clean
 
 help:  ## Lists these targets.
-	@sed -n 's/^\([a-z-]*\):.*  ## /\1	/p' Makefile | while IFS='	' read -r name text; do printf '%-14s%s\n' "$$name" "$$text"; done
+	@sed -n 's/^\([a-z-]*\):.*  ## /\1	/p' Makefile | while IFS='	' read -r name text; do printf '%-18s%s\n' "$$name" "$$text"; done
 
 demo: $(DEMO)  ## The main job, end to end, on this machine: script to published video. PORT= chooses Airflow's port.
 	$(BIN)/python scripts/demo.py $(if $(PORT),--port $(PORT))
@@ -43,10 +45,13 @@ ui: $(DEMO)  ## A local Airflow on the emulator, with connection, pool and DAGs 
 	$(BIN)/python scripts/ui.py $(if $(PORT),--port $(PORT))
 
 test: $(TESTS)  ## All tests, with branch coverage. Files are not ordered by their number of tests: the slow ones have few.
-	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder --cov --cov-report=term:skip-covered $(addprefix --ignore=,$(SYSTEM) $(ENDINGS) $(SCALE) $(BROWSER))
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder --cov --cov-report=term:skip-covered $(addprefix --ignore=,$(SYSTEM) $(ENDINGS) $(SCALE) $(BROWSER) $(CHART))
 
 test-security: $(TESTS)  ## The trust model, by role; a part of test.
 	$(BIN)/python -m pytest $(SECURITY)
+
+test-deployment: $(DEPLOYMENT)  ## Airflow's Helm chart, rendered with deploy/values.yaml; downloads the chart, or CHART_FILE= names it.
+	HELM_CHART=$(CHART_FILE) $(BIN)/python -m pytest $(CHART)
 
 test-system: $(TESTS)  ## A real Airflow on a real PostgreSQL, whose processes are killed; twenty minutes.
 	$(BIN)/python -m pytest $(SYSTEM)
@@ -91,6 +96,8 @@ lock:  ## Resolves requirements/ again; needs uv.
 	$(COMPILE) $(RUN_ON) --constraint requirements/all.lock pyproject.toml -o requirements/demo.lock
 	$(COMPILE) $(TESTED_WITH) --constraint requirements/all.lock pyproject.toml -o requirements/test.lock \
 		$$(sed -n 's/^\([a-z0-9._-]*\)==.*/--no-emit-package \1/p' requirements/demo.lock)
+	$(COMPILE) --group deployment --constraint requirements/all.lock -o requirements/deployment.lock \
+		$$(sed -n 's/^\([a-z0-9._-]*\)==.*/--no-emit-package \1/p' requirements/demo.lock requirements/test.lock)
 	rm requirements/all.lock
 	$(COMPILE) --group compat -o requirements/compat.lock
 	$(COMPILE) --group docs -o requirements/docs.lock
@@ -110,6 +117,11 @@ $(TESTS): $(DEMO) requirements/test.lock
 	$(INSTALL) -r requirements/test.lock
 	$(PIP) check
 	@$(BIN)/python -c 'import sys; sys.version_info[:2] in ((3, 11), (3, 13)) or print("Without pocketsphinx, which has no wheel for this Python: what the emulator speaks is not listened to.")'
+	touch $@
+
+$(DEPLOYMENT): $(TESTS) requirements/deployment.lock
+	$(INSTALL) -r requirements/deployment.lock
+	$(PIP) check
 	touch $@
 
 $(COMPAT): requirements/compat.lock
