@@ -21,7 +21,7 @@ from airflow_provider_videoretalk.provider_info import get_provider_info
 from airflow_provider_videoretalk.submission.spend_event import SpendEvent
 from website import example_dags, fetches, generated, llms, metrics, navigation, results, site_links
 
-from .test_examples import FORMS
+from .test_examples import forms
 
 PACKAGE = "airflow_provider_videoretalk"
 CONFIG: dict[str, Any] = yaml.safe_load((ROOT / "mkdocs.yml").read_text())
@@ -164,17 +164,19 @@ def test_the_metrics_have_meanings() -> None:
 
 
 def test_the_forms_are_those_of_airflow() -> None:
+    # Read anew: other tests set the values of these fields.
+    of_airflow = forms()
     read = {dag.path.stem: dag for dag in example_dags.example_dags() if dag.fields}
-    assert set(read) == set(FORMS)
+    assert set(read) == set(of_airflow)
     for name, dag in read.items():
         for field in dag.fields:
-            param = FORMS[name].params.get_param(field.name)
+            param = of_airflow[name].params.get_param(field.name)
             assert field.schema["title"] == param.schema["title"]
             assert field.description
             assert param.schema.get("description", field.description) == field.description
-            default = FORMS[name].params[field.name]
+            default = of_airflow[name].params[field.name]
             assert field.default == default or (isinstance(default, str) and default.endswith(field.default))
-        assert [field.name for field in dag.fields] == list(FORMS[name].params)
+        assert [field.name for field in dag.fields] == list(of_airflow[name].params)
 
 
 def test_each_example_is_in_the_gallery() -> None:
@@ -232,7 +234,8 @@ def test_anchors_are_those_of_the_repository(page: Page) -> None:
     # mkdocs makes an anchor of a heading's text, without its Markdown.
     made = {site_links.slug(re.sub(r"[`*]", "", heading), "-") for heading in headings}
     assert made == page.anchors
-    assert len(made) == len(headings), "two headings are the same"
+    # The site and the repository number headings that are the same in different ways. Nothing links into the changes.
+    assert len(made) == len(headings) or page.name == "CHANGELOG.md", "two headings are the same"
 
 
 def test_nothing_is_fetched_from_other_hosts() -> None:
