@@ -7,7 +7,7 @@ import logging
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from airflow.exceptions import AirflowRescheduleException
 from airflow.providers.common.compat.sdk import AirflowSkipException, AirflowTaskTimeout, redact
@@ -19,9 +19,7 @@ from airflow_provider_videoretalk.outbound.signed_url import safe_text
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-P = ParamSpec("P")
-Operator = TypeVar("Operator")
-Result = TypeVar("Result")
+Method = TypeVar("Method", bound=Callable[..., Any])
 
 ERROR_KEY = "videoretalk_error"
 """The XCom key of the error with which a task failed. Airflow deletes it when the next try begins."""
@@ -55,17 +53,15 @@ def error_noted(context: Context, row: object = None) -> Iterator[None]:
         _is_noting.reset(token)
 
 
-def notes_error(
-    method: Callable[Concatenate[Operator, Context, P], Result],
-) -> Callable[Concatenate[Operator, Context, P], Result]:
+def notes_error(method: Method) -> Method:
     """Lets a method of an operator, whose first argument is the context, note its error."""
 
     @functools.wraps(method)
-    def noting(operator: Operator, context: Context, *args: P.args, **kwargs: P.kwargs) -> Result:
+    def noting(operator: Any, context: Context, *args: Any, **kwargs: Any) -> Any:
         with error_noted(context):
             return method(operator, context, *args, **kwargs)
 
-    return noting
+    return cast("Method", noting)
 
 
 def _note_of(error: BaseException, row: object) -> dict[str, Any]:

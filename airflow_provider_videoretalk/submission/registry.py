@@ -103,7 +103,8 @@ class SubmissionRegistry:
         :param reads: the most records that are read, with a request to Airflow each; all others count
         :raises TransportError: Airflow does not return a record
         """
-        keys = [key for moment, key in self._keys(PREFIX) if moment >= since and _account_in(key) == _hash(account)]
+        listed = self._keys(PREFIX) if self._listed is None else self._listed
+        keys = [key for moment, key in listed if moment >= since and _account_in(key) == _hash(account)]
         for place, key in enumerate(reversed(keys[-reads:])):
             try:
                 record = self._read(key)
