@@ -39,6 +39,7 @@ OPTIONAL = {
     "scripts/warm_pytest.py": {"dev"},
     "scripts/": {"emulator", "scripts"},
     "benchmarks/": EXTRAS | {"build", "dev"},
+    "tests/distributed/": EXTRAS | {"build", "dev", "system", "distributed"},
     "tests/system/": EXTRAS | {"build", "dev", "system"},
     "tests/browser/": EXTRAS | {"build", "dev", "browser"},
     "tests/": EXTRAS | {"build", "dev"},
