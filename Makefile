@@ -4,17 +4,22 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 DEMO := $(VENV)/.demo-installed
 TESTS := $(VENV)/.tests-installed
+CLUSTER := $(VENV)-distributed
 COMPAT := .compat/tool/.installed
 DOCS := .docs/.installed
+DEPLOYMENT := $(VENV)/.deployment-installed
 BROWSER := tests/browser
+CHART := tests/deployment
 SECURITY := tests/security
-SYSTEM := $(addprefix tests/system/,test_crashes.py test_short_deferrals.py test_poisoned_replies.py)
+SYSTEM := $(addprefix tests/system/,test_asked_to_end.py test_crashes.py test_short_deferrals.py test_poisoned_replies.py)
 ENDINGS := tests/system/test_endings.py
+DISTRIBUTED := tests/distributed
 SCALE := $(addprefix tests/system/,test_random_kills.py test_many_clips.py test_batch.py test_pieces.py)
 
 # No resolver takes part: each lock names every package, and pip's own check says whether one is missing.
 PIP := $(BIN)/python -m pip --disable-pip-version-check
-INSTALL := $(PIP) install --quiet --no-deps --require-hashes --only-binary :all: --no-compile
+FROM_LOCK := --quiet --no-deps --require-hashes --only-binary :all: --no-compile
+INSTALL := $(PIP) install $(FROM_LOCK)
 # Bytecode is written when a module is first imported: without it, each process that loads Airflow starts three times as
 # slowly.
 unexport PYTHONDONTWRITEBYTECODE
@@ -25,10 +30,10 @@ RUN_ON := --extra emulator --extra espeak --group build --group scripts
 TESTED_WITH := $(RUN_ON) --extra media --extra faces --extra c2pa --extra crc --extra oss --extra socks --extra xlsx --group dev --group system --group browser
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-long demo-dub ui test test-security test-system test-endings test-scale test-browser mutants compat docs check format bench bench-quick lock clean
+.PHONY: help demo demo-long demo-dub ui test test-security test-system test-deployment test-endings test-scale test-distributed test-browser mutants compat docs check format bench bench-quick lock clean
 
 help:  ## Lists these targets.
-	@sed -n 's/^\([a-z-]*\):.*  ## /\1	/p' Makefile | while IFS='	' read -r name text; do printf '%-14s%s\n' "$$name" "$$text"; done
+	@sed -n 's/^\([a-z-]*\):.*  ## /\1	/p' Makefile | while IFS='	' read -r name text; do printf '%-18s%s\n' "$$name" "$$text"; done
 
 demo: $(DEMO)  ## The main job, end to end, on this machine: script to published video. PORT= chooses Airflow's port.
 	$(BIN)/python scripts/demo.py $(if $(PORT),--port $(PORT))
@@ -43,10 +48,13 @@ ui: $(DEMO)  ## A local Airflow on the emulator, with connection, pool and DAGs 
 	$(BIN)/python scripts/ui.py $(if $(PORT),--port $(PORT))
 
 test: $(TESTS)  ## All tests, with branch coverage. Files are not ordered by their number of tests: the slow ones have few.
-	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder --cov --cov-report=term:skip-covered $(addprefix --ignore=,$(SYSTEM) $(ENDINGS) $(SCALE) $(BROWSER))
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder --cov --cov-report=term:skip-covered $(addprefix --ignore=,$(SYSTEM) $(ENDINGS) $(SCALE) $(DISTRIBUTED) $(BROWSER) $(CHART))
 
 test-security: $(TESTS)  ## The trust model, by role; a part of test.
 	$(BIN)/python -m pytest $(SECURITY)
+
+test-deployment: $(DEPLOYMENT)  ## Airflow's Helm chart, rendered with deploy/values.yaml; downloads the chart, or CHART_FILE= names it.
+	HELM_CHART=$(CHART_FILE) $(BIN)/python -m pytest $(CHART)
 
 test-system: $(TESTS)  ## A real Airflow on a real PostgreSQL, whose processes are killed; twenty minutes.
 	$(BIN)/python -m pytest $(SYSTEM)
@@ -56,6 +64,10 @@ test-endings: $(TESTS)  ## Sixty endings on a real Airflow, and what page, spend
 
 test-scale: $(TESTS)  ## 200 clips and a batch of 200 rows through a real Airflow, while parts of it are killed; an hour.
 	$(BIN)/python -m pytest $(SCALE)
+
+test-distributed: $(CLUSTER)/.installed  ## Airflow on Celery, several of everything, which lose each other; 40 minutes. ROWS="Redis or publishing" chooses.
+	@command -v redis-server >/dev/null || { echo "Redis is missing: apt-get install -y redis-server"; exit 1; }
+	PATH="$(abspath $(BIN)):$$PATH" $(CLUSTER)/bin/python -m pytest $(DISTRIBUTED) $(if $(ROWS),-k "$(ROWS)")
 
 test-browser: $(TESTS)  ## A user's steps in the UI, in a headless Chromium; writes the pictures of the docs.
 	@command -v chromedriver >/dev/null || { echo "Chromium is missing: apt-get install -y chromium chromium-driver"; exit 1; }
@@ -91,12 +103,16 @@ lock:  ## Resolves requirements/ again; needs uv.
 	$(COMPILE) $(RUN_ON) --constraint requirements/all.lock pyproject.toml -o requirements/demo.lock
 	$(COMPILE) $(TESTED_WITH) --constraint requirements/all.lock pyproject.toml -o requirements/test.lock \
 		$$(sed -n 's/^\([a-z0-9._-]*\)==.*/--no-emit-package \1/p' requirements/demo.lock)
+	$(COMPILE) --group deployment --constraint requirements/all.lock -o requirements/deployment.lock \
+		$$(sed -n 's/^\([a-z0-9._-]*\)==.*/--no-emit-package \1/p' requirements/demo.lock requirements/test.lock)
+	$(COMPILE) --group distributed --constraint requirements/all.lock pyproject.toml -o requirements/distributed.lock \
+		$$(sed -n 's/^\([a-z0-9._-]*\)==.*/--no-emit-package \1/p' requirements/demo.lock requirements/test.lock)
 	rm requirements/all.lock
 	$(COMPILE) --group compat -o requirements/compat.lock
 	$(COMPILE) --group docs -o requirements/docs.lock
 
 clean:  ## Takes away what the other targets made.
-	rm -rf $(VENV) .compat .docs .demo .airflow site
+	rm -rf $(VENV) $(CLUSTER) .compat .docs .demo .airflow site
 
 $(DEMO): requirements/demo.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit("Python 3.10 or newer is needed, $(PYTHON) is " + sys.version.split()[0] + ": make PYTHON=python3.12 ..." if sys.version_info < (3, 10) else 0)'
@@ -110,6 +126,20 @@ $(TESTS): $(DEMO) requirements/test.lock
 	$(INSTALL) -r requirements/test.lock
 	$(PIP) check
 	@$(BIN)/python -c 'import sys; sys.version_info[:2] in ((3, 11), (3, 13)) or print("Without pocketsphinx, which has no wheel for this Python: what the emulator speaks is not listened to.")'
+	touch $@
+
+$(DEPLOYMENT): $(TESTS) requirements/deployment.lock
+	$(INSTALL) -r requirements/deployment.lock
+	$(PIP) check
+	touch $@
+
+# On top of the tests' environment, which stays as it is: what it has is seen here, and what is added here is not seen there.
+$(CLUSTER)/.installed: $(TESTS) requirements/distributed.lock
+	$(PYTHON) -m venv --clear --without-pip $(CLUSTER)
+	$(BIN)/python -c 'import sysconfig; print("import site; site.addsitedir(%r)" % sysconfig.get_path("purelib"))' \
+		> $$($(CLUSTER)/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/tests.pth
+	$(PIP) --python $(CLUSTER)/bin/python install $(FROM_LOCK) -r requirements/distributed.lock
+	$(PIP) --python $(CLUSTER)/bin/python check
 	touch $@
 
 $(COMPAT): requirements/compat.lock

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.providers.common.compat.sdk import AirflowSkipException
 from airflow.sdk import BaseOperator
 
+from airflow_provider_videoretalk.airflow_adapters.error_note import notes_error
 from airflow_provider_videoretalk.airflow_adapters.job_history_writer import open_history
 from airflow_provider_videoretalk.airflow_adapters.task_instance_state import run_has_ended, states_of_task
 from airflow_provider_videoretalk.airflow_adapters.url_masking import mask_urls
@@ -69,6 +70,7 @@ class AuditJobsOperator(BaseOperator):
         super().__init__(**kwargs)
         self.timeout = as_seconds("timeout", timeout)
 
+    @notes_error
     def execute(self, context: Context) -> list[dict[str, Any]]:
         history, now = open_history(), time.time()
         if history.store is None:

@@ -139,7 +139,10 @@ class JobWaitOperator(DashScopeOperator):
             sleep=client.sleep,
             **{"pauses": _CANCEL_PAUSES} | options,
         )
-        self.record_spend("cancel", awaited.task_id, cancellation.sentence)
+        if cancellation.needless:
+            self.log.info("%s There was nothing to cancel.", cancellation.sentence)
+        else:
+            self.record_spend("cancel", awaited.task_id, cancellation.sentence)
         if cancellation.done:
             note_cancelled(awaited.task_id)
         return cancellation

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import Asset, AssetAlias, BaseOperator
 
+from airflow_provider_videoretalk.airflow_adapters.error_note import notes_error
 from airflow_provider_videoretalk.airflow_adapters.job_history_writer import open_history
 from airflow_provider_videoretalk.airflow_adapters.url_masking import mask_rendered_urls
 from airflow_provider_videoretalk.dashscope.errors import ResultExpiredError
@@ -210,6 +211,7 @@ class PublishMediaOperator(BaseOperator):
         super()._do_render_template_fields(*args, **kwargs)
         mask_rendered_urls(self)
 
+    @notes_error
     def execute(self, context: Context) -> dict[str, Any]:
         from airflow.providers.common.compat.lineage.hook import get_hook_lineage_collector
 

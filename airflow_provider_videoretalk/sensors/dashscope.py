@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from airflow.providers.common.compat.sdk import AirflowSensorTimeout, AirflowSkipException, conf
 from airflow.sdk import BaseSensorOperator, PokeReturnValue
 
+from airflow_provider_videoretalk.airflow_adapters.error_note import error_noted, notes_error
 from airflow_provider_videoretalk.airflow_adapters.job_history_writer import note_end
 from airflow_provider_videoretalk.dashscope.errors import DashScopeError, InputError, TaskTimeoutError
 from airflow_provider_videoretalk.dashscope.reply_values import number
@@ -134,6 +135,11 @@ class DashScopeTaskSensor(BaseSensorOperator):
             return PokeReturnValue(is_done=True, xcom_value=self._result(task, context)), 0.0
         return PokeReturnValue(is_done=False), left
 
+    def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
+        with error_noted(context):
+            return super().resume_execution(next_method, next_kwargs, context)
+
+    @notes_error
     def execute(self, context: Context) -> Any:
         first = context["ti"].get_first_reschedule_date(context) if self.reschedule and not self.deferrable else None
         started = time.time() if first is None else first.timestamp()

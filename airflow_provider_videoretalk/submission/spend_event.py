@@ -9,7 +9,7 @@ SpendEvent = Literal["submit", "adopt", "duplicate_prevented", "cancel", "loss"]
 - ``submit``: a render job was created
 - ``adopt``: a try resumes the job of an earlier try
 - ``duplicate_prevented``: a try would have submitted again without the record
-- ``cancel``: a cancel was sent; the reason says with which outcome
+- ``cancel``: a cancel was sent for a job that had not ended; the reason says with which outcome
 - ``loss``: a submitted job has no result that can be used
 """
 

@@ -169,7 +169,11 @@ class DashScopeTaskTrigger(SingleEventTrigger):
             return
         async with await client_of(self.dashscope_conn_id, log=self.log) as client:
             cancellation = await cancel_async(client, self.dashscope_task_id, expected_seconds=self.expected_seconds)
-        record_spend(self.log, "cancel", self.dashscope_task_id, cancellation.sentence)
+        if cancellation.needless:
+            # A triggerer that stood still did not see the end, for which another one has resumed the task.
+            self.log.info("%s There was nothing to cancel.", cancellation.sentence)
+        else:
+            record_spend(self.log, "cancel", self.dashscope_task_id, cancellation.sentence)
         if cancellation.done:
             await sync_to_async(note_cancelled)(self.dashscope_task_id)
 

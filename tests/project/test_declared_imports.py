@@ -40,6 +40,7 @@ OPTIONAL = {
     "scripts/": {"emulator", "scripts"},
     "website/": {"docs"},
     "benchmarks/": EXTRAS | {"build", "dev"},
+    "tests/distributed/": EXTRAS | {"build", "dev", "system", "distributed"},
     "tests/system/": EXTRAS | {"build", "dev", "system"},
     "tests/browser/": EXTRAS | {"build", "dev", "browser"},
     "tests/": EXTRAS | {"build", "dev"},

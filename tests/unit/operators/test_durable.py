@@ -65,7 +65,7 @@ def test_a_crash_around_the_post_is_not_guessed_about(world: World, step: FaultP
     made = len(world.tasks)
     assert made == (step == "after_post")
     for _ in range(2):
-        with pytest.raises(AirflowFailException, match=r"its outcome is unknown.*clear the task"):
+        with pytest.raises(AirflowFailException, match=r"its outcome is unknown.*[Cc]lear the task"):
             world.attempt()
     assert len(world.tasks) == made
     world.clear()
@@ -98,7 +98,7 @@ def test_a_policy_that_sends_again_does_so_once(world: World) -> None:
         with pytest.raises(TaskDeferred):
             world.operator(on_unknown_submit="resubmit").execute(world.context)
     for _ in range(3):
-        with pytest.raises(AirflowFailException, match="2 submits were sent, and the outcome of none is known"):
+        with pytest.raises(AirflowFailException, match=r"2 submits were sent, .* and the outcome of none is known"):
             world.attempt(on_unknown_submit="resubmit")
     assert len(world.tasks) == 2
 

@@ -268,15 +268,17 @@ def test_throttling_backs_off_up_to_its_limit(
     assert (slept, deferred_for) == expected
 
 
-@pytest.mark.parametrize("done", [True, False])
-def test_how_a_job_is_cancelled(service: HTTPServer, monkeypatch: pytest.MonkeyPatch, done: bool) -> None:
+@pytest.mark.parametrize(("done", "needless"), [(True, False), (False, False), (False, True)])
+def test_how_a_job_is_cancelled(
+    service: HTTPServer, monkeypatch: pytest.MonkeyPatch, done: bool, needless: bool
+) -> None:
     """In the time that is left, and the history and the log get the outcome."""
     asked: list[Any] = []
 
     def cancel(client: Any, task_id: str, *, sleep: Any, **options: Any) -> Cancellation:
         assert sleep == client.sleep
         asked.append((task_id, options))
-        return Cancellation(done=done, begun=False, sentence="A sentence.")
+        return Cancellation(done=done, begun=False, sentence="A sentence.", needless=needless)
 
     monkeypatch.setattr(job_wait_operator, "cancel", cancel)
     monkeypatch.setattr(job_wait_operator, "note_cancelled", lambda task_id: asked.append(("noted", task_id)))
@@ -284,7 +286,8 @@ def test_how_a_job_is_cancelled(service: HTTPServer, monkeypatch: pytest.MonkeyP
     awaited = AwaitedJob(task_id="t1", expected_seconds=9.5)
     assert operator()._cancel(awaited, seconds=4.5).done is done
     options = {"expected_seconds": 9.5, "pauses": (0.5, 1.0, 2.0)}
-    assert asked == [("t1", options), ("cancel", "t1", "A sentence."), *([("noted", "t1")] if done else [])]
+    spent = [] if needless else [("cancel", "t1", "A sentence.")]
+    assert asked == [("t1", options), *spent, *([("noted", "t1")] if done else [])]
 
 
 def test_what_a_deferral_stores(service: HTTPServer, context: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -321,6 +321,35 @@ def test_the_end_of_a_render_admits_the_next_one(monkeypatch: pytest.MonkeyPatch
     assert account.longest_queue <= 97
 
 
+def test_renders_that_turn_out_shorter_leave_no_pause(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another triggerer waits for these jobs, so nothing wakes this one."""
+
+    async def scenario(account: Account) -> None:
+        held = account.held("first", since=EPOCH, model="m", triggerer=None, limit=200.0)
+        account.waiting.append(account.loop.create_task(held))
+        await asyncio.sleep(10.1)
+        # Five jobs of 100 s each were expected.
+        while account.queued and not account.admitted:
+            await asyncio.sleep(33.0)
+            account.queued -= 1
+            assert account.queued > 1 or account.admitted
+
+    on_account(monkeypatch, scenario, queued=5)
+
+
+def test_those_who_come_at_once_have_a_place_each(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def scenario(account: Account) -> None:
+        triggerer = account.triggerer()
+        for name in ("a", "b", "c", "d", "e", "f"):
+            held = account.held(name, since=EPOCH, model="m", triggerer=triggerer)
+            account.waiting.append(account.loop.create_task(held))
+        await asyncio.sleep(20)
+
+    account = on_account(monkeypatch, scenario, queued=500)
+    assert [line.partition(" submits are")[0].rpartition(" ")[2] for line in account.lines] == list("012345")
+    assert len({line.partition("begin: ")[2] for line in account.lines}) == 6
+
+
 def test_they_are_admitted_in_the_order_of_their_arrival(monkeypatch: pytest.MonkeyPatch) -> None:
     """Also if their triggers start in another order, as after the restart of a triggerer."""
 

@@ -389,6 +389,23 @@ def test_what_a_job_that_cannot_be_cancelled_will_bill_is_told(
     assert told == [("cancel", "t1", sentence)]
 
 
+@pytest.mark.parametrize("state", ["success", "failed"])
+@pytest.mark.parametrize("status", ["SUCCEEDED", "FAILED", "CANCELED"])
+def test_a_triggerer_that_slept_through_the_end_notes_no_cancel(
+    service: HTTPServer, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], state: str, status: str
+) -> None:
+    """Another triggerer has seen the end, and the task instance has ended."""
+    told: list[tuple[str, str, str]] = []
+    monkeypatch.setattr(dashscope, "record_spend", lambda log, *said: told.append(said))
+    refused = {"code": "UnsupportedOperation", "message": "not PENDING", "request_id": "c"}
+    service.expect_request(CANCEL, method="POST").respond_with_json(refused, status=400)
+    reply = {"output": {"task_id": "t1", "task_status": status}}
+    service.expect_request(CANCEL.removesuffix("/cancel"), method="GET").respond_with_json(reply)
+    killed(monkeypatch, {"run": {"retalk": state}})
+    assert told == []
+    assert f"Render job t1 had already ended {status}. There was nothing to cancel." in capsys.readouterr().out
+
+
 def test_a_deleted_run_cancels(service: HTTPServer, monkeypatch: pytest.MonkeyPatch) -> None:
     expect_cancel(service)
     killed(monkeypatch, {})
