@@ -24,16 +24,8 @@ def page() -> str:
 
 def events() -> list[tuple[str, str]]:
     """Each event with its meaning, by the text below the type ``SpendEvent``."""
-    body = ast.parse(inspect.getsource(spend_event)).body
-    texts = [after.value.value for before, after in pairwise(body) if _is_documented(before, after)]
-    return re.findall(r"^- ``(\w+)``: (.+)$", texts[0], re.MULTILINE)
-
-
-def _is_documented(before: ast.stmt, after: ast.stmt) -> bool:
-    return (
-        isinstance(before, ast.Assign)
-        and isinstance(before.targets[0], ast.Name)
-        and before.targets[0].id == "SpendEvent"
-        and isinstance(after, ast.Expr)
-        and isinstance(after.value, ast.Constant)
-    )
+    for before, after in pairwise(ast.parse(inspect.getsource(spend_event)).body):
+        is_type = isinstance(before, ast.Assign) and ast.unparse(before.targets[0]) == "SpendEvent"
+        if is_type and isinstance(after, ast.Expr):
+            return re.findall(r"^- ``(\w+)``: (.+)$", ast.literal_eval(after.value), re.MULTILINE)
+    raise LookupError("SpendEvent has no text below it")
