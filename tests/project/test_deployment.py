@@ -86,6 +86,12 @@ def test_versions_are_those_of_the_documentation() -> None:
     assert f"Programming Language :: Python :: {argument('PYTHON_VERSION')}" in PYPROJECT["project"]["classifiers"]
 
 
+def test_wheels_are_named_by_the_version() -> None:
+    version = PYPROJECT["project"]["version"]
+    assert f'__version__ = "{version}"' in (ROOT / "airflow_provider_videoretalk" / "__init__.py").read_text()
+    assert set(re.findall(r"airflow_provider_videoretalk-(\d[\w.]*)-py3", INSTALLATION)) == {version}
+
+
 def test_images_have_one_tag() -> None:
     texts = [DOCKERFILE, DOCUMENTED, *((DEPLOY / name).read_text() for name in ("compose.yaml", "pool-job.yaml"))]
     assert {tag for text in texts for tag in re.findall(r"airflow-videoretalk:(\S+)", text)} == {TAG}
