@@ -5,6 +5,7 @@ BIN := $(VENV)/bin
 DEMO := $(VENV)/.demo-installed
 TESTS := $(VENV)/.tests-installed
 COMPAT := .compat/tool/.installed
+MONITORING := .monitoring/.installed
 BROWSER := tests/browser
 SECURITY := tests/security
 SYSTEM := $(addprefix tests/system/,test_crashes.py test_short_deferrals.py test_poisoned_replies.py)
@@ -24,10 +25,10 @@ RUN_ON := --extra emulator --extra espeak --group build --group scripts
 TESTED_WITH := $(RUN_ON) --extra media --extra faces --extra c2pa --extra crc --extra oss --extra socks --extra xlsx --group dev --group system --group browser
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-long demo-dub ui test test-security test-system test-endings test-scale test-browser mutants compat check format bench bench-quick lock clean
+.PHONY: help demo demo-long demo-dub ui test test-security test-system test-endings test-scale test-browser test-monitoring mutants compat check format bench bench-quick lock clean
 
 help:  ## Lists these targets.
-	@sed -n 's/^\([a-z-]*\):.*  ## /\1	/p' Makefile | while IFS='	' read -r name text; do printf '%-14s%s\n' "$$name" "$$text"; done
+	@sed -n 's/^\([a-z-]*\):.*  ## /\1	/p' Makefile | while IFS='	' read -r name text; do printf '%-17s%s\n' "$$name" "$$text"; done
 
 demo: $(DEMO)  ## The main job, end to end, on this machine: script to published video. PORT= chooses Airflow's port.
 	$(BIN)/python scripts/demo.py $(if $(PORT),--port $(PORT))
@@ -42,7 +43,7 @@ ui: $(DEMO)  ## A local Airflow on the emulator, with connection, pool and DAGs 
 	$(BIN)/python scripts/ui.py $(if $(PORT),--port $(PORT))
 
 test: $(TESTS)  ## All tests, with branch coverage. Files are not ordered by their number of tests: the slow ones have few.
-	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder --cov --cov-report=term:skip-covered $(addprefix --ignore=,$(SYSTEM) $(ENDINGS) $(SCALE) $(BROWSER))
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder --cov --cov-report=term:skip-covered $(addprefix --ignore=,$(SYSTEM) $(ENDINGS) $(SCALE) $(BROWSER) tests/monitoring)
 
 test-security: $(TESTS)  ## The trust model, by role; a part of test.
 	$(BIN)/python -m pytest $(SECURITY)
@@ -59,6 +60,9 @@ test-scale: $(TESTS)  ## 200 clips and a batch of 200 rows through a real Airflo
 test-browser: $(TESTS)  ## A user's steps in the UI, in a headless Chromium; writes the pictures of the docs.
 	@command -v chromedriver >/dev/null || { echo "Chromium is missing: apt-get install -y chromium chromium-driver"; exit 1; }
 	VIDEORETALK_PICTURES=docs/images/ui $(BIN)/python -m pytest $(BROWSER)
+
+test-monitoring: $(MONITORING)  ## Metrics, traces and lineage of a real Airflow; dashboard and alerts by a real Prometheus; ten minutes.
+	.monitoring/bin/python -m pytest tests/monitoring tests/unit/operators/test_lineage.py
 
 mutants: $(TESTS)  ## How many random mutants of the code that handles money the tests notice; an hour. COUNT=, SEED= choose.
 	$(BIN)/python scripts/mutants.py $(if $(COUNT),--count $(COUNT)) $(if $(SEED),--seed $(SEED))
@@ -88,9 +92,13 @@ lock:  ## Resolves requirements/ again; needs uv.
 		$$(sed -n 's/^\([a-z0-9._-]*\)==.*/--no-emit-package \1/p' requirements/demo.lock)
 	rm requirements/all.lock
 	$(COMPILE) --group compat -o requirements/compat.lock
+	cat requirements/demo.lock requirements/test.lock | grep -v '^--' > requirements/all.lock
+	$(subst 3.10,3.11,$(COMPILE)) --group observability --constraint requirements/all.lock pyproject.toml \
+		-o requirements/monitoring.lock $$(sed -n 's/^\([a-z0-9._-]*\)==.*/--no-emit-package \1/p' requirements/all.lock)
+	rm requirements/all.lock
 
 clean:  ## Takes away what the other targets made.
-	rm -rf $(VENV) .compat .demo .airflow
+	rm -rf $(VENV) .compat .monitoring .demo .airflow
 
 $(DEMO): requirements/demo.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit("Python 3.10 or newer is needed, $(PYTHON) is " + sys.version.split()[0] + ": make PYTHON=python3.12 ..." if sys.version_info < (3, 10) else 0)'
@@ -104,6 +112,12 @@ $(TESTS): $(DEMO) requirements/test.lock
 	$(INSTALL) -r requirements/test.lock
 	$(PIP) check
 	@$(BIN)/python -c 'import sys; sys.version_info[:2] in ((3, 11), (3, 13)) or print("Without pocketsphinx, which has no wheel for this Python: what the emulator speaks is not listened to.")'
+	touch $@
+
+# An environment of its own: in each process of Airflow, its OpenLineage provider would listen to all tasks.
+$(MONITORING): requirements/demo.lock requirements/test.lock requirements/monitoring.lock pyproject.toml
+	$(MAKE) VENV=.monitoring .monitoring/.tests-installed
+	$(subst $(VENV),.monitoring,$(INSTALL)) -r requirements/monitoring.lock
 	touch $@
 
 $(COMPAT): requirements/compat.lock
