@@ -8,6 +8,7 @@ CLUSTER := $(VENV)-distributed
 COMPAT := .compat/tool/.installed
 DOCS := .docs/.installed
 DEPLOYMENT := $(VENV)/.deployment-installed
+MONITORING := .monitoring/.installed
 BROWSER := tests/browser
 CHART := tests/deployment
 SECURITY := tests/security
@@ -30,7 +31,7 @@ RUN_ON := --extra emulator --extra espeak --group build --group scripts
 TESTED_WITH := $(RUN_ON) --extra media --extra faces --extra c2pa --extra crc --extra oss --extra socks --extra xlsx --group dev --group system --group browser
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-long demo-dub ui test test-security test-system test-deployment test-endings test-scale test-distributed test-browser mutants compat docs check format bench bench-quick lock clean
+.PHONY: help demo demo-long demo-dub ui test test-security test-system test-deployment test-endings test-scale test-distributed test-browser test-monitoring mutants compat docs check format bench bench-quick lock clean
 
 help:  ## Lists these targets.
 	@sed -n 's/^\([a-z-]*\):.*  ## /\1	/p' Makefile | while IFS='	' read -r name text; do printf '%-18s%s\n' "$$name" "$$text"; done
@@ -48,7 +49,7 @@ ui: $(DEMO)  ## A local Airflow on the emulator, with connection, pool and DAGs 
 	$(BIN)/python scripts/ui.py $(if $(PORT),--port $(PORT))
 
 test: $(TESTS)  ## All tests, with branch coverage. Files are not ordered by their number of tests: the slow ones have few.
-	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder --cov --cov-report=term:skip-covered $(addprefix --ignore=,$(SYSTEM) $(ENDINGS) $(SCALE) $(DISTRIBUTED) $(BROWSER) $(CHART))
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder --cov --cov-report=term:skip-covered $(addprefix --ignore=,$(SYSTEM) $(ENDINGS) $(SCALE) $(DISTRIBUTED) $(BROWSER) $(CHART) tests/monitoring)
 
 test-security: $(TESTS)  ## The trust model, by role; a part of test.
 	$(BIN)/python -m pytest $(SECURITY)
@@ -72,6 +73,9 @@ test-distributed: $(CLUSTER)/.installed  ## Airflow on Celery, several of everyt
 test-browser: $(TESTS)  ## A user's steps in the UI, in a headless Chromium; writes the pictures of the docs.
 	@command -v chromedriver >/dev/null || { echo "Chromium is missing: apt-get install -y chromium chromium-driver"; exit 1; }
 	VIDEORETALK_PICTURES=docs/images/ui $(BIN)/python -m pytest $(BROWSER)
+
+test-monitoring: $(MONITORING)  ## Metrics, traces and lineage of a real Airflow; dashboard and alerts by a real Prometheus; ten minutes.
+	.monitoring/bin/python -m pytest tests/monitoring tests/unit/operators/test_lineage.py
 
 mutants: $(TESTS)  ## How many random mutants of the code that handles money the tests notice; an hour. COUNT=, SEED= choose.
 	$(BIN)/python scripts/mutants.py $(if $(COUNT),--count $(COUNT)) $(if $(SEED),--seed $(SEED))
@@ -110,9 +114,13 @@ lock:  ## Resolves requirements/ again; needs uv.
 	rm requirements/all.lock
 	$(COMPILE) --group compat -o requirements/compat.lock
 	$(COMPILE) --group docs -o requirements/docs.lock
+	cat requirements/demo.lock requirements/test.lock | grep -v '^--' > requirements/all.lock
+	$(subst 3.10,3.11,$(COMPILE)) --group observability --constraint requirements/all.lock pyproject.toml \
+		-o requirements/monitoring.lock $$(sed -n 's/^\([a-z0-9._-]*\)==.*/--no-emit-package \1/p' requirements/all.lock)
+	rm requirements/all.lock
 
 clean:  ## Takes away what the other targets made.
-	rm -rf $(VENV) $(CLUSTER) .compat .docs .demo .airflow site
+	rm -rf $(VENV) $(CLUSTER) .compat .docs .monitoring .demo .airflow site
 
 $(DEMO): requirements/demo.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit("Python 3.10 or newer is needed, $(PYTHON) is " + sys.version.split()[0] + ": make PYTHON=python3.12 ..." if sys.version_info < (3, 10) else 0)'
@@ -140,6 +148,12 @@ $(CLUSTER)/.installed: $(TESTS) requirements/distributed.lock
 		> $$($(CLUSTER)/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/tests.pth
 	$(PIP) --python $(CLUSTER)/bin/python install $(FROM_LOCK) -r requirements/distributed.lock
 	$(PIP) --python $(CLUSTER)/bin/python check
+	touch $@
+
+# An environment of its own: in each process of Airflow, its OpenLineage provider would listen to all tasks.
+$(MONITORING): requirements/demo.lock requirements/test.lock requirements/monitoring.lock pyproject.toml
+	$(MAKE) VENV=.monitoring .monitoring/.tests-installed
+	$(subst $(VENV),.monitoring,$(INSTALL)) -r requirements/monitoring.lock
 	touch $@
 
 $(COMPAT): requirements/compat.lock

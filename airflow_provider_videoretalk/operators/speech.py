@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import AirflowFailException
 
+from airflow_provider_videoretalk.airflow_adapters.tracing import step_span
 from airflow_provider_videoretalk.dashscope.errors import ThrottledError
 from airflow_provider_videoretalk.model_catalog.limit import Limit
 from airflow_provider_videoretalk.model_catalog.speech import (
@@ -101,7 +102,8 @@ class TextToSpeechOperator(DashScopeOperator):
         )
         self.hook.settings.check(**self.own_settings)
         try:
-            speech = self.hook.client.send(request)
+            with step_span("speech", connection_id=self.dashscope_conn_id, model=model):
+                speech = self.hook.client.send(request)
         except ThrottledError as error:
             self.retry_throttled(error, refusals=refusals, since=since)
         result = speech_result(speech, model=model, voice=voice, audio_format=self.audio_format, hook=self.hook)

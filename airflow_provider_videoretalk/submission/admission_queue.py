@@ -166,7 +166,10 @@ class AdmissionQueue:
 
     async def _run(self) -> None:
         try:
-            async with AsyncClient(self._endpoint, rate_limiter=account_of(self._endpoint).rate_limiter) as client:
+            account = account_of(self._endpoint)
+            async with AsyncClient(
+                self._endpoint, rate_limiter=account.rate_limiter, note_request=account.note_request
+            ) as client:
                 # Triggerers that begin together come to know each other.
                 await self._count_triggerers()
                 await asyncio.sleep(_GATHERING_SECONDS)

@@ -31,7 +31,7 @@ from airflow_provider_videoretalk.submission.resume import (
     WaitUntil,
     decide_resume,
 )
-from airflow_provider_videoretalk.submission.spend_event import RecordSpend
+from airflow_provider_videoretalk.submission.spend_event import UNKNOWN_JOB, RecordSpend
 from airflow_provider_videoretalk.submission.unknown_outcome import DoubtError, outcome_unknown, submit_of
 
 if TYPE_CHECKING:
@@ -191,6 +191,7 @@ class Submitter:
             cancellation = cancel(client, task_id, expected_seconds=record.intent.expected_seconds)
         self.record_spend("cancel", task_id, f"{cancellation.sentence} {reason}")
         if cancellation.done:
+            self.record_spend("cancelled", task_id, "It is not billed.")
             # If the new submit is held back, the next try must not cancel again.
             self.ledger.record_cancelled(task_id)
 
@@ -271,7 +272,8 @@ class Submitter:
         fault_point("after_intent")
         try:
             submission = client.send(request)
-        except OutcomeUnknownError:
+        except OutcomeUnknownError as error:
+            self.record_spend("lost_reply", UNKNOWN_JOB, error.message)
             raise
         except DashScopeError:
             ledger.withdraw()

@@ -782,7 +782,7 @@ def test_another_connection_is_another_input(two_accounts: World) -> None:
     again = world.attempt(dashscope_conn_id="other")
     assert again not in (queued, world.tasks[0]["task_id"])
     assert {task["task_id"]: task["status"] for task in world.tasks}[queued] == "CANCELED"
-    assert world.spent == ["cancel", "submit"]
+    assert world.spent == ["cancel", "cancelled", "submit"]
     # The new job belongs to the new connection.
     assert world.attempt(dashscope_conn_id="other") == again
     assert world.store[KEY]["intent"]["connection_id"] == "other"

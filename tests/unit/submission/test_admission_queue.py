@@ -93,7 +93,7 @@ class Account:
         self.endpoint = Endpoint(api_key="sk-virtual", base_url=base_url, queries_per_second=1000)
         self.waiting: list[asyncio.Task[None]] = []
 
-    def client(self, endpoint: Endpoint, *, rate_limiter: object) -> Account:
+    def client(self, endpoint: Endpoint, *, rate_limiter: object, note_request: object) -> Account:
         return self
 
     async def __aenter__(self) -> Account:

@@ -204,10 +204,11 @@ def test_a_job_that_is_found_counts_from_the_submit() -> None:
     assert world.state["dashscope_submission"]["submitted_at"] == intended
     [job] = world.made
     assert world.spent == [
+        ("lost_reply", "unknown", "the submit was sent, but no usable reply arrived: got no reply"),
         ("adopt", job, "The list shows it as the one job of a submit of unknown outcome."),
         ("duplicate_prevented", job, "It is not submitted again."),
     ]
-    assert world.known == [job, job], "it is written down first"
+    assert world.known == [None, job, job], "it is written down first"
 
 
 def test_a_job_that_the_service_forgot_is_not_bought_again_by_a_clear() -> None:

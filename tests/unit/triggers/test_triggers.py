@@ -379,14 +379,14 @@ def test_the_history_gets_a_cancel_only_if_it_is_confirmed(
 def test_what_a_job_that_cannot_be_cancelled_will_bill_is_told(
     service: HTTPServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    told: list[tuple[str, str, str]] = []
-    monkeypatch.setattr(dashscope, "record_spend", lambda log, *said: told.append(said))
+    told: list[tuple[Any, ...]] = []
+    monkeypatch.setattr(dashscope, "record_spend", lambda log, *said, tags: told.append((*said, tags)))
     service.expect_request(CANCEL, method="POST").respond_with_json({"request_id": "c"})
     reply = {"output": {"task_id": "t1", "task_status": "RUNNING"}}
     service.expect_request(CANCEL.removesuffix("/cancel"), method="GET").respond_with_json(reply)
     killed(monkeypatch, {"run": {"retalk": "failed"}}, expected_seconds=12.5)
     sentence = "Render job t1 is RUNNING and cannot be cancelled. If it succeeds, about 12.5 seconds will be billed."
-    assert told == [("cancel", "t1", sentence)]
+    assert told == [("cancel", "t1", sentence, {"connection_id": "dashscope_default"})]
 
 
 @pytest.mark.parametrize("state", ["success", "failed"])
