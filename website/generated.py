@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from website import commands, error_codes, gallery, llms, metrics, models, results, settings, voices
+from website import commands, error_codes, gallery, llms, models, results, settings, voices
 
 ROOT = Path(__file__).parents[1]
 NOTICE = "<!-- Made by python -m website. Change the code, and not this file. -->\n\n"
@@ -14,7 +14,6 @@ PAGES: Mapping[str, Callable[[], str]] = {
     "docs/gallery.md": gallery.page,
     "docs/reference/commands.md": commands.page,
     "docs/reference/error-codes.md": error_codes.page,
-    "docs/reference/metrics.md": metrics.page,
     "docs/reference/models.md": models.page,
     "docs/reference/results.md": results.page,
     "docs/reference/settings.md": settings.page,

@@ -8,7 +8,7 @@ import inspect
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import pytest
 import yaml
@@ -18,8 +18,7 @@ from project_files import PYPROJECT
 from airflow_provider_videoretalk.dashscope import errors
 from airflow_provider_videoretalk.links import BatchLink, WatchLink
 from airflow_provider_videoretalk.provider_info import get_provider_info
-from airflow_provider_videoretalk.submission.spend_event import SpendEvent
-from website import example_dags, fetches, generated, llms, metrics, navigation, results, site_links
+from website import example_dags, fetches, generated, llms, navigation, results, site_links
 
 from .test_examples import forms
 
@@ -157,10 +156,6 @@ def _pushed_keys() -> set[str]:
 def test_the_table_of_xcom_keys_is_complete() -> None:
     table = BY_NAME["docs/reference/xcom.md"].text.partition("## Sizes")[0]
     assert set(re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE)) == _pushed_keys()
-
-
-def test_the_metrics_have_meanings() -> None:
-    assert tuple(name for name, _ in metrics.events()) == get_args(SpendEvent)
 
 
 def test_the_forms_are_those_of_airflow() -> None:
