@@ -7,7 +7,7 @@ TESTS := $(VENV)/.tests-installed
 COMPAT := .compat/tool/.installed
 BROWSER := tests/browser
 SECURITY := tests/security
-SYSTEM := $(addprefix tests/system/,test_crashes.py test_short_deferrals.py test_poisoned_replies.py)
+SYSTEM := $(addprefix tests/system/,test_crashes.py test_dub_crashes.py test_short_deferrals.py test_poisoned_replies.py)
 ENDINGS := tests/system/test_endings.py
 SCALE := $(addprefix tests/system/,test_random_kills.py test_many_clips.py test_batch.py test_pieces.py)
 
@@ -47,7 +47,7 @@ test: $(TESTS)  ## All tests, with branch coverage. Files are not ordered by the
 test-security: $(TESTS)  ## The trust model, by role; a part of test.
 	$(BIN)/python -m pytest $(SECURITY)
 
-test-system: $(TESTS)  ## A real Airflow on a real PostgreSQL, whose processes are killed; twenty minutes.
+test-system: $(TESTS)  ## A real Airflow on a real PostgreSQL, whose processes are killed; twenty-five minutes.
 	$(BIN)/python -m pytest $(SYSTEM)
 
 test-endings: $(TESTS)  ## Sixty endings on a real Airflow, and what page, spend, job history and audit say of them; a quarter of an hour.

@@ -14,6 +14,7 @@ from airflow_provider_videoretalk.dashscope.errors import DashScopeError
 from airflow_provider_videoretalk.model_catalog.speech import synthesize_speech
 from airflow_provider_videoretalk.operators.location_fields import permanent_fields, url_of_output
 from airflow_provider_videoretalk.operators.speech_result import speech_result
+from airflow_provider_videoretalk.submission.fault_points import fault_point
 
 if TYPE_CHECKING:
     from airflow_provider_videoretalk.hooks.dashscope import DashScopeHook
@@ -67,8 +68,10 @@ class SpeechStore:
             mask_urls(unkept)
             return url_of_output("audio_url", unkept, names=("audio_url",)), amount_in(unkept, "seconds")
         speech = self.hook.client.send(request)
+        fault_point("after_post")
         result = speech_result(speech, model=recipe.model, voice=recipe.voice, audio_format="wav", hook=self.hook)
         self._keep(result, recipe, stored)
+        fault_point("after_speech")
         return result["audio_url"], result["seconds"]
 
     def _unkept(self, recipe: SpeechRecipe) -> Mapping[str, Any] | None:

@@ -27,6 +27,7 @@ from airflow_provider_videoretalk.operators.template_values import (
     as_optional_text,
     check_word,
 )
+from airflow_provider_videoretalk.submission.fault_points import fault_point
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -167,6 +168,7 @@ class TalkingPhotoOperator(CatalogModelOperator):
             self.log.info("Checked the photo for %s CNY: passed is %s", DETECTION_PRICE, detection.passed)
             if self._states is not None:
                 self._states.set(_STATE, {**checked, "passed": detection.passed, "reason": detection.reason})
+            fault_point("after_check")
         if not detection.passed:
             raise InputError(
                 f"image_url is a photo that {self.model} cannot make speak: {detection.reason}",

@@ -26,6 +26,7 @@ from airflow_provider_videoretalk.operators.template_values import (
 )
 from airflow_provider_videoretalk.operators.translation_answers import TranslationAnswers
 from airflow_provider_videoretalk.operators.translation_job import TranslationJob, TranslationSource
+from airflow_provider_videoretalk.submission.fault_points import fault_point
 from airflow_provider_videoretalk.submission.record_store import VolatileStore
 
 if TYPE_CHECKING:
@@ -133,7 +134,9 @@ class TranslateOperator(DashScopeOperator):
                 reply = self.hook.client.send(self._job.request(pack))
             except ThrottledError as error:
                 self.retry_throttled(error, refusals=refusals, since=since)
+            fault_point("after_post")
             self._keep(reply, pack, answers)
+            fault_point("after_answer")
             refusals, since = 0, time.time()
         result = self._job.result(answers, price=self._price)
         self.log.info(

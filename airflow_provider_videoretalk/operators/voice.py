@@ -25,6 +25,7 @@ from airflow_provider_videoretalk.operators.template_values import (
     as_text,
     check_word,
 )
+from airflow_provider_videoretalk.submission.fault_points import fault_point
 from airflow_provider_videoretalk.submission.record import ClearCount
 from airflow_provider_videoretalk.submission.record_store import Store, VolatileStore
 
@@ -131,6 +132,7 @@ class VoiceOperator(DashScopeOperator):
             enrolled = enrollment.voice()
         except ThrottledError as error:
             self.retry_throttled(error, refusals=refusals, since=since)
+        fault_point("after_result")
         voice = enrolled.voice
         self.log.info("%s the voice %s for %s", "Uses" if enrolled.reused else "Enrolled", voice.id, model)
         return {

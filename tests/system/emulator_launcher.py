@@ -18,16 +18,32 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from airflow_provider_videoretalk.emulator.execution.media_engine import RenderOutcome, RenderRequest
+from airflow_provider_videoretalk.emulator.execution.media_engine import (
+    RenderOutcome,
+    RenderRequest,
+    TranscriptionOutcome,
+    TranscriptionRequest,
+)
 from airflow_provider_videoretalk.emulator.fake_engine import FakeEngine
 from airflow_provider_videoretalk.emulator.server import Emulator
+from airflow_provider_videoretalk.emulator.service.checksums import checksums_of
 from airflow_provider_videoretalk.emulator.settings import EmulatorSettings
 
 # The fake engine reports three seconds of video: a render takes three seconds, and a render job may take nine minutes.
 DEFAULTS: dict[str, Any] = {"time_scale": 20, "render_factor": 20, "submits_per_second": 1000}
 
 
-class HeldEngine(FakeEngine):
+class NamingEngine(FakeEngine):
+    """The only sentence of a transcript is the URL of its recording."""
+
+    async def transcribe(self, job: TranscriptionRequest) -> TranscriptionOutcome:
+        sentence = {"begin_time": 0, "end_time": 100 * len(job.url), "text": job.url}
+        transcript = {"transcripts": [{"channel_id": 0, "text": job.url, "sentences": [sentence]}]}
+        job.output.write_text(json.dumps(transcript))
+        return TranscriptionOutcome(seconds=self.seconds, checksums=checksums_of(job.output))
+
+
+class HeldEngine(NamingEngine):
     """Renders until the file ``release`` exists."""
 
     def __init__(self, *, release: Path) -> None:
@@ -41,7 +57,7 @@ class HeldEngine(FakeEngine):
         return await super().retalk(job)
 
 
-class SpokenEngine(FakeEngine):
+class SpokenEngine(NamingEngine):
     """Reports the length of the speech."""
 
     async def retalk(self, job: RenderRequest) -> RenderOutcome:
@@ -56,7 +72,7 @@ def main(plan: dict[str, dict[str, Any]]) -> None:
             missing = frozenset(settings.pop("missing", ()))
             release, spoken = settings.pop("release", None), settings.pop("spoken", False)
             wanted = EmulatorSettings(**DEFAULTS | settings, missing=missing)
-            engine = HeldEngine(release=Path(release)) if release else SpokenEngine() if spoken else FakeEngine()
+            engine = HeldEngine(release=Path(release)) if release else SpokenEngine() if spoken else NamingEngine()
             stack.enter_context(Emulator(wanted, engine=engine))
         print("ready", flush=True)
         signal.sigwait({signal.SIGTERM, signal.SIGINT})

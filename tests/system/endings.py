@@ -12,7 +12,8 @@ from typing import Any, Literal
 
 import requests
 from system.cluster import Cluster
-from system.scenarios import ENDS_WITHIN, HAPPENS_WITHIN, Clip, Injury, WaitingOn
+from system.dag_run import ENDS_WITHIN, HAPPENS_WITHIN
+from system.scenarios import Clip, Injury, WaitingOn
 from system.waiting import until
 
 Pace = Literal["quick", "held", "endless"]
