@@ -12,98 +12,16 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from media_files import wav
 from system.cluster import Cluster
-from system.dag_run import ENDS_WITHIN, HAPPENS_WITHIN, DagRun
+from system.dag_run import HAPPENS_WITHIN
 from system.reports import columns
+from system.step_run import StepRun, release_file
 from system.waiting import until
 
 # What the book calls a request, and what the table calls what it has paid for.
 _PAID_FOR = {"voices": "voices", "translation": "translations", "speech": "speeches", "detect": "checks"}
 _SETTINGS = {"queries_per_second": 100}
 _LATE_ROUNDS = 4
-
-
-@dataclass(kw_only=True)
-class StepRun(DagRun):
-    """A run of one step: its connection has a key, and so an account, of the scenario's own.
-
-    :param scenario: its name, for what its runs share
-    """
-
-    scenario: str
-    task_id: str = "paid"
-
-    @property
-    def input(self) -> str:
-        if self.dag_id.startswith("voice"):
-            return (self.cluster.home / f"{self.scenario}.wav").as_uri()
-        return self.cluster.clips.url(self.scenario)
-
-    @property
-    def folder(self) -> Path:
-        return self.cluster.home / "published" / self.name
-
-    def start(self) -> None:
-        if self.dag_id.startswith("voice"):
-            (self.cluster.home / f"{self.scenario}.wav").write_bytes(wav(seconds=6, rate=24_000))
-        self.connect(self.name)
-        self.trigger({"connection": self.name, "input": self.input, "folder": f"{self.folder.as_uri()}/"})
-
-    def arm(self, *points: str) -> None:
-        for point in points:
-            self.cluster.arm(point, folder=self.steps)
-
-    def deaths(self, point: str = "*") -> int:
-        return len(list(self.steps.glob(f"{point}.*")))
-
-    def wait_for_deaths(self, point: str, count: int) -> None:
-        died = f"{self.name} dies {count} times at {point}"
-        until(lambda: self.deaths(point) >= count, what=died, within=HAPPENS_WITHIN)
-
-    def jobs(self) -> list[dict[str, Any]]:
-        return [job for job in self.service.all_tasks() if job["account"] == self.scenario]
-
-    def voices(self) -> list[str]:
-        return [voice["id"] for voice in self.service.voices() if voice["account"] == self.scenario]
-
-    def entries(self, operation: str | None = None) -> list[dict[str, Any]]:
-        """The account's requests, or those of one kind. Which account's it is, is known when the reply is sent."""
-        found = self.service.requests()
-        return [entry for entry in found if operation in (None, entry["operation"])]
-
-    def wait_for_job(self, status: str) -> None:
-        """Waits until the account has a job that stands so, and Airflow asks for it."""
-
-        def stands() -> bool:
-            return any(job["status"] == status and self.service.was_asked_for(job["task_id"]) for job in self.jobs())
-
-        state = "deferred" if self.dag_id.endswith("deferrable") else "running"
-        until(stands, what=f"{self.name} has a {status} job", within=HAPPENS_WITHIN)
-        until(lambda: self.state() == state, what=f"{self.name} is {state}", within=HAPPENS_WITHIN)
-
-    def wait_until_ended(self) -> str:
-        return self.cluster.wait_run(self.dag_id, self.run_id, within=ENDS_WITHIN)
-
-    def value(self) -> Mapping[str, Any]:
-        """What the task returned."""
-        path = f"/dags/{self.dag_id}/dagRuns/{self.run_id}/taskInstances/{self.task_id}/xcomEntries/return_value"
-        found: Mapping[str, Any] = self.cluster.call("GET", path, params={"deserialize": True})["value"]
-        return found
-
-    def is_made(self) -> bool:
-        """Whether the task returned what was paid for, and it is whole."""
-        value, step = self.value(), self.dag_id.partition("_")[0]
-        if step == "voice":
-            return [value["voice"]] == self.voices()
-        if step == "transcribe":
-            files = [Path(file.removeprefix("file://")) for file in value["files"].values()]
-            return value["text"] == self.input and bool(files) and all(file.exists() for file in files)
-        if step == "translate":
-            return [line[:4] for line in value["text"].split("\n")] == ["[de]"] * 3
-        if step == "speak":
-            return Path(value["audio"].removeprefix("file://")).exists() and len(value["segments"]) == 3
-        return value["task_id"] == self.jobs()[-1]["task_id"]
 
 
 Injury = Callable[[Sequence[StepRun]], None]
@@ -119,7 +37,7 @@ class StepScenario:
     :param points: armed before the run starts
     :param kills: how often a process dies at a point, at least
     :param faults: armed in an emulator of the scenario's own
-    :param settings: of that emulator
+    :param held: whether jobs run until the injury releases them
     :param twins: how many runs have the same input and account
     :param paid: what the service's book has, by kind
     :param says: words that the task's log must hold
@@ -131,7 +49,7 @@ class StepScenario:
     kills: int | None = None
     injury: Injury | None = None
     faults: Sequence[Mapping[str, Any]] = ()
-    settings: Mapping[str, Any] = field(default_factory=dict)
+    held: bool = False
     twins: int = 1
     paid: Mapping[str, int]
     says: str = ""
@@ -147,7 +65,7 @@ class StepScenario:
 
     @property
     def service_name(self) -> str:
-        return self.slug if self.faults or self.settings else "main"
+        return self.slug if self.faults or self.held else "main"
 
     @property
     def least_kills(self) -> int:
@@ -178,11 +96,20 @@ class StepRow:
         return (self.id, str(self.kills), paid, made, f"{self.seconds:.1f}")
 
 
-def services_of(scenarios: Sequence[StepScenario]) -> dict[str, dict[str, Any]]:
-    """The settings of the emulators that the scenarios need, in which each scenario has an account of its name."""
+def services_of(scenarios: Sequence[StepScenario], *, home: Path) -> dict[str, dict[str, Any]]:
+    """The settings of the emulators that the scenarios need, in which each scenario has an account of its name.
+
+    :param home: the folder of the cluster's own
+    """
     accounts = {f"sk-{scenario.slug}": scenario.slug for scenario in scenarios}
-    named = {scenario.service_name: scenario.settings for scenario in scenarios}
-    return {name: {**_SETTINGS, **settings, "accounts": accounts} for name, settings in named.items()}
+    return {
+        scenario.service_name: {
+            **_SETTINGS,
+            **({"release": str(release_file(home, scenario.slug))} if scenario.held else {}),
+            "accounts": accounts,
+        }
+        for scenario in scenarios
+    }
 
 
 def play_steps(cluster: Cluster, scenarios: Sequence[StepScenario], *, abreast: int) -> list[StepRow]:
@@ -283,15 +210,17 @@ def worker_dies_in(operation: str, *, number: int = 1) -> Injury:
 
 def worker_dies_waiting(runs: Sequence[StepRun]) -> None:
     (run,) = runs
-    run.wait_for_job("RUNNING")
+    run.wait_for_wait()
     run.cluster.kill_worker(run.dag_id, run.run_id, run.task_id)
+    run.release()
 
 
 def triggerer_dies_waiting(runs: Sequence[StepRun]) -> None:
     (run,) = runs
-    run.wait_for_job("RUNNING")
+    run.wait_for_wait()
     run.cluster.kill("triggerer")
     run.cluster.wait_until_back("triggerer")
+    run.release()
 
 
 def cleared_after_the_end(runs: Sequence[StepRun]) -> None:

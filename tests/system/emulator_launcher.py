@@ -1,7 +1,7 @@
 """Runs several emulators in one process, without media work: each returns every video unchanged.
 
-With the setting ``release``, the path of a file, an emulator renders until the file exists. With ``spoken``, it reports
-that a video is as long as its speech.
+With the setting ``release``, the path of a file, an emulator renders and transcribes until the file exists. With
+``spoken``, it reports that a video is as long as its speech.
 
 The one argument is a JSON object: name -> port and settings. SIGTERM ends the process.
 """
@@ -44,17 +44,24 @@ class NamingEngine(FakeEngine):
 
 
 class HeldEngine(NamingEngine):
-    """Renders until the file ``release`` exists."""
+    """Renders and transcribes until the file ``release`` exists."""
 
     def __init__(self, *, release: Path) -> None:
         super().__init__()
         self.release = release
 
     async def retalk(self, job: RenderRequest) -> RenderOutcome:
+        await self._released()
+        return await super().retalk(job)
+
+    async def transcribe(self, job: TranscriptionRequest) -> TranscriptionOutcome:
+        await self._released()
+        return await super().transcribe(job)
+
+    async def _released(self) -> None:
         # A test makes the file, which gives no notice.
         while not self.release.exists():  # noqa: ASYNC110
             await asyncio.sleep(0.2)
-        return await super().retalk(job)
 
 
 class SpokenEngine(NamingEngine):

@@ -44,7 +44,8 @@ def arm_fault_points(context: Any) -> None:
 
 def waiting(deferrable: bool, **arguments: Any) -> dict[str, Any]:
     """Of the operators that wait for a job. The stand-in recordings are none."""
-    return {"preflight": "off", "deferrable": deferrable, "poll_interval": 1.0, "resume": RECONCILE} | arguments
+    polls = {"poll_interval": 1.0, "max_poll_interval": 2.0}
+    return {"preflight": "off", "deferrable": deferrable, "resume": RECONCILE, **polls, **arguments}
 
 
 def voice(**arguments: Any) -> None:
