@@ -262,6 +262,7 @@ class MakeVideoOperator(CatalogModelOperator):
         number = as_int("row", as_mapping("row", self.row).get("row"))
         self._ti = context["ti"]
         self._states = record_store_of(context, durable=self.durable)
+        self._speech_charges = self.charges(context, "speech")
         self._row_to_make = read_row(self._output_folder.run(context), number)
         if self._row_to_make.planned_before and self.resume.on_clear == "adopt_unfinished":
             # Whoever clears the plan wants what is missing. A video that was made is only not published.
@@ -300,7 +301,11 @@ class MakeVideoOperator(CatalogModelOperator):
     @property
     def _speeches(self) -> SpeechStore:
         return SpeechStore(
-            folder=self._output_folder, hook=self.hook, states=self._states, lives_for=self.queue_timeout
+            folder=self._output_folder,
+            hook=self.hook,
+            states=self._states,
+            lives_for=self.queue_timeout,
+            charges=self._speech_charges,
         )
 
 

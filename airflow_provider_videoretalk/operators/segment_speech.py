@@ -183,6 +183,7 @@ class SegmentSpeechOperator(DashScopeOperator):
             hook=self.hook,
             states=record_store_of(context, durable=True),
             lives_for=_SPEECH_LIVES.total_seconds(),
+            charges=self.charges(context, "speech"),
         )
         try:
             speeches = [store.speech(recipe)[0] for recipe in recipes]

@@ -32,6 +32,7 @@ from airflow_provider_videoretalk.submission.fault_points import fault_point
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
+    from airflow_provider_videoretalk.airflow_adapters.charge_writer import ChargeWriter
     from airflow_provider_videoretalk.dashscope.multipart_upload import Content
     from airflow_provider_videoretalk.inputs.job_inputs import JobInputs
     from airflow_provider_videoretalk.media.location import Location
@@ -71,6 +72,7 @@ class TalkingPhotoOperator(CatalogModelOperator):
 
     catalog_entry: TalkingPhotoModel = LIVEPORTRAIT
     _states: Store | None = None
+    _check_charges: ChargeWriter
     template_fields: Sequence[str] = (
         "image_url",
         "audio_url",
@@ -148,6 +150,7 @@ class TalkingPhotoOperator(CatalogModelOperator):
 
     def attempt(self, context: Context, *, refusals: int, since: float) -> Any:
         self._states = record_store_of(context, durable=self.durable)
+        self._check_charges = self.charges(context, "photo_check")
         return super().attempt(context, refusals=refusals, since=since)
 
     def prepare(self, intent: Intent) -> Intent:
@@ -168,6 +171,9 @@ class TalkingPhotoOperator(CatalogModelOperator):
             self.log.info("Checked the photo for %s CNY: passed is %s", DETECTION_PRICE, detection.passed)
             if self._states is not None:
                 self._states.set(_STATE, {**checked, "passed": detection.passed, "reason": detection.reason})
+            # A check that is passed is in the price of the job.
+            if not detection.passed or not self.price().per_job:
+                self._check_charges.add(DETECTION_PRICE, currency="CNY", model=self.catalog_entry.detect_model)
             fault_point("after_check")
         if not detection.passed:
             raise InputError(
