@@ -196,16 +196,11 @@ def fault_hits(runs: Sequence[StepRun]) -> None:
     runs[0].wait_for_fault()
 
 
-def worker_dies_in(operation: str, *, number: int = 1) -> Injury:
-    """The service has the request, and holds its reply back: the task and its worker are killed there."""
-
-    def injury(runs: Sequence[StepRun]) -> None:
-        (run,) = runs
-        sent = f"{run.name} sends {number} of {operation}"
-        until(lambda: len(run.entries(operation)) >= number, what=sent, within=HAPPENS_WITHIN)
-        run.cluster.kill_worker(run.dag_id, run.run_id, run.task_id)
-
-    return injury
+def worker_dies_in_flight(runs: Sequence[StepRun]) -> None:
+    """The service has begun its reply, and holds the rest back: the task and its worker are killed there."""
+    (run,) = runs
+    run.wait_for_fault()
+    run.cluster.kill_worker(run.dag_id, run.run_id, run.task_id)
 
 
 def worker_dies_waiting(runs: Sequence[StepRun]) -> None:

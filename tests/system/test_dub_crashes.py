@@ -22,7 +22,7 @@ from system.dub_steps import (
     services_of,
     table,
     triggerer_dies_waiting,
-    worker_dies_in,
+    worker_dies_in_flight,
     worker_dies_waiting,
 )
 from system.reports import REPORTS
@@ -39,6 +39,11 @@ def killed(points: tuple[str, ...], **given: Any) -> tuple[StepScenario, ...]:
 
 def lost(operation: str, effect: str = "drop_after", **rule: Any) -> dict[str, Any]:
     return {"operation": operation, "effect": effect, **rule}
+
+
+def held_back(operation: str, **rule: Any) -> dict[str, Any]:
+    """The head of the reply comes, which shows that the request was carried out, and the body much later."""
+    return lost(operation, "stall", at_byte=0, seconds=20, **rule)
 
 
 def voices() -> Iterator[StepScenario]:
@@ -58,8 +63,8 @@ def voices() -> Iterator[StepScenario]:
     yield from killed((*BEFORE_ENROLMENT, "after_post", "after_id", "after_result"), **one)
     yield StepScenario(
         name="worker killed in the enrolment",
-        faults=(lost("voices", "stall", after=1, seconds=8),),
-        injury=worker_dies_in("voices", number=2),
+        faults=(held_back("voices", after=1),),
+        injury=worker_dies_in_flight,
         **one,
     )
     yield StepScenario(name="reply lost", faults=(lost("voices", after=1),), injury=fault_hits, **one)
@@ -103,8 +108,8 @@ def translations() -> Iterator[StepScenario]:
     yield from killed(("after_post",), **four)
     yield StepScenario(
         name="worker killed in the second request",
-        faults=(lost("translation", "stall", after=1, seconds=8),),
-        injury=worker_dies_in("translation", number=2),
+        faults=(held_back("translation", after=1),),
+        injury=worker_dies_in_flight,
         **four,
     )
     yield StepScenario(name="reply lost", faults=(lost("translation", after=1),), injury=fault_hits, **four)
@@ -132,8 +137,8 @@ def speeches() -> Iterator[StepScenario]:
     yield from killed(("after_post",), **four)
     yield StepScenario(
         name="worker killed in the second request",
-        faults=(lost("speech", "stall", after=1, seconds=8),),
-        injury=worker_dies_in("speech", number=2),
+        faults=(held_back("speech", after=1),),
+        injury=worker_dies_in_flight,
         **four,
     )
     yield StepScenario(name="reply lost", faults=(lost("speech", after=1),), injury=fault_hits, **four)
@@ -154,8 +159,8 @@ def photos() -> Iterator[StepScenario]:
     yield StepScenario(name="check's reply lost", faults=(lost("detect"),), injury=fault_hits, **twice)
     yield StepScenario(
         name="worker killed in the check",
-        faults=(lost("detect", "stall", seconds=8),),
-        injury=worker_dies_in("detect"),
+        faults=(held_back("detect"),),
+        injury=worker_dies_in_flight,
         **twice,
     )
     # Airflow 3.3 keeps what the check said.
