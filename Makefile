@@ -12,7 +12,7 @@ MONITORING := .monitoring/.installed
 BROWSER := tests/browser
 CHART := tests/deployment
 SECURITY := tests/security
-SYSTEM := $(addprefix tests/system/,test_asked_to_end.py test_crashes.py test_short_deferrals.py test_poisoned_replies.py)
+SYSTEM := $(addprefix tests/system/,test_asked_to_end.py test_crashes.py test_dub_crashes.py test_short_deferrals.py test_poisoned_replies.py)
 ENDINGS := tests/system/test_endings.py
 DISTRIBUTED := tests/distributed
 SCALE := $(addprefix tests/system/,test_random_kills.py test_many_clips.py test_batch.py test_pieces.py)
@@ -57,7 +57,7 @@ test-security: $(TESTS)  ## The trust model, by role; a part of test.
 test-deployment: $(DEPLOYMENT)  ## Airflow's Helm chart, rendered with deploy/values.yaml; downloads the chart, or CHART_FILE= names it.
 	HELM_CHART=$(CHART_FILE) $(BIN)/python -m pytest $(CHART)
 
-test-system: $(TESTS)  ## A real Airflow on a real PostgreSQL, whose processes are killed; twenty minutes.
+test-system: $(TESTS)  ## A real Airflow on a real PostgreSQL, whose processes are killed; twenty-five minutes.
 	$(BIN)/python -m pytest $(SYSTEM)
 
 test-endings: $(TESTS)  ## Sixty endings on a real Airflow, and what page, spend, job history and audit say of them; a quarter of an hour.

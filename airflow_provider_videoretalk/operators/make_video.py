@@ -213,7 +213,13 @@ class MakeVideoOperator(CatalogModelOperator):
             _check_unchanged("recording", self._recording, recipe.speech.recording)
         prepared = super().prepare(intent)
         if isinstance(self.catalog_entry, TalkingPhotoModel):
-            check = PhotoCheck(model=self.catalog_entry, client=self.hook.client, states=self._states)
+            check = PhotoCheck(
+                model=self.catalog_entry,
+                client=self.hook.client,
+                states=self._states,
+                charges=self._check_charges,
+                in_price=bool(self.price().per_job),
+            )
             check.check(self._presenter)
         if not self._row_to_make.in_pieces:
             return prepared
@@ -302,6 +308,8 @@ class MakeVideoOperator(CatalogModelOperator):
         number = as_int("row", as_mapping("row", self.row).get("row"))
         self._ti = context["ti"]
         self._states = record_store_of(context, durable=self.durable)
+        self._speech_charges = self.charges(context, "speech")
+        self._check_charges = self.charges(context, "photo_check")
         self._row_to_make = read_row(self._output_folder.run(context), number)
         if self._row_to_make.planned_before and self.resume.on_clear == "adopt_unfinished":
             # Whoever clears the plan wants what is missing. A video that was made is only not published.
@@ -337,7 +345,11 @@ class MakeVideoOperator(CatalogModelOperator):
     @property
     def _speeches(self) -> SpeechStore:
         return SpeechStore(
-            folder=self._output_folder, hook=self.hook, states=self._states, lives_for=self.queue_timeout
+            folder=self._output_folder,
+            hook=self.hook,
+            states=self._states,
+            lives_for=self.queue_timeout,
+            charges=self._speech_charges,
         )
 
 

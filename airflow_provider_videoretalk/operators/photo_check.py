@@ -16,8 +16,10 @@ from airflow_provider_videoretalk.model_catalog.talking_photo import (
     TalkingPhotoModel,
     detect_face,
 )
+from airflow_provider_videoretalk.submission.fault_points import fault_point
 
 if TYPE_CHECKING:
+    from airflow_provider_videoretalk.airflow_adapters.charge_writer import ChargeWriter
     from airflow_provider_videoretalk.dashscope.client import Client
     from airflow_provider_videoretalk.dashscope.multipart_upload import Content
     from airflow_provider_videoretalk.inputs.source import Source
@@ -36,12 +38,16 @@ log = logging.getLogger(__name__)
 class PhotoCheck:
     """
     :param model: that is to make the photo speak
+    :param charges: has each check that is paid for and is not in the price of a job
+    :param in_price: whether the price of the job includes the check
     :param states: the task's state, which keeps the answer; ``None`` keeps none
     """
 
     model: TalkingPhotoModel
     client: Client
     states: Store | None
+    charges: ChargeWriter
+    in_price: bool
 
     def check(self, photo: Source) -> None:
         """Asks the service, unless the task knows its answer.
@@ -55,6 +61,9 @@ class PhotoCheck:
             log.info("Checked the photo for %s CNY: passed is %s", DETECTION_PRICE, detection.passed)
             if self.states is not None:
                 self.states.set(_STATE, {**checked, "passed": detection.passed, "reason": detection.reason})
+            if not (detection.passed and self.in_price):
+                self.charges.add(DETECTION_PRICE, currency="CNY", model=self.model.detect_model)
+            fault_point("after_check")
         if not detection.passed:
             raise InputError(
                 f"image_url is a photo that {self.model.name} cannot make speak: {detection.reason}",

@@ -31,6 +31,7 @@ from airflow_provider_videoretalk.operators.template_values import (
     as_optional_text,
 )
 from airflow_provider_videoretalk.optional_dependencies import require_extra
+from airflow_provider_videoretalk.submission.fault_points import fault_point
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -188,6 +189,7 @@ class SegmentSpeechOperator(DashScopeOperator):
             hook=self.hook,
             states=record_store_of(context, durable=True),
             lives_for=_SPEECH_LIVES.total_seconds(),
+            charges=self.charges(context, "speech"),
         )
         try:
             speeches = [store.speech(recipe)[0] for recipe in recipes]
@@ -195,6 +197,7 @@ class SegmentSpeechOperator(DashScopeOperator):
             # Those that were made are kept.
             self.retry_throttled(error, refusals=refusals, since=since)
         made = self._track(store, texts, recipes, speeches, length=length)
+        fault_point("after_result")
         return {
             **made,
             "language": as_optional_text("language", self.language),

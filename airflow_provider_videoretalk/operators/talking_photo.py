@@ -27,6 +27,7 @@ from airflow_provider_videoretalk.operators.template_values import (
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
+    from airflow_provider_videoretalk.airflow_adapters.charge_writer import ChargeWriter
     from airflow_provider_videoretalk.inputs.job_inputs import JobInputs
     from airflow_provider_videoretalk.media.location import Location
     from airflow_provider_videoretalk.model_catalog.price import Price
@@ -59,6 +60,7 @@ class TalkingPhotoOperator(CatalogModelOperator):
 
     catalog_entry: TalkingPhotoModel = LIVEPORTRAIT
     _states: Store | None = None
+    _check_charges: ChargeWriter
     template_fields: Sequence[str] = (
         "image_url",
         "audio_url",
@@ -134,11 +136,18 @@ class TalkingPhotoOperator(CatalogModelOperator):
 
     def attempt(self, context: Context, *, refusals: int, since: float) -> Any:
         self._states = record_store_of(context, durable=self.durable)
+        self._check_charges = self.charges(context, "photo_check")
         return super().attempt(context, refusals=refusals, since=since)
 
     def prepare(self, intent: Intent) -> Intent:
         prepared = super().prepare(intent)
         if self.photo_check != "off":
-            check = PhotoCheck(model=self.catalog_entry, client=self.hook.client, states=self._states)
+            check = PhotoCheck(
+                model=self.catalog_entry,
+                client=self.hook.client,
+                states=self._states,
+                charges=self._check_charges,
+                in_price=bool(self.price().per_job),
+            )
             check.check(self._job_inputs.sources["image_url"])
         return prepared
