@@ -253,6 +253,18 @@ class BatchSources:
             return reader.read_at(0, most + 1)
 
 
+def check_unchanged(what: str, source: Source, digest: str) -> None:
+    """
+    :param digest: as the plan saw it
+    :raises InputError: it is another one
+    """
+    if content_digest(source.content_identity()) != digest:
+        raise InputError(
+            f"the {what} at {source.description} has changed since the plan, allowed is the same",
+            remedy="Clear the task that plans the batch.",
+        )
+
+
 def _is_cut(finding: Finding, media: Mapping[str, ProbeResult]) -> bool:
     """Whether an input is only too long or too large, so that each render job gets a part of it."""
     found, limits = media.get(finding.field), _CUT.get(finding.field, ())

@@ -16,13 +16,12 @@ from airflow_provider_videoretalk.batches.pieces import PARTS_FIELD, PIECE_FIELD
 from airflow_provider_videoretalk.batches.plan_file import RUN_FIELD, RowReference, RowToMake, plan_name, read_row
 from airflow_provider_videoretalk.batches.recipe import (
     RecordingRecipe,
-    content_digest,
     is_made_again,
 )
 from airflow_provider_videoretalk.dashscope.errors import InputError
 from airflow_provider_videoretalk.model_catalog.talking_photo import TALKING_PHOTO_MODELS, TalkingPhotoModel, with_check
 from airflow_provider_videoretalk.model_catalog.videoretalk import VIDEORETALK
-from airflow_provider_videoretalk.operators.batch_sources import BatchSources
+from airflow_provider_videoretalk.operators.batch_sources import BatchSources, check_unchanged
 from airflow_provider_videoretalk.operators.catalog_model import CatalogModelOperator
 from airflow_provider_videoretalk.operators.destination_path import open_destination
 from airflow_provider_videoretalk.operators.job_submission import record_store_of
@@ -208,9 +207,9 @@ class MakeVideoOperator(CatalogModelOperator):
         """
         self._skip_if_published()
         recipe = self._row_to_make.recipe
-        _check_unchanged("presenter", self._presenter, recipe.presenter)
+        check_unchanged("presenter", self._presenter, recipe.presenter)
         if isinstance(recipe.speech, RecordingRecipe):
-            _check_unchanged("recording", self._recording, recipe.speech.recording)
+            check_unchanged("recording", self._recording, recipe.speech.recording)
         prepared = super().prepare(intent)
         if isinstance(self.catalog_entry, TalkingPhotoModel):
             check = PhotoCheck(
@@ -268,15 +267,17 @@ class MakeVideoOperator(CatalogModelOperator):
 
     def _photo_inputs(self, speech: Location, seconds: float | None) -> JobInputs:
         # Loads requests.
-        from airflow_provider_videoretalk.inputs.job_inputs import JobInputs
+        from airflow_provider_videoretalk.inputs.photo_inputs import photo_inputs
         from airflow_provider_videoretalk.inputs.source import source_of
 
         source = self._recording if self._row_to_make.audio else source_of("audio_url", speech)
-        return JobInputs(
+        parameters = self._row_to_make.recipe.parameters
+        return photo_inputs(
             model=self.catalog_entry,
-            sources={"image_url": self._presenter, "audio_url": source},
-            parameters=self._row_to_make.recipe.parameters,
-            stated_seconds={} if seconds is None else {"audio_url": seconds},
+            photo=self._presenter,
+            speech=source,
+            parameters=parameters,
+            speech_seconds=seconds,
         )
 
     def _speech(self) -> tuple[Location, float | None]:
@@ -350,16 +351,4 @@ class MakeVideoOperator(CatalogModelOperator):
             states=self._states,
             lives_for=self.queue_timeout,
             charges=self._speech_charges,
-        )
-
-
-def _check_unchanged(what: str, source: Source, digest: str) -> None:
-    """
-    :param digest: as the plan saw it
-    :raises InputError: it is another one
-    """
-    if content_digest(source.content_identity()) != digest:
-        raise InputError(
-            f"the {what} at {source.description} has changed since the plan, allowed is the same",
-            remedy="Clear the task that plans the batch.",
         )

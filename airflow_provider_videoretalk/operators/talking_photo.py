@@ -94,16 +94,16 @@ class TalkingPhotoOperator(CatalogModelOperator):
 
     def job_inputs(self) -> JobInputs:
         # Loads requests.
-        from airflow_provider_videoretalk.inputs.job_inputs import JobInputs
+        from airflow_provider_videoretalk.inputs.photo_inputs import photo_inputs
         from airflow_provider_videoretalk.inputs.source import source_of
 
-        locations = {"image_url": self.location("image_url", self.image_url), "audio_url": self._audio_location()}
         seconds = self.audio_url.get("seconds") if isinstance(self.audio_url, Mapping) else None
-        return JobInputs(
+        return photo_inputs(
             model=self.catalog_entry,
-            sources={field: source_of(field, location) for field, location in locations.items()},
+            photo=source_of("image_url", self.location("image_url", self.image_url)),
+            speech=source_of("audio_url", self._audio_location()),
             parameters=self._parameters(),
-            stated_seconds={"audio_url": seconds} if isinstance(seconds, int | float) else {},
+            speech_seconds=seconds if isinstance(seconds, int | float) else None,
         )
 
     @property
