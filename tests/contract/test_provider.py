@@ -114,6 +114,7 @@ def test_every_public_module_is_listed(kind: str) -> None:
         "operators.glossary",
         "operators.job",
         "operators.job_audit",
+        "operators.job_lineage",
         "operators.job_submission",
         "operators.job_wait",
         "operators.job_wait_operator",

@@ -62,7 +62,7 @@ def test_all_routes_are_known(pages: FastAPI) -> None:
     assert addresses(pages) == sorted(
         [
             f"/videoretalk/{name}"
-            for name in ("", "videos", "batches", "queue", "spend", "failures", "static/videoretalk.css")
+            for name in ("", "videos", "batches", "health", "queue", "spend", "failures", "static/videoretalk.css")
         ]
         + [here, *(f"{here}/{name}" for name in ("status", "outcome", "failure", "media/result"))]
         + [f"/videoretalk/spend{part}" for part in ("/panel", ".csv")]
