@@ -11,6 +11,7 @@ DEPLOYMENT := $(VENV)/.deployment-installed
 MONITORING := .monitoring/.installed
 BROWSER := tests/browser
 CHART := tests/deployment
+YEAR := tests/year
 SECURITY := tests/security
 SYSTEM := $(addprefix tests/system/,test_asked_to_end.py test_crashes.py test_dub_crashes.py test_short_deferrals.py test_poisoned_replies.py)
 ENDINGS := tests/system/test_endings.py
@@ -31,7 +32,7 @@ RUN_ON := --extra emulator --extra espeak --group build --group scripts
 TESTED_WITH := $(RUN_ON) --extra media --extra faces --extra c2pa --extra crc --extra oss --extra socks --extra xlsx --group dev --group system --group browser
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-long demo-dub ui test test-security test-system test-deployment test-endings test-scale test-distributed test-browser test-monitoring mutants compat docs check format bench bench-quick lock clean
+.PHONY: help demo demo-long demo-dub ui test test-security test-system test-deployment test-endings test-scale test-month test-year test-distributed test-browser test-monitoring mutants compat docs check format bench bench-quick lock clean
 
 help:  ## Lists these targets.
 	@sed -n 's/^\([a-z-]*\):.*  ## /\1	/p' Makefile | while IFS='	' read -r name text; do printf '%-18s%s\n' "$$name" "$$text"; done
@@ -49,7 +50,7 @@ ui: $(DEMO)  ## A local Airflow on the emulator, with connection, pool and DAGs 
 	$(BIN)/python scripts/ui.py $(if $(PORT),--port $(PORT))
 
 test: $(TESTS)  ## All tests, with branch coverage. Files are not ordered by their number of tests: the slow ones have few.
-	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder --cov --cov-report=term:skip-covered $(addprefix --ignore=,$(SYSTEM) $(ENDINGS) $(SCALE) $(DISTRIBUTED) $(BROWSER) $(CHART) tests/monitoring)
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder --cov --cov-report=term:skip-covered $(addprefix --ignore=,$(SYSTEM) $(ENDINGS) $(SCALE) $(DISTRIBUTED) $(YEAR) $(BROWSER) $(CHART) tests/monitoring)
 
 test-security: $(TESTS)  ## The trust model, by role; a part of test.
 	$(BIN)/python -m pytest $(SECURITY)
@@ -65,6 +66,12 @@ test-endings: $(TESTS)  ## Sixty endings on a real Airflow, and what page, spend
 
 test-scale: $(TESTS)  ## 200 clips and a batch of 200 rows through a real Airflow, while parts of it are killed; an hour.
 	$(BIN)/python -m pytest $(SCALE)
+
+test-month: $(TESTS)  ## 100,000 videos of a month on a simulated clock, and what they leave behind; half an hour.
+	VIDEORETALK_MONTH_CLIPS=100000 $(BIN)/python -m pytest tests/month
+
+test-year: $(TESTS)  ## The query plans of the pages on a PostgreSQL with a year of videos; five minutes.
+	$(BIN)/python -m pytest $(YEAR)
 
 test-distributed: $(CLUSTER)/.installed  ## Airflow on Celery, several of everything, which lose each other; 40 minutes. ROWS="Redis or publishing" chooses.
 	@command -v redis-server >/dev/null || { echo "Redis is missing: apt-get install -y redis-server"; exit 1; }

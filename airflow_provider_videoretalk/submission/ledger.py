@@ -98,7 +98,7 @@ class Ledger:
         # Nothing is submitted whose record a later try could not read.
         Record.parse(record.to_json(), name=_NAME)
         # The registry first: if this fails, no intent may stay in the store, where it would look like a lost POST.
-        self.registry.drop_old()
+        self.registry.clean_up(intended_at=now)
         self.registry.write(record)
         try:
             self._store.set(KEY, record.to_json())

@@ -29,6 +29,8 @@ _KEY = re.compile(rf"{PREFIX}[0-9a-f]{{16}}_(?P<account>[0-9a-f]{{16}})_(?P<mill
 LIFETIME = 6 * 3600.0
 """Seconds after which a record is deleted: twice the time after which the service drops a job without a result."""
 
+_SUBMITS_A_CLEAN_UP = 16
+
 _MISSING = object()
 
 _log = logging.getLogger(__name__)
@@ -144,6 +146,14 @@ class SubmissionRegistry:
     def withdraw(self, record: Record) -> None:
         """Deletes the record of a submit that created no job."""
         self.store.delete(_key(record))
+
+    def clean_up(self, *, intended_at: float) -> None:
+        """Lets one of sixteen submits delete the old records. To find them takes a listing of all keys.
+
+        :param intended_at: of the submit. Its millisecond chooses
+        """
+        if round(intended_at * 1000) % _SUBMITS_A_CLEAN_UP == 0:
+            self.drop_old()
 
     def drop_old(self) -> None:
         """Deletes the records that are older than :data:`LIFETIME`, of any task instance."""

@@ -133,6 +133,26 @@ def test_months_old_facts_are_dropped_a_hundred_at_a_time(store: TaskStateStore)
     assert len(store) == 4 + 150
 
 
+def test_a_submit_does_not_list_a_whole_month_of_facts() -> None:
+    """At 100,000 videos a month, each submit would list 300,000 keys."""
+
+    class Counting(TaskStateStore):
+        listed = 0
+
+        def names(self, prefix: str) -> list[str]:
+            found = super().names(prefix)
+            self.listed += len(found)
+            return found
+
+    store = Counting()
+    # NOW is the 15th of January: the expired month is November.
+    for day in range(1, 31):
+        for number in range(200):
+            store[f"dashscope_history_202611{day:02}_{number:016x}_ended"] = {}
+    JobHistory(store, clock=lambda: NOW).drop_expired()
+    assert (store.listed, len(store)) == (200, 30 * 200 - 100)
+
+
 def test_a_sensor_without_a_name_for_its_end_goes_on(caplog: pytest.LogCaptureFixture) -> None:
     from airflow_provider_videoretalk.airflow_adapters.job_history_writer import note_end
     from airflow_provider_videoretalk.dashscope.task import Task

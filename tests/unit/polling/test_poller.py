@@ -398,6 +398,23 @@ def test_several_watchers_share_the_rate_of_an_account(serve: Serve) -> None:
     run(main)
 
 
+def test_a_triggerer_with_few_jobs_is_not_starved_by_one_with_many(serve: Serve) -> None:
+    """Both share the account's limit without knowing each other: refusals stay few, and both see their ends."""
+
+    async def main(loop: VirtualLoop) -> None:
+        service = serve(loop, slots=3000)
+        fill(service, 1_010, 200.0)
+        few, many = Desk(service), Desk(service)
+        desks = [few] * 10 + [many] * 1_000
+        await asyncio.gather(*(desk.wait(job) for desk, job in zip(desks, service.clips, strict=True)))
+        assert (len(few.got), len(many.got)) == (10, 1_000)
+        assert service.asked["refused"] / (service.asked["query"] + service.asked["list"]) < 0.02
+        assert few.lag(0.9) <= 8.0
+        assert many.lag(0.9) <= 10.0
+
+    run(main)
+
+
 ODD: dict[str, Reply | Exception] = {
     "server error": reply(500, {"code": "InternalError", "message": "m"}),
     "unavailable": reply(503, {"code": "ServiceUnavailable", "message": "m"}),

@@ -54,3 +54,5 @@ def test_ten_thousand() -> None:
     assert counts.unfinished == counts.refused == 0
     assert counts.requests <= 1.12
     assert counts.p95 <= 1.3 * 258
+    # Another provider's trigger on this loop waits for its turn behind so many callbacks, of 10,000 waiting jobs.
+    assert counts.busiest <= 10

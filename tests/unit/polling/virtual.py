@@ -38,28 +38,51 @@ class _Jump(selectors.DefaultSelector):
 
     passed = 1_000.0
     rounds = 0
+    longest = LONGEST
+    busiest = 0
+    ready: Callable[[], int] = staticmethod(lambda: 0)
 
     def select(self, timeout: float | None = None) -> Any:
         self.rounds += 1
+        self.busiest = max(self.busiest, self.ready())
         events = super().select(0)
         if not events:
             if timeout is None:
                 raise RuntimeError("everybody waits, and nothing is going to happen")
-            if self.passed > LONGEST:
+            if self.passed > self.longest:
                 raise RuntimeError("it takes too long")
             self.passed += max(0.0, timeout)
         return events
 
 
 class VirtualLoop(asyncio.SelectorEventLoop):
-    def __init__(self) -> None:
+    """
+    :param longest: its time at which a test has failed
+    """
+
+    def __init__(self, *, longest: float = LONGEST) -> None:
         self._jump = _Jump()
+        self._jump.longest = longest
         super().__init__(self._jump)
+        self._jump.ready = lambda: len(self._ready)  # type: ignore[attr-defined]
+
+    def oversleep(self, seconds: float) -> None:
+        """Lets time pass while nothing else runs, as a call that blocks does."""
+        self._jump.passed += seconds
 
     @property
     def rounds(self) -> int:
         """How often it has looked around so far."""
         return self._jump.rounds
+
+    @property
+    def busiest(self) -> int:
+        """The most callbacks of one round: for so many, others' triggers wait for their turn."""
+        return self._jump.busiest
+
+    def forget_busiest(self) -> None:
+        """Begins to count the busiest round anew."""
+        self._jump.busiest = 0
 
     def time(self) -> float:
         return self._jump.passed
@@ -69,12 +92,13 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         return EPOCH + self.time()
 
 
-def run(main: Callable[[VirtualLoop], Coroutine[Any, Any, T]]) -> T:
+def run(main: Callable[[VirtualLoop], Coroutine[Any, Any, T]], *, loop: VirtualLoop | None = None) -> T:
     """Runs ``main`` on a loop of its own; a task that it leaves behind is an error."""
-    loop = VirtualLoop()
+    loop = loop or VirtualLoop()
     try:
         answer = loop.run_until_complete(main(loop))
-        assert not asyncio.all_tasks(loop)
+        left = asyncio.all_tasks(loop)
+        assert not left, left
         return answer
     finally:
         for task in asyncio.all_tasks(loop):

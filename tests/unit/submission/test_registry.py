@@ -69,6 +69,23 @@ def test_it_does_not_grow_for_ever() -> None:
     assert [kept.intent.task_instance for kept in shared.records()] == [str(LIFETIME), "0.0"]
 
 
+def test_one_of_sixteen_submits_looks_for_old_records() -> None:
+    """To find them, it lists the keys of all."""
+    listed: list[str] = []
+
+    class Listing(TaskStateStore):
+        def names(self, prefix: str) -> list[str]:
+            listed.append(prefix)
+            return super().names(prefix)
+
+    shared = register(Listing())
+    shared.write(record("old", NOW - LIFETIME - 1))
+    for milliseconds in range(32):
+        shared.clean_up(intended_at=NOW + milliseconds / 1000)
+    assert listed == [PREFIX, PREFIX]
+    assert shared.records() == []
+
+
 def test_of_a_time_only_those_are_read() -> None:
     class Counting(TaskStateStore):
         def get(self, key: str, default: Any = None) -> Any:
