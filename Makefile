@@ -13,7 +13,8 @@ BROWSER := tests/browser
 CHART := tests/deployment
 YEAR := tests/year
 SECURITY := tests/security
-SYSTEM := $(addprefix tests/system/,test_asked_to_end.py test_crashes.py test_dub_crashes.py test_short_deferrals.py test_poisoned_replies.py)
+SYSTEM := $(addprefix tests/system/,test_asked_to_end.py test_crashes.py test_short_deferrals.py test_poisoned_replies.py)
+DUB := tests/system/test_dub_crashes.py
 ENDINGS := tests/system/test_endings.py
 DISTRIBUTED := tests/distributed
 SCALE := $(addprefix tests/system/,test_random_kills.py test_many_clips.py test_batch.py test_pieces.py)
@@ -32,7 +33,7 @@ RUN_ON := --extra emulator --extra espeak --group build --group scripts
 TESTED_WITH := $(RUN_ON) --extra media --extra faces --extra c2pa --extra crc --extra oss --extra socks --extra xlsx --group dev --group system --group browser
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-long demo-dub ui test test-security test-system test-deployment test-endings test-scale test-month test-year test-distributed test-browser test-monitoring mutants compat docs check format bench bench-quick lock clean
+.PHONY: help demo demo-long demo-dub ui test test-security test-system test-dub test-deployment test-endings test-scale test-month test-year test-distributed test-browser test-monitoring mutants compat docs check format bench bench-quick lock clean
 
 help:  ## Lists these targets.
 	@sed -n 's/^\([a-z-]*\):.*  ## /\1	/p' Makefile | while IFS='	' read -r name text; do printf '%-18s%s\n' "$$name" "$$text"; done
@@ -50,7 +51,7 @@ ui: $(DEMO)  ## A local Airflow on the emulator, with connection, pool and DAGs 
 	$(BIN)/python scripts/ui.py $(if $(PORT),--port $(PORT))
 
 test: $(TESTS)  ## All tests, with branch coverage. Files are not ordered by their number of tests: the slow ones have few.
-	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder --cov --cov-report=term:skip-covered $(addprefix --ignore=,$(SYSTEM) $(ENDINGS) $(SCALE) $(DISTRIBUTED) $(YEAR) $(BROWSER) $(CHART) tests/monitoring)
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder --cov --cov-report=term:skip-covered $(addprefix --ignore=,$(SYSTEM) $(DUB) $(ENDINGS) $(SCALE) $(DISTRIBUTED) $(YEAR) $(BROWSER) $(CHART) tests/monitoring)
 
 test-security: $(TESTS)  ## The trust model, by role; a part of test.
 	$(BIN)/python -m pytest $(SECURITY)
@@ -58,8 +59,11 @@ test-security: $(TESTS)  ## The trust model, by role; a part of test.
 test-deployment: $(DEPLOYMENT)  ## Airflow's Helm chart, rendered with deploy/values.yaml; downloads the chart, or CHART_FILE= names it.
 	HELM_CHART=$(CHART_FILE) $(BIN)/python -m pytest $(CHART)
 
-test-system: $(TESTS)  ## A real Airflow on a real PostgreSQL, whose processes are killed; twenty-five minutes.
+test-system: $(TESTS)  ## A real Airflow on a real PostgreSQL, whose processes are killed; twenty minutes.
 	$(BIN)/python -m pytest $(SYSTEM)
+
+test-dub: $(TESTS)  ## The crash table of the steps of a dub, on a real Airflow; six minutes.
+	$(BIN)/python -m pytest $(DUB)
 
 test-endings: $(TESTS)  ## Sixty endings on a real Airflow, and what page, spend, job history and audit say of them; a quarter of an hour.
 	$(BIN)/python -m pytest $(ENDINGS)
