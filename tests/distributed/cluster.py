@@ -279,15 +279,13 @@ class DistributedAirflow(Cluster):
 
     # How it is built.
 
-    @property
-    def broker(self) -> redis.Redis:
-        return redis.Redis(port=self.layout.ports["redis"], decode_responses=True)
-
     def _start(self) -> None:
         s3 = self._stack.enter_context(seaweed())
         self._files = S3FileSystem(**s3.options, skip_instance_cache=True, use_listings_cache=False)
         self.layout = Layout(home=self.home, others={"main": self.service.port, "s3": s3.port})
         self.layout.make_folders()
+        self.broker = redis.Redis(port=self.layout.ports["redis"], decode_responses=True)
+        self._stack.callback(self.broker.close)
         self._port = self.layout.ports["balancer"]
         self._database = self._start_postgres()
         self._processes = Supervised(env=self._env(), folder=self.home, logs=self.home / "logs")
