@@ -12,6 +12,7 @@ from sqlalchemy import text
 from variable_rows import VariableRows
 
 from airflow_provider_videoretalk.airflow_adapters.variable_store import HAS_KEYS
+from airflow_provider_videoretalk.emulator.server import Emulator
 
 from .conftest import load
 
@@ -37,20 +38,25 @@ def sizes(query: str, **values: Any) -> list[int]:
 
 
 @pytest.mark.skipif(not HAS_KEYS, reason="Airflow 3.1 and 3.2 keep no task state, and no Variables of this package")
-def test_one_video(run_dag: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_one_video(
+    run_dag: Callable[..., Any], emulator: Emulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("AIRFLOW_VAR_VIDEORETALK_FOLDER", f"{tmp_path.as_uri()}/")
     VariableRows().delete_history()
     before = set(sizes("SELECT id FROM variable WHERE key LIKE 'dashscope_submission_%'"))
+    jobs = len(emulator.state.jobs)
     run = run_dag(load(QUICKSTART.read_text(), name="videoretalk_quickstart"), script=SCRIPT)
     assert run.state == "success"
+    # On a machine that is very busy, the emulator drops a job as too old, and a retry submits another.
+    again = len(emulator.state.jobs) - jobs - 1
+    more = {"submission record, a Variable": again, "facts of the job history, Variables": 2 * again}
     for what, query in LEFT.items():
         # Records of other tests' jobs may still be there.
         mine = f"{query} AND id NOT IN ({', '.join(map(str, before)) or '0'})" if "submission" in what else query
         found = sizes(mine, run=run.run_id) if ":run" in query else sizes(mine)
         rows, most = stated(what)
-        print(what, len(found), sum(found))
-        assert (len(found), sum(found) <= most) == (rows, True), (what, found)
+        assert len(found) == rows + more.get(what, 0), (what, found)
+        assert sum(found) <= most * (1 + more.get(what, 0)), (what, found)
     metadata = [path.stat().st_size for path in tmp_path.rglob("*.json")]
-    print("metadata", metadata)
     rows, most = stated("metadata of the video, a file")
     assert (len(metadata), sum(metadata) <= most) == (rows, True), metadata
