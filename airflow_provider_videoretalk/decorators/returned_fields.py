@@ -8,8 +8,8 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
-from airflow.providers.common.compat.sdk import DecoratedOperator, context_merge, determine_kwargs
-from airflow.sdk.definitions._internal.types import is_arg_set
+from airflow.providers.common.compat.sdk import DecoratedOperator, determine_kwargs
+from airflow.sdk.definitions._internal.types import SetDuringExecution
 
 from airflow_provider_videoretalk.airflow_adapters.url_masking import mask_rendered_urls
 from airflow_provider_videoretalk.dashscope.errors import InputError
@@ -111,8 +111,8 @@ class ReturnedFieldsOperator(DecoratedOperator):
 
         :return: the fields that it returned, and which of them are another task's return value; JSON-safe
         """
-        context_merge(context, self.op_kwargs)
-        arguments = determine_kwargs(self.python_callable, self.op_args, context)
+        # Not merged into the context: the operator needs the context's own values.
+        arguments = determine_kwargs(self.python_callable, self.op_args, {**context, **self.op_kwargs})
         returned = self.python_callable(*self.op_args, **arguments)
         if inspect.iscoroutine(returned):
             returned = asyncio.run(returned)
@@ -171,7 +171,7 @@ class ReturnedFieldsOperator(DecoratedOperator):
         """
         :raises InputError: a field that is needed has no value
         """
-        missing = [name for name in self.template_fields if not is_arg_set(getattr(self, name))]
+        missing = [name for name in self.template_fields if isinstance(getattr(self, name), SetDuringExecution)]
         if missing:
             raise InputError(
                 f"{missing[0]} has no value: {self.python_callable.__name__} did not return it",

@@ -312,11 +312,26 @@ def test_whatever_was_kept_a_paid_result_is_returned(world: World, kept: object)
 def test_what_a_deferral_keeps_is_read_by_later_releases(world: World) -> None:
     """Golden: a release that writes it otherwise raises the version."""
     world.emulator.faults.arm(FaultRule(operation="submit", effect="throttle"))
-    deferred = deferral(world, lambda: {**INPUTS, "max_cost": 5})
+    deferred = deferral(world, lambda: {**INPUTS, "max_cost": 50})
     assert deferred.kwargs == {
         "decorated_function_returned": {
             "version": 1,
-            "fields": {"video_url": VIDEO, "audio_url": AUDIO, "max_cost": 5},
+            "fields": {"video_url": VIDEO, "audio_url": AUDIO, "max_cost": 50},
             "outputs": [],
         }
     }
+
+
+def test_an_argument_that_is_named_as_a_value_of_airflow_does_not_replace_it(world: World) -> None:
+    """The operator finds its record by the task instance."""
+    given: list[str] = []
+
+    def function(ti: str) -> dict[str, Any]:
+        given.append(ti)
+        return INPUTS
+
+    with DAG("dag", schedule=None):
+        operator = task.videoretalk(task_id="retalk", deferrable=True, preflight="off")(function)(ti="mine").operator
+    with pytest.raises(TaskDeferred):
+        operator.execute(world.context)
+    assert (given, len(world.tasks)) == (["mine"], 1)
