@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from airflow.providers.common.compat.sdk import DecoratedOperator, task_decorator_factory
+from airflow.sdk.bases.decorator import DecoratedOperator, task_decorator_factory
 from airflow.sdk.definitions._internal.types import SET_DURING_EXECUTION
 
 from airflow_provider_videoretalk.decorators.returned_fields import ReturnedFieldsOperator
 from airflow_provider_videoretalk.operators.publish import PublishMediaOperator
 
 if TYPE_CHECKING:
-    from airflow.providers.common.compat.sdk import TaskDecorator
+    from airflow.sdk.bases.decorator import TaskDecorator
 
 
 class _PublishMediaDecoratedOperator(ReturnedFieldsOperator, PublishMediaOperator):

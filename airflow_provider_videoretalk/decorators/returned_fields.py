@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
-from airflow.providers.common.compat.sdk import DecoratedOperator, determine_kwargs
+from airflow.sdk.bases.decorator import DecoratedOperator
 from airflow.sdk.definitions._internal.types import SetDuringExecution
 
 from airflow_provider_videoretalk.airflow_adapters.url_masking import mask_rendered_urls
@@ -112,7 +112,7 @@ class ReturnedFieldsOperator(DecoratedOperator):
         :return: the fields that it returned, and which of them are another task's return value; JSON-safe
         """
         # Not merged into the context: the operator needs the context's own values.
-        arguments = determine_kwargs(self.python_callable, self.op_args, {**context, **self.op_kwargs})
+        arguments = _keyword_arguments(self.python_callable, self.op_args, {**context, **self.op_kwargs})
         returned = self.python_callable(*self.op_args, **arguments)
         if inspect.iscoroutine(returned):
             returned = asyncio.run(returned)
@@ -177,6 +177,18 @@ class ReturnedFieldsOperator(DecoratedOperator):
                 f"{missing[0]} has no value: {self.python_callable.__name__} did not return it",
                 remedy=f"Return {missing[0]}, or give it to the decorator.",
             )
+
+
+def _keyword_arguments(
+    function: Callable[..., Any], positional: Collection[Any], values: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Those of the values that a function takes by name. Airflow's own helper is at another place in each version."""
+    parameters = inspect.signature(function).parameters.values()
+    by_place = [one.name for one in parameters if one.kind in (one.POSITIONAL_ONLY, one.POSITIONAL_OR_KEYWORD)]
+    named = {name: value for name, value in values.items() if name not in by_place[: len(positional)]}
+    if any(one.kind is one.VAR_KEYWORD for one in parameters):
+        return named
+    return {one.name: named[one.name] for one in parameters if one.name in named}
 
 
 def _are_outputs(argument: object) -> bool | list[bool]:

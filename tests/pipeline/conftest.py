@@ -73,7 +73,11 @@ def run_dag(database: None, connection: str) -> RunDag:
 
 def load(source: str, *, name: str) -> DAG:
     """The one DAG in a file's text, from Airflow's own DAGs folder: ``dag.test()`` runs none that lies elsewhere."""
-    from airflow.dag_processing.dagbag import DagBag
+    try:
+        from airflow.dag_processing.dagbag import DagBag
+    except ImportError:
+        # Airflow 3.1.
+        from airflow.models.dagbag import DagBag
 
     path = Path(os.environ["AIRFLOW_HOME"]) / "dags" / f"{name}.py"
     path.parent.mkdir(exist_ok=True)

@@ -269,8 +269,11 @@ def test_a_value_of_who_triggered_the_run_is_no_task_output(world: World) -> Non
 
 
 def test_signatures_that_the_function_returns_are_masked(world: World, masked: list[str]) -> None:
-    function, _ = returns({**INPUTS, "video_url": f"{VIDEO}?Expires=1&OSSAccessKeyId=a&Signature=of-the-clip"})
-    deferral(world, function)
+    """Also if nothing is submitted: Airflow stores the fields all the same."""
+    signed = f"{VIDEO}?Expires=1&OSSAccessKeyId=a&Signature=of-the-clip"
+    function, _ = returns({"video_url": signed, "audio_url": "nowhere"})
+    with pytest.raises(InputError):
+        retalk(function).execute(world.context)
     assert "of-the-clip" in masked
 
 
@@ -335,3 +338,24 @@ def test_an_argument_that_is_named_as_a_value_of_airflow_does_not_replace_it(wor
     with pytest.raises(TaskDeferred):
         operator.execute(world.context)
     assert (given, len(world.tasks)) == (["mine"], 1)
+
+
+def test_a_function_gets_what_it_asks_for(world: World) -> None:
+    """Its own arguments by place and by name, and Airflow's context by name."""
+    given: list[Any] = []
+
+    def some(one: str, /, two: str, *, run_id: str, three: str = "3") -> dict[str, Any]:
+        given.append((one, two, run_id, three))
+        return INPUTS
+
+    def every(two: str, *more: str, **context: Any) -> dict[str, Any]:
+        given.append((two, more, context["run_id"], context["three"], "two" in context))
+        return INPUTS
+
+    values = {"run_id": "run", "two": "of Airflow"}
+    with DAG("dag", schedule=None):
+        first = task.videoretalk(task_id="some")(some)("1", "2").operator
+        second = task.videoretalk(task_id="every")(every)("2", "more", three="3").operator
+    first._call(values)
+    second._call(values)
+    assert given == [("1", "2", "run", "3"), ("2", ("more",), "run", "3", False)]
