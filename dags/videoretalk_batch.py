@@ -104,7 +104,7 @@ with DAG(
             minLength=1,
             title="Table",
             description="The table itself, with the names of its columns in the first line, or its location. Columns: "
-            "name, text or text_location or audio, language, voice, video, destination.",
+            "name, text or text_location or audio, language, voice, video or photo, destination.",
         ),
         "dry_run": Param(False, type="boolean", title="Dry run", description="Only plan: make and pay nothing."),
         "review": Param(

@@ -87,7 +87,7 @@ class ChildProcesses:
 
     def close(self) -> None:
         """Terminates all processes, then kills the remaining ones. A second Ctrl-C does not interrupt this."""
-        with _ignored_interrupts():
+        with ignored_interrupts():
             members = [member for process in self._running.values() for member in process_tree(process.pid)]
             for process in self._running.values():
                 process.terminate()
@@ -113,7 +113,8 @@ class ChildProcesses:
 
 
 @contextmanager
-def _ignored_interrupts() -> Iterator[None]:
+def ignored_interrupts() -> Iterator[None]:
+    """Nothing interrupts the block: not Ctrl-C, nor SIGTERM."""
     # Only the main thread can change handlers, and Ctrl-C interrupts only the main thread.
     if threading.current_thread() is not threading.main_thread():
         yield

@@ -96,7 +96,7 @@ def _anchor(heading: str) -> str:
     return words.replace(" ", "-")
 
 
-PAGES = [Page(path) for path in [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").glob("*.md"))]]
+PAGES = [Page(path) for path in [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]]
 BLOCKS = [block for page in PAGES for block in page.blocks]
 
 

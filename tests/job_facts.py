@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timezone
 from typing import Any
 
+from airflow_provider_videoretalk.job_history.charges import Charged
 from airflow_provider_videoretalk.job_history.facts import JobReport, Submitted
 
 DAG, OTHER = "videoretalk_quickstart", "videoretalk_submit_and_sense"
@@ -30,3 +31,17 @@ def end(job_id: str, status: str = "SUCCEEDED", **fields: Any) -> JobReport:
 
 def billed(job_id: str, cost: float = 0.8, currency: str = "CNY") -> JobReport:
     return end(job_id, billed_seconds=cost * 10, cost=cost, currency=currency)
+
+
+def charge(paid_for: str = "speech", *, dag: str = DAG, cost: float = 0.25, **fields: Any) -> Charged:
+    """Two requests, without a job."""
+    given = {"requests": 2, "currency": "CNY", "first_at": NOW - HOUR, **fields}
+    task_instance = f"{dag}/run/speak/-1"
+    return Charged(
+        task_instance=task_instance,
+        connection_id="c",
+        paid_for=paid_for,
+        model="cosyvoice-v3-flash",
+        cost=cost,
+        **given,
+    )

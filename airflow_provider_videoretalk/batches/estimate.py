@@ -10,10 +10,10 @@ from typing import Any
 from airflow_provider_videoretalk.batches.recipe import RecordingRecipe, Speech
 from airflow_provider_videoretalk.batches.speaking_time import speaking_rate, spoken_letters, typical_seconds
 from airflow_provider_videoretalk.inputs.cost_estimate import CostEstimate
-from airflow_provider_videoretalk.model_catalog.model import InputLength
+from airflow_provider_videoretalk.model_catalog.model import InputLength, Model
 from airflow_provider_videoretalk.model_catalog.price import Price
 from airflow_provider_videoretalk.model_catalog.speech import speech_cost
-from airflow_provider_videoretalk.model_catalog.videoretalk import AUDIO_SECONDS, VIDEORETALK
+from airflow_provider_videoretalk.model_catalog.videoretalk import AUDIO_SECONDS
 
 # The slowest speech that a price allows for: a third of the usual speed, and pauses.
 _SLOWEST_LETTERS_PER_SECOND = 4.0
@@ -38,6 +38,7 @@ class VideoEstimate:
 def estimate_video(
     recipe: Speech,
     *,
+    model: Model,
     presenter: InputLength,
     parameters: Mapping[str, Any],
     speech_seconds: float | None,
@@ -47,10 +48,10 @@ def estimate_video(
     :param speech_seconds: of a speech that exists; ``None`` if it has to be made, or if a recording does not tell
     """
     made = speech_seconds is not None
-    longest = speech_seconds if speech_seconds is not None else longest_speech(recipe)
+    longest = speech_seconds if speech_seconds is not None else min(longest_speech(recipe), model.max_output_seconds)
     typical = speech_seconds if speech_seconds is not None else typical_speech(recipe)
     bound, expected = (
-        VIDEORETALK.output_length({"video_url": presenter, "audio_url": InputLength(seconds=seconds)}, parameters)
+        model.output_length({"video_url": presenter, "audio_url": InputLength(seconds=seconds)}, parameters)
         for seconds in (longest, typical)
     )
     return VideoEstimate(

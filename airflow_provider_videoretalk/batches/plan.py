@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from decimal import Decimal
 from functools import partial
-from typing import Any, Literal
 
-from airflow_provider_videoretalk.batches.estimate import VideoEstimate, estimate_video, total_estimate
+from airflow_provider_videoretalk.batches.estimate import (
+    estimate_video,
+    total_estimate,
+)
 from airflow_provider_videoretalk.batches.pieces import cost_of, find_pieces, speeches_of
+from airflow_provider_videoretalk.batches.plan_faults import find_faults, find_photo_faults, owned_by_another
+from airflow_provider_videoretalk.batches.planned_video import (
+    BatchSettings,
+    PlannedState,
+    PlannedVideo,
+    Presenter,
+    Recording,
+)
 from airflow_provider_videoretalk.batches.recipe import (
     RecordingRecipe,
     Speech,
@@ -20,108 +30,13 @@ from airflow_provider_videoretalk.batches.recipe import (
     speech_of,
 )
 from airflow_provider_videoretalk.batches.table import VideoRow
-from airflow_provider_videoretalk.batches.table_text import Fault, shown
-from airflow_provider_videoretalk.dashscope.errors import ConfigurationError
-from airflow_provider_videoretalk.model_catalog.model import InputLength
-from airflow_provider_videoretalk.model_catalog.price import Price
+from airflow_provider_videoretalk.batches.table_text import Fault
 from airflow_provider_videoretalk.model_catalog.speech import SPEECH_CURRENCY
-from airflow_provider_videoretalk.model_catalog.videoretalk import AUDIO_SECONDS
-from airflow_provider_videoretalk.optional_dependencies import require_extra
 from airflow_provider_videoretalk.publishing.atomic_object import Destination
 from airflow_provider_videoretalk.publishing.publication import read_metadata
 
-PlannedState = Literal["make", "keep", "refuse"]
-"""What becomes of a row: its video is made, is there already, or cannot be made."""
-
 # Stores answer in tens of milliseconds, and a table may have thousands of rows.
 _MAX_READERS = 16
-
-
-@dataclass(frozen=True, kw_only=True)
-class Presenter:
-    """A presenter video that rows of the table name.
-
-    :param digest: of its content, see :func:`~airflow_provider_videoretalk.batches.recipe.content_digest`
-    :param length: as far as it is known
-    :param problems: why the service would refuse it, each with its remedy
-    :param in_parts: it is too long or too large for one render job, which gets a part of it
-    :param key: of an object or a file, see :func:`~airflow_provider_videoretalk.publishing.object_name.object_key`
-    """
-
-    digest: str = ""
-    length: InputLength = field(default_factory=InputLength)
-    problems: tuple[tuple[str, str], ...] = ()
-    in_parts: bool = False
-    key: str | None = None
-
-
-@dataclass(frozen=True, kw_only=True)
-class Recording:
-    """A recording of speech that rows of the table name.
-
-    :param digest: of its content, see :func:`~airflow_provider_videoretalk.batches.recipe.content_digest`
-    :param seconds: its length, as far as it is known
-    :param cuts: see :func:`~airflow_provider_videoretalk.batches.pieces.speeches_of`
-    :param problems: why no video can be made of it, each with its remedy
-    """
-
-    digest: str = ""
-    seconds: float | None = None
-    cuts: tuple[float, ...] = ()
-    problems: tuple[tuple[str, str], ...] = ()
-
-
-@dataclass(frozen=True, kw_only=True)
-class BatchSettings:
-    """What holds for all rows of a batch.
-
-    :param speech_options: further fields of the speech request's ``input``
-    :param parameters: of the render request
-    :param price: of a second of video
-    :param max_cost_per_video: highest cost of one video; ``None`` for no limit
-    :param force: make also the videos that are there already
-    :param batch: its name; ``None`` replaces the videos of all batches
-    """
-
-    speech_model: str
-    speech_options: Mapping[str, Any]
-    parameters: Mapping[str, Any]
-    price: Price
-    max_cost_per_video: Decimal | None = None
-    force: bool = False
-    batch: str | None = None
-
-
-@dataclass(frozen=True, kw_only=True)
-class PlannedVideo:
-    """What becomes of one row.
-
-    :param estimate: of a video to make, else ``None``
-    :param most_cost: the most that it can cost, in the currency of the price; with its speech, if that has to be made
-        and its price is known in this currency
-    :param most_video_cost: the part of it that is not for speech. A video that costs more is not submitted
-    :param cuts: of the recording, see :class:`Recording`
-    :param in_pieces: one render job cannot make it, see :mod:`~airflow_provider_videoretalk.batches.pieces`
-    :param paid_before: what the pieces that are made did cost
-    :param speeches: of a video to make, or of its pieces that are not made; each with its seconds if it is kept
-    :param replaces: the id of the render job that made the object which is there, if ``force`` makes it again
-    :param kept: the metadata of a video that is kept
-    """
-
-    row: VideoRow
-    destination: Destination
-    state: PlannedState
-    recipe: VideoRecipe
-    estimate: VideoEstimate | None = None
-    most_cost: Decimal = Decimal(0)
-    most_video_cost: Decimal = Decimal(0)
-    cuts: tuple[float, ...] = ()
-    in_pieces: bool = False
-    paid_before: Decimal = Decimal(0)
-    speeches: tuple[tuple[Speech, float | None], ...] = ()
-    replaces: str | None = None
-    kept: Mapping[str, Any] = field(default_factory=dict)
-    faults: tuple[Fault, ...] = ()
 
 
 def plan_videos(
@@ -129,6 +44,7 @@ def plan_videos(
     *,
     settings: BatchSettings,
     presenters: Mapping[str, Presenter],
+    photos: Mapping[str, Presenter],
     recordings: Mapping[str, Recording],
     speech_store: Callable[[str], Destination],
     piece_store: Callable[[str], Destination],
@@ -136,7 +52,8 @@ def plan_videos(
     """What becomes of each row, in the order of the rows. Reads the metadata files at the destinations.
 
     :param rows: with the object that each becomes
-    :param presenters: by location
+    :param presenters: the videos, by location
+    :param photos: by location
     :param recordings: by location
     :param speech_store: the object of a speech, by its name
     :param piece_store: the object of a piece, by its name
@@ -145,7 +62,7 @@ def plan_videos(
 
     def plan(pair: tuple[VideoRow, Destination]) -> PlannedVideo:
         row, destination = pair
-        presenter = presenters[row.video]
+        presenter = (photos if row.is_photo else presenters)[row.video]
         recording = recordings[row.audio] if row.audio else None
         speech = speech_of(
             row,
@@ -153,7 +70,13 @@ def plan_videos(
             options=settings.speech_options,
             recording=recording.digest if recording else None,
         )
-        recipe = VideoRecipe(speech=speech, presenter=presenter.digest, parameters=settings.parameters)
+        render = settings.render(row)
+        recipe = VideoRecipe(
+            speech=speech,
+            presenter=presenter.digest,
+            parameters=render.parameters,
+            photo_model=render.model.name if row.is_photo else None,
+        )
         cuts = recording.cuts if recording else ()
         planned = PlannedVideo(row=row, destination=destination, state="make", recipe=recipe, cuts=cuts)
         metadata = read_metadata(destination)
@@ -163,7 +86,7 @@ def plan_videos(
             planned = replace(planned, replaces=str((metadata or {}).get("task_id")))
         owner = (metadata or {}).get("batch")
         if settings.batch is not None and owner not in (None, settings.batch):
-            return replace(planned, state="refuse", faults=(_owned(row, owner),))
+            return replace(planned, state="refuse", faults=(owned_by_another(row, owner),))
         seconds = partial(_seconds_of, recording=recording, store=speech_store)
         planned = _with_pieces(planned, presenter, seconds, piece_store)
         problems = recording.problems if recording else ()
@@ -208,27 +131,29 @@ def _priced(
     """
     :param problems: of the recording
     """
+    render = settings.render(planned.row)
     # The part of the presenter is as long as the speech of its piece.
-    parameters = {**settings.parameters, "video_extension": True} if planned.in_pieces else settings.parameters
+    parameters = {**render.parameters, "video_extension": True} if planned.in_pieces else render.parameters
     estimate = total_estimate(
         [
             estimate_video(
                 speech,
+                model=render.model,
                 presenter=presenter.length,
                 parameters=parameters,
                 speech_seconds=seconds,
-                price=settings.price,
+                price=render.price,
             )
             for speech, seconds in planned.speeches
         ],
-        price=settings.price,
+        price=render.price,
     )
     most, limit = estimate.cost.cost, settings.max_cost_per_video
     unusable = (Fault(line=planned.row.line, column="audio", value=value, remedy=remedy) for value, remedy in problems)
-    faults = (*unusable, *_faults(planned, presenter, estimate, limit))
+    faults = (*unusable, *find_faults(planned, presenter, estimate, limit), *find_photo_faults(planned, settings))
     if limit is not None:
         most = min(most, max(limit - planned.paid_before, Decimal(0)))
-    spoken = estimate.speech_cost if settings.price.currency == SPEECH_CURRENCY else None
+    spoken = estimate.speech_cost if settings.currency == SPEECH_CURRENCY else None
     state: PlannedState = "refuse" if faults else "make"
     return replace(
         planned,
@@ -237,50 +162,6 @@ def _priced(
         most_cost=most + (spoken or 0),
         most_video_cost=most,
         faults=faults,
-    )
-
-
-def _faults(
-    planned: PlannedVideo, presenter: Presenter, estimate: VideoEstimate, limit: Decimal | None
-) -> Iterator[Fault]:
-    line, column = planned.row.line, "audio" if planned.row.audio else "text"
-    for problem, remedy in presenter.problems:
-        yield Fault(line=line, column="video", value=problem, remedy=remedy)
-    if planned.in_pieces:
-        yield from _faults_of_pieces(line, column)
-    for seconds in (seconds for _, seconds in planned.speeches if seconds is not None):
-        if not AUDIO_SECONDS.allows(seconds):
-            yield Fault(
-                line=line,
-                column=column,
-                value=f"its speech takes {seconds:g} s",
-                limit=AUDIO_SECONDS.range,
-                remedy="Lengthen the script." if seconds < (AUDIO_SECONDS.low or 0) else "Shorten the script.",
-            )
-    if limit is not None and estimate.cost.exact and estimate.cost.cost + planned.paid_before > limit:
-        yield Fault(
-            line=line,
-            column=column,
-            value=f"the video costs {estimate.cost}",
-            limit=f"at most {limit} (max_cost_per_video)",
-            remedy="Shorten the script, or raise the limit.",
-        )
-
-
-def _faults_of_pieces(line: int, column: str) -> Iterator[Fault]:
-    try:
-        require_extra("media", part="A video of several pieces")
-    except ConfigurationError as error:
-        yield Fault(line=line, column=column, value=error.message, remedy=error.remedy)
-
-
-def _owned(row: VideoRow, owner: object) -> Fault:
-    """The fault of a row that would replace a video of another batch, which would then be made and paid for again."""
-    return Fault(
-        line=row.line,
-        column="destination",
-        value=f"a video of the batch {shown(owner)} is there",
-        remedy="Give another name or destination, or set batch to that name if it is the same batch.",
     )
 
 

@@ -7,8 +7,9 @@ from datetime import datetime, timedelta, timezone
 from decimal import Decimal
 from typing import Any
 
-from airflow_provider_videoretalk.batches.plan import PlannedVideo, total_cost
+from airflow_provider_videoretalk.batches.plan import total_cost
 from airflow_provider_videoretalk.batches.plan_file import VERSION
+from airflow_provider_videoretalk.batches.planned_video import PlannedVideo
 from airflow_provider_videoretalk.batches.recipe import amount_in
 from airflow_provider_videoretalk.batches.table_text import Fault
 
@@ -23,7 +24,7 @@ def plan_document(
     numbers: Sequence[int | None],
     faults: Sequence[Fault],
     unused: Sequence[str],
-    render_seconds: Callable[[float], float],
+    render_seconds: Callable[[float, str], float],
     now: datetime,
     **settings: Any,
 ) -> dict[str, Any]:
@@ -33,7 +34,7 @@ def plan_document(
     :param numbers: see :func:`~airflow_provider_videoretalk.batches.plan_file.numbers_of`
     :param faults: of rows that could not be read
     :param unused: URIs of videos of this batch that the table does not name
-    :param render_seconds: how long a render takes, by the seconds of its output
+    :param render_seconds: how long a render takes, by the seconds of its output and its model
     :param settings: further fields
     """
     costs = [one.estimate.speech_cost for one in planned if one.state == "make" and one.estimate]
@@ -60,7 +61,7 @@ def _videos(
     planned: Sequence[PlannedVideo],
     uris: Sequence[str],
     numbers: Sequence[int | None],
-    render_seconds: Callable[[float], float],
+    render_seconds: Callable[[float, str], float],
     now: datetime,
 ) -> Iterator[dict[str, Any]]:
     """The service renders one job at a time, so each is ready after those before it."""
@@ -84,7 +85,7 @@ def _videos(
             "remedy": " ".join(fault.remedy for fault in one.faults),
         }
         if one.state == "make" and one.estimate is not None:
-            busy += render_seconds(one.estimate.expected_seconds)
+            busy += render_seconds(one.estimate.expected_seconds, one.recipe.model)
             video |= {
                 "seconds": one.estimate.cost.seconds,
                 "exact": one.estimate.cost.exact,

@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from itertools import count
 from typing import Any, Protocol, TypedDict
 
-from airflow_provider_videoretalk.batches.plan import PlannedVideo
+from airflow_provider_videoretalk.batches.planned_video import PlannedVideo
 from airflow_provider_videoretalk.batches.recipe import VideoRecipe
 from airflow_provider_videoretalk.dashscope.errors import StateReadError
 from airflow_provider_videoretalk.publishing.atomic_object import Destination
@@ -61,9 +61,11 @@ class RowReference(_Reference, total=False):
     :param label: what people call it
     :param row: its number among the rows to make, from 0
     :param in_pieces: see :attr:`RowToMake.in_pieces`; missing if it is not
+    :param photo_model: see :class:`~airflow_provider_videoretalk.batches.recipe.VideoRecipe`; missing if it is ``None``
     """
 
     in_pieces: bool
+    photo_model: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,6 +77,7 @@ class RowToMake:
     :param replaces: the id of the render job whose video ``force`` makes again
     :param kept: an earlier plan of the run had the row, and its video need not be made any more
     :param planned_before: an earlier plan of the run had the row, so its video may be paid for and not published
+    :param video: location of the presenter, or of a photo of the presenter
     :param audio: location of the recording; ``None`` if the script has to be spoken
     :param cuts: of the recording, see :func:`~airflow_provider_videoretalk.batches.pieces.speeches_of`
     :param in_pieces: one render job cannot make it, see :mod:`~airflow_provider_videoretalk.batches.pieces`
@@ -175,7 +178,11 @@ def references(rows: Sequence[RowToMake]) -> list[RowReference]:
 
 def _reference(number: int, row: RowToMake) -> RowReference:
     reference: RowReference = {"label": row.label, "row": number}
-    return {**reference, "in_pieces": True} if row.in_pieces else reference
+    if row.in_pieces:
+        reference["in_pieces"] = True
+    if row.recipe.photo_model:
+        reference["photo_model"] = row.recipe.photo_model
+    return reference
 
 
 def write_rows(folder: Folder, rows: Sequence[RowToMake]) -> None:

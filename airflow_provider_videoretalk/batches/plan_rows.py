@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from airflow_provider_videoretalk.batches.plan import PlannedVideo
+from airflow_provider_videoretalk.batches.planned_video import PlannedVideo
 from airflow_provider_videoretalk.outbound.signed_url import safe_text
 
 ROWS_KEY = "videoretalk_rows"
@@ -20,7 +20,7 @@ COLUMNS = ("line", "name", "language", "script", "state", "row", "seconds", "cos
 """What the rows have, in this order. XCom has no names in each row, so that 5,000 rows take some hundred kilobytes.
 
 - ``script``: its first characters
-- ``state``: a :data:`~airflow_provider_videoretalk.batches.plan.PlannedState`
+- ``state``: a :data:`~airflow_provider_videoretalk.batches.planned_video.PlannedState`
 - ``row``: its number among the rows to make, which is its map index; else ``None``
 - ``cost``: the most that it may cost, or what a kept one did cost
 - ``ready_after``: seconds from the plan to the end of its render

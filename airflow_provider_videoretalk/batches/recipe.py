@@ -12,6 +12,7 @@ from typing import Any
 
 from airflow_provider_videoretalk.batches.table import VideoRow
 from airflow_provider_videoretalk.model_catalog.speech import family_of
+from airflow_provider_videoretalk.model_catalog.videoretalk import VIDEORETALK
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,16 +87,24 @@ class VideoRecipe:
 
     :param presenter: a digest of what identifies the presenter's content, see :func:`content_digest`
     :param parameters: of the render request
+    :param photo_model: the model that makes a photo speak; ``None`` if the presenter is a video
     """
 
     speech: Speech
     presenter: str
     parameters: Mapping[str, Any]
+    photo_model: str | None = None
+
+    @property
+    def model(self) -> str:
+        """The model that renders it."""
+        return self.photo_model or VIDEORETALK.name
 
     @property
     def fields(self) -> dict[str, Any]:
         """The fields of a metadata file that tell it, as JSON-safe values."""
-        return {**self.speech.fields, "presenter": self.presenter, "parameters": dict(self.parameters)}
+        made_of = {**self.speech.fields, "presenter": self.presenter, "parameters": dict(self.parameters)}
+        return made_of | ({"photo_model": self.photo_model} if self.photo_model else {})
 
     @classmethod
     def parse(cls, fields: Mapping[str, Any]) -> VideoRecipe:
@@ -107,6 +116,7 @@ class VideoRecipe:
             speech=_parse_recording(fields) if "recording" in fields else _parse_speech(fields),
             presenter=fields["presenter"],
             parameters=fields["parameters"],
+            photo_model=fields.get("photo_model"),
         )
 
 

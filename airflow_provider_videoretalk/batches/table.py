@@ -14,7 +14,7 @@ from airflow_provider_videoretalk.batches.speaking_time import typical_seconds
 from airflow_provider_videoretalk.batches.table_text import Fault, Record, listed, read_records, shown
 from airflow_provider_videoretalk.dashscope.errors import DashScopeError, InputError
 
-COLUMNS = ("name", "text", "text_location", "audio", "language", "voice", "video", "destination")
+COLUMNS = ("name", "text", "text_location", "audio", "language", "voice", "video", "photo", "destination")
 """The columns of a table."""
 
 DEFAULTS = ("name", "language", "voice", "video", "destination")
@@ -39,7 +39,8 @@ class VideoRow:
     :param language: as the speech model takes it; ``None`` to let the service detect it
     :param voice: ``None`` for the model's default
     :param audio: location of a recording of the speech; ``None`` if the text has to be spoken
-    :param video: location of the presenter
+    :param video: location of the presenter, or of a photo of the presenter
+    :param is_photo: it is a photo
     :param destination: URI of the video, a path below the folder of the batch, or ``None`` for a name of its own there
     """
 
@@ -51,6 +52,7 @@ class VideoRow:
     audio: str | None
     video: str
     destination: str | None
+    is_photo: bool = False
 
     @property
     def label(self) -> str:
@@ -146,7 +148,10 @@ def _checked_defaults(defaults: Mapping[str, str | None]) -> dict[str, str]:
 
 
 def _with_defaults(record: Record, defaults: Mapping[str, str]) -> Record:
-    return Record(line=record.line, values={**defaults, **record.values}, faults=record.faults)
+    # A photo takes the place of the presenter that rows have which name none.
+    unused = ("video",) if "photo" in record.values else ()
+    given = {column: value for column, value in defaults.items() if column not in unused}
+    return Record(line=record.line, values={**given, **record.values}, faults=record.faults)
 
 
 def _read_scripts(records: Sequence[Record], read_text: Callable[[str], str]) -> list[str | Fault | None]:
@@ -169,8 +174,7 @@ def _read_scripts(records: Sequence[Record], read_text: Callable[[str], str]) ->
 def _faults_of(record: Record, script: str | Fault | None, model: str, rate: float) -> Iterator[Fault]:
     line, values = record.line, record.values
     yield from _faults_of_values(line, values)
-    if "video" not in values:
-        yield Fault(line=line, column="video", value="it is empty", limit="a location", remedy="Name the presenter.")
+    yield from _faults_of_presenter(line, values)
     if "text" in values and "text_location" in values:
         both = "there are both text and text_location"
         yield Fault(line=line, column="text", value=both, limit="one of them", remedy="Remove one of them.")
@@ -187,6 +191,14 @@ def _faults_of(record: Record, script: str | Fault | None, model: str, rate: flo
         if "name" not in values and not _name_of_script(script or ""):
             remedy = "Give the row a name."
             yield Fault(line=line, column="name", value="it is empty, and the script has no words", remedy=remedy)
+
+
+def _faults_of_presenter(line: int, values: Mapping[str, str]) -> Iterator[Fault]:
+    if "video" not in values and "photo" not in values:
+        yield Fault(line=line, column="video", value="it is empty", limit="a location", remedy="Name the presenter.")
+    elif "video" in values and "photo" in values:
+        both = "there are both video and photo"
+        yield Fault(line=line, column="photo", value=both, limit="one of them", remedy="Remove one of them.")
 
 
 def _faults_of_script(line: int, column: str, script: str, model: str | None, rate: float) -> Iterator[Fault]:
@@ -226,7 +238,7 @@ def _faults_of_values(line: int, values: Mapping[str, str]) -> Iterator[Fault]:
         yield Fault(line=line, column="language", value=shown(values["language"]), limit=limit, remedy="Correct it.")
     for column, most in {
         "voice": _MAX_VOICE,
-        **dict.fromkeys(("video", "audio", "destination", "text_location"), _MAX_LOCATION),
+        **dict.fromkeys(("video", "photo", "audio", "destination", "text_location"), _MAX_LOCATION),
     }.items():
         value = values.get(column, "")
         bad = ("Cc", "Cs", "Cf", "Zl", "Zp") if column == "destination" else ("Cc", "Cs")
@@ -256,8 +268,9 @@ def _row(record: Record, script: str) -> VideoRow:
         language=values.get("language"),
         voice=values.get("voice"),
         audio=values.get("audio"),
-        video=values["video"],
+        video=values.get("photo") or values["video"],
         destination=values.get("destination"),
+        is_photo="photo" in values,
     )
 
 

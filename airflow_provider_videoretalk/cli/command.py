@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Sequence
 
 from airflow_provider_videoretalk import __version__
-from airflow_provider_videoretalk.cli import check, copy_dags
+from airflow_provider_videoretalk.cli import check, copy_dags, doctor
 from airflow_provider_videoretalk.cli.exit_code import EXPLANATION
 
 PROGRAM = "python -m airflow_provider_videoretalk"
@@ -30,7 +30,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"airflow-provider-videoretalk {__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    for command in (check, copy_dags):
+    for command in (check, copy_dags, doctor):
         added = commands.add_parser(
             command.NAME,
             help=command.HELP,

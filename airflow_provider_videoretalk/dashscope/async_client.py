@@ -15,6 +15,7 @@ from airflow_provider_videoretalk.dashscope.dialect import in_dialect
 from airflow_provider_videoretalk.dashscope.endpoint import Endpoint
 from airflow_provider_videoretalk.dashscope.rate_limiter import RateLimiter
 from airflow_provider_videoretalk.dashscope.request import CONNECT_TIMEOUT, Reply, Request
+from airflow_provider_videoretalk.dashscope.request_outcome import NoteRequest, ignore_request, noted
 from airflow_provider_videoretalk.outbound.http_transport import Exchange
 from airflow_provider_videoretalk.outbound.proxy import is_socks, proxy_of, socks_arguments
 from airflow_provider_videoretalk.outbound.reply_body import CHUNK_BYTES, ReplyBody
@@ -30,11 +31,19 @@ class AsyncClient:
 
     :param endpoint: base URL and credentials
     :param rate_limiter: spaces the requests; ``None`` sends at once
+    :param note_request: is told how each request has ended
     """
 
-    def __init__(self, endpoint: Endpoint, *, rate_limiter: RateLimiter | None = None) -> None:
+    def __init__(
+        self,
+        endpoint: Endpoint,
+        *,
+        rate_limiter: RateLimiter | None = None,
+        note_request: NoteRequest = ignore_request,
+    ) -> None:
         self.endpoint = endpoint
         self._rate_limiter = rate_limiter
+        self._note_request = note_request
         self._session: aiohttp.ClientSession | None = None
         self._proxy: str | None = None
 
@@ -42,6 +51,10 @@ class AsyncClient:
         """Returns the parsed reply to ``request``. Replies and errors are those of :meth:`.client.Client.send`."""
         if self._session is None:
             raise RuntimeError("AsyncClient is used outside its 'async with' block")
+        with noted(request, self._note_request):
+            return await self._exchange(self._session, request)
+
+    async def _exchange(self, session: aiohttp.ClientSession, request: Request[T]) -> T:
         request = in_dialect(request, self.endpoint.dialect)
         url = self.endpoint.url(request.path)
         if not self.endpoint.is_own(url):
@@ -50,7 +63,7 @@ class AsyncClient:
             await asyncio.sleep(self._rate_limiter.reserve())
         exchange = Exchange()
         try:
-            reply = await self._reply(self._session, request, url, exchange)
+            reply = await self._reply(session, request, url, exchange)
         except Exception as error:
             raise no_reply_error(error, request, url, sent=exchange.sent) from None
         return request.read(reply)

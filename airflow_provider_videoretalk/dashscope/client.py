@@ -19,6 +19,7 @@ from airflow_provider_videoretalk.dashscope.dialect import in_dialect
 from airflow_provider_videoretalk.dashscope.endpoint import Endpoint
 from airflow_provider_videoretalk.dashscope.rate_limiter import RateLimiter
 from airflow_provider_videoretalk.dashscope.request import CONNECT_TIMEOUT, Reply, Request
+from airflow_provider_videoretalk.dashscope.request_outcome import NoteRequest, ignore_request, noted
 from airflow_provider_videoretalk.dashscope.service_clock import ServiceClock
 from airflow_provider_videoretalk.outbound.address_policy import AddressPolicy
 from airflow_provider_videoretalk.outbound.http_transport import HttpTransport, session_over
@@ -35,13 +36,21 @@ class Client:
 
     :param endpoint: base URL and credentials
     :param rate_limiter: spaces the requests; ``None`` sends at once
+    :param note_request: is told how each request has ended
     :ivar service_clock: the clock of the endpoint, by its replies
     """
 
-    def __init__(self, endpoint: Endpoint, *, rate_limiter: RateLimiter | None = None) -> None:
+    def __init__(
+        self,
+        endpoint: Endpoint,
+        *,
+        rate_limiter: RateLimiter | None = None,
+        note_request: NoteRequest = ignore_request,
+    ) -> None:
         self.endpoint = endpoint
         self.service_clock = ServiceClock()
         self._rate_limiter = rate_limiter
+        self._note_request = note_request
         # By whether the URL is the endpoint's own.
         self._sessions: dict[bool, tuple[requests.Session, HttpTransport]] = {}
 
@@ -50,6 +59,10 @@ class Client:
 
         :raises DashScopeError: see :mod:`~airflow_provider_videoretalk.dashscope.errors`
         """
+        with noted(request, self._note_request):
+            return self._exchange(request)
+
+    def _exchange(self, request: Request[T]) -> T:
         request = in_dialect(request, self.endpoint.dialect)
         url = self.endpoint.url(request.path)
         session, transport = self._session(url)

@@ -68,6 +68,19 @@ class TaskResult(TypedDict):
     """A finished render job as JSON-safe values: the return value of an operator.
 
     Times are ISO 8601 in UTC. ``None`` means that the service did not give the value.
+
+    :param task_id: the render job's id
+    :param request_id: of the submit, for the vendor's support
+    :param status: ``SUCCEEDED``
+    :param video_url: where the result is until it expires
+    :param expires_at: when the result's URL expires
+    :param billed_seconds: of output
+    :param usage: the service's own words on what it billed
+    :param submitted_at: when the job was submitted
+    :param started_at: when its render began
+    :param finished_at: when its render ended
+    :param queue_seconds: from the submit to the begin of the render
+    :param render_seconds: from the begin of the render to its end
     """
 
     task_id: str
@@ -100,6 +113,9 @@ class WholeTaskResult(TaskResult):
 class SubmissionResult(TypedDict):
     """A submitted render job as JSON-safe values.
 
+    :param task_id: the render job's id
+    :param request_id: of the submit, for the vendor's support
+    :param status: of the render job, right after the submit
     :param submitted_at: ISO 8601 with an offset
     """
 

@@ -17,6 +17,7 @@ from av.stream import Disposition
 
 from airflow_provider_videoretalk.dashscope.errors import DashScopeError, InputError, TransportError
 from airflow_provider_videoretalk.media.header.file_type import detect_file_type
+from airflow_provider_videoretalk.media.local_copy import NO_ROOM_REMEDY
 from airflow_provider_videoretalk.media.local_file import LocalFile
 from airflow_provider_videoretalk.media.ranged_reader import RangedReader
 from airflow_provider_videoretalk.outbound.read_budget import LOCAL_BUDGET, BudgetMeter
@@ -102,7 +103,7 @@ def write_whole_file(target: Path) -> Iterator[Path]:
     except OSError as error:
         if isinstance(error, DashScopeError):
             raise
-        raise TransportError(f"{str(target)!r} cannot be written ({error})", remedy="Check the disk.") from error
+        raise TransportError(f"{str(target)!r} cannot be written ({error})", remedy=NO_ROOM_REMEDY) from error
     finally:
         partial.unlink(missing_ok=True)
 

@@ -72,10 +72,11 @@ class FaultRule(BaseModel):
       `at_byte` bytes of its body, if given
     - ``drip`` executes the request and sends each byte of the reply `seconds` after the one before
     - ``flood`` answers 200 with a body that does not end
-    - ``redirect`` answers `status` (307) with the header ``Location: `location```, without executing
+    - ``redirect`` answers `status` (307) with the header ``Location``, from `location`, without executing
     - ``replace`` executes the request, and puts the JSON text `value` into the `field` of the reply, a path such as
       ``usage.fps``; the text need not be valid JSON, as ``NaN`` is not
-    - ``date`` executes the request, and answers with the header ``Date: `value```, or without it if `value` is empty
+    - ``date`` executes the request, and answers with the header ``Date``, from `value`, or without it if `value` is
+      empty
     - ``ignore`` answers a cancel as if it were done, without executing
     - ``empty_list`` answers a list request as if the account had no render job
     - ``truncate`` closes the connection after `at_byte` bytes of a result's body

@@ -12,6 +12,8 @@ from airflow.providers.common.compat.sdk import AirflowNotFoundException, BaseHo
 from airflow.sdk.log import mask_secret
 from asgiref.sync import sync_to_async
 
+from airflow_provider_videoretalk.airflow_adapters.metric_buffer import BUFFER
+from airflow_provider_videoretalk.airflow_adapters.request_metrics import RequestCounter
 from airflow_provider_videoretalk.dashscope.client import Client
 from airflow_provider_videoretalk.dashscope.endpoint import BEIJING, Endpoint
 from airflow_provider_videoretalk.dashscope.errors import ConfigurationError, DashScopeError
@@ -69,7 +71,11 @@ class DashScopeHook(BaseHook):
 
         :raises ConfigurationError: the connection is not usable
         """
-        return Client(self.endpoint, rate_limiter=account_of(self.endpoint).rate_limiter)
+        return Client(
+            self.endpoint,
+            rate_limiter=account_of(self.endpoint).rate_limiter,
+            note_request=RequestCounter(connection_id=self.dashscope_conn_id),
+        )
 
     @cached_property
     def endpoint(self) -> Endpoint:
@@ -146,7 +152,10 @@ class DashScopeHook(BaseHook):
         from airflow_provider_videoretalk.dashscope.async_client import AsyncClient
 
         endpoint = await shared_endpoint(self.dashscope_conn_id, self._look_up_endpoint)
-        return AsyncClient(endpoint, rate_limiter=account_of(endpoint).rate_limiter)
+        account = account_of(endpoint)
+        # Of several connections to one account, the one that was used last counts the requests that all share.
+        account.note_request = RequestCounter(connection_id=self.dashscope_conn_id, count=BUFFER.count)
+        return AsyncClient(endpoint, rate_limiter=account.rate_limiter, note_request=account.note_request)
 
     def get_conn(self) -> requests.Session:
         """A session with the connection's TLS settings and proxy. It has no API key, which only the client adds."""

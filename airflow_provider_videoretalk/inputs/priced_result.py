@@ -16,7 +16,8 @@ class StoredEstimate(TypedDict):
     :param inputs: the location of each input, followed by ``#`` and the version if that is known
     :param estimated_seconds: of output; an upper bound if ``exact`` is ``False``
     :param estimated_cost: in the price's currency
-    :param price: of a second of output, see :meth:`Price.to_json`
+    :param exact: whether the length of the output is known
+    :param price: of a second of output: ``per_second``, ``currency``, ``as_of``
     """
 
     inputs: dict[str, str]
@@ -41,6 +42,7 @@ class PricedResult(TaskResult, total=False):
     The added keys are missing if no estimate was stored, as after a record was lost.
 
     :param cost: in ``currency``, by the billed seconds; ``None`` if the service did not report them
+    :param currency: such as ``CNY``
     """
 
     inputs: dict[str, str]

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timezone
 from typing import cast
 
+from airflow_provider_videoretalk.job_history.charges import Charged
 from airflow_provider_videoretalk.job_history.facts import Fact, FactKind, Submitted
 
 PREFIX = "dashscope_history_"
@@ -19,7 +20,7 @@ DAY_LENGTH = len(PREFIX) + 8
 # Keys that do not match belong to somebody else, and are skipped.
 _KEY = re.compile(
     rf"{PREFIX}(?P<year>2[0-9]{{3}})(?P<month>[0-9]{{2}})(?P<date>[0-9]{{2}})(?:_(?P<subject>[0-9a-f]{{16}}(?:-[0-9]{{1,15}})?)"
-    r"_(?P<kind>submitted|ended|published|checked))?"
+    r"_(?P<kind>submitted|ended|published|checked|charged))?"
 )
 
 
@@ -28,8 +29,8 @@ class FactKey:
     """The key of one fact, or of a whole day of facts.
 
     :param day: on which the fact was written, in UTC; of a whole day, on which its jobs were submitted
-    :param subject: a hash of the job's id; of a submit, one of its task instance, and when it was intended; empty for a
-        whole day
+    :param subject: a hash of the job's id; of a submit, one of its task instance, and when it was intended; of a
+        charge, one of its task instance and kind, and when it was first paid; empty for a whole day
     :param kind: ``None`` for a whole day
     """
 
@@ -62,6 +63,8 @@ def subject_of(fact: Fact) -> str:
     """What a fact is about, as in its key."""
     if isinstance(fact, Submitted):
         return f"{hash_of(fact.task_instance)}-{fact.intended_at * 1000:.0f}"
+    if isinstance(fact, Charged):
+        return f"{hash_of(f'{fact.task_instance}/{fact.paid_for}')}-{fact.first_at * 1000:.0f}"
     return hash_of(fact.job_id)
 
 

@@ -1,4 +1,4 @@
-"""The facts about render jobs, as they are stored. Times are seconds since the epoch.
+"""The facts about render jobs and other charges, as they are stored. Times are seconds since the epoch.
 
 Each fact is a JSON object of its own, with one writer. No fact has a signed URL or a secret.
 """
@@ -9,17 +9,19 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Literal, TypeAlias
 
+from airflow_provider_videoretalk.job_history.charges import Charged
 from airflow_provider_videoretalk.polling.stored_json import read_dataclass, versioned_mapping
 
 VERSION = 1
 """The version of the stored format that this release writes and reads."""
 
-FactKind = Literal["submitted", "ended", "published", "checked"]
+FactKind = Literal["submitted", "ended", "published", "checked", "charged"]
 """
 - ``submitted``: the submit was sent; its job's id, once that is known
 - ``ended``: how the job ended, by the task that waited for it
 - ``published``: where the result was published
 - ``checked``: what the service said of a job that no task waits for any more
+- ``charged``: what a task paid for without a job
 """
 
 MAX_TEXT = 500
@@ -114,13 +116,14 @@ class Published:
         return self.published_at
 
 
-Fact: TypeAlias = "Submitted | JobReport | Published"
+Fact: TypeAlias = "Submitted | JobReport | Published | Charged"
 
-FACTS: Mapping[FactKind, type[Submitted] | type[JobReport] | type[Published]] = {
+FACTS: Mapping[FactKind, type[Submitted] | type[JobReport] | type[Published] | type[Charged]] = {
     "submitted": Submitted,
     "ended": JobReport,
     "published": Published,
     "checked": JobReport,
+    "charged": Charged,
 }
 """The class of each kind of fact."""
 

@@ -12,6 +12,7 @@ from datetime import date, timedelta
 from typing import NamedTuple
 
 from airflow_provider_videoretalk.dashscope.errors import StateReadError
+from airflow_provider_videoretalk.job_history.charges import Charged
 from airflow_provider_videoretalk.job_history.day_document import MAX_JOBS, pack_day, unpack_day
 from airflow_provider_videoretalk.job_history.fact_keys import FactKey, day_of
 from airflow_provider_videoretalk.job_history.facts import Fact, Submitted, read_fact
@@ -89,6 +90,8 @@ class _Folding:
         for key, fact in self._facts.items():
             if isinstance(fact, Submitted):
                 day = day_of(fact.intended_at)
+            elif isinstance(fact, Charged):
+                day = fact.day
             else:
                 day = submit_days.get(fact.job_id) or self._day_of_job(fact.job_id, until=key.day)
             # Clocks differ: a fact of yesterday may be about a submit of today.
@@ -102,11 +105,12 @@ class _Folding:
             return 0
         new = table_of((key.kind, self._facts[key]) for key in keys if key.kind)
         new.add_all(document)
-        records = list(new.records())
-        if len(records) > MAX_JOBS:
-            _log.error("The facts of %s are not folded: it has %s jobs, allowed are %s", day, len(records), MAX_JOBS)
+        records, charges = list(new.records()), new.charges()
+        count = len(records) + len(charges)
+        if count > MAX_JOBS:
+            _log.error("The facts of %s are not folded: it has %s jobs, allowed are %s", day, count, MAX_JOBS)
             return 0
-        self._store.set(str(FactKey(day=day)), pack_day(records))
+        self._store.set(str(FactKey(day=day)), pack_day(records, charges))
         for key in keys:
             self._store.delete(str(key))
         self.written.append(day)

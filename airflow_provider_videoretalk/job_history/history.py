@@ -9,6 +9,7 @@ from datetime import date, timedelta
 from typing import Any, Protocol
 
 from airflow_provider_videoretalk.dashscope.errors import StateReadError
+from airflow_provider_videoretalk.job_history.charges import Charged
 from airflow_provider_videoretalk.job_history.fact_keys import PREFIX, FactKey, day_of
 from airflow_provider_videoretalk.job_history.facts import Fact, FactKind, JobReport, read_fact, write_fact
 from airflow_provider_videoretalk.job_history.job_record import JobRecord
@@ -103,11 +104,15 @@ class JobHistory:
 
         :raises Exception: the store cannot be read. Each store raises its own errors
         """
+        return self.load_with_charges(since)[0]
+
+    def load_with_charges(self, since: date) -> tuple[list[JobRecord], list[Charged]]:
+        """Like :meth:`load`, and what was paid for without a job on these days."""
         history = StoredHistory(values=self._values(since - LATER_FACTS))
         records = list(history.records(since=since))
         if history.unreadable:
             _log.warning("Skipped what cannot be read of the job history: %s", ", ".join(history.unreadable))
-        return records
+        return records, history.charges
 
     def _values(self, since: date) -> Iterator[tuple[FactKey, object]]:
         if self.store is None:
@@ -128,4 +133,6 @@ def keys_in(store: FactStore) -> list[FactKey]:
 
 
 def _sentence(kind: FactKind, fact: Fact) -> str:
+    if isinstance(fact, Charged):
+        return f"{fact.task_instance} paid for {fact.paid_for}"
     return f"render job {fact.job_id or '(of unknown id)'} is {kind}"

@@ -7,6 +7,7 @@ from datetime import date
 from typing import Literal
 
 from airflow_provider_videoretalk.dashscope.task import JOB_SECONDS
+from airflow_provider_videoretalk.job_history.charges import run_id_of
 from airflow_provider_videoretalk.job_history.fact_keys import day_of, subject_of
 from airflow_provider_videoretalk.job_history.facts import JobReport, Published, Submitted
 
@@ -62,18 +63,22 @@ class JobRecord:
 
     @property
     def run_id(self) -> str | None:
-        """May have slashes, which the other three cannot have."""
-        return self._task_instance_parts[0]
+        return run_id_of(self.task_instance or "")
 
     @property
     def task_id(self) -> str | None:
         """Airflow's."""
-        return self._task_instance_parts[1]
+        return self._task_instance_parts[0]
 
     @property
     def map_index(self) -> int | None:
-        text = self._task_instance_parts[2] or ""
+        text = self._task_instance_parts[1] or ""
         return int(text) if text.removeprefix("-").isdecimal() else None
+
+    @property
+    def label(self) -> str | None:
+        """The clip's name among mapped ones."""
+        return self.submitted.label if self.submitted else None
 
     @property
     def submitted_at(self) -> float | None:
@@ -141,8 +146,8 @@ class JobRecord:
         return "open" if may_run and not has_ended else "unknown"
 
     @property
-    def _task_instance_parts(self) -> tuple[str | None, str | None, str | None]:
+    def _task_instance_parts(self) -> tuple[str | None, str | None]:
         if self.task_instance is None or self.task_instance.count("/") < 3:
-            return None, None, None
-        rest, task_id, map_index = self.task_instance.rsplit("/", 2)
-        return rest.partition("/")[2], task_id, map_index
+            return None, None
+        _, task_id, map_index = self.task_instance.rsplit("/", 2)
+        return task_id, map_index

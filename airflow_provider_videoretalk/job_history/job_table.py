@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, cast
 
+from airflow_provider_videoretalk.job_history.charges import Charged
 from airflow_provider_videoretalk.job_history.fact_keys import subject_of
 from airflow_provider_videoretalk.job_history.facts import Fact, FactKind, Submitted
 from airflow_provider_videoretalk.job_history.job_record import JobRecord
@@ -19,10 +20,15 @@ class JobTable:
     def __init__(self) -> None:
         self._submits: dict[str, Submitted] = {}
         self._later: dict[str, dict[FactKind, Fact]] = {}
+        self._charges: dict[str, Charged] = {}
         self.job_ids: set[str] = set()
 
     def add(self, kind: FactKind, fact: Fact) -> None:
         """Adds a fact, unless a stronger one is there."""
+        if isinstance(fact, Charged):
+            charge = self._charges.get(subject_of(fact))
+            self._charges[subject_of(fact)] = fact if charge is None else cast("Charged", stronger(charge, fact))
+            return
         if fact.job_id is not None:
             self.job_ids.add(fact.job_id)
         if isinstance(fact, Submitted):
@@ -37,6 +43,8 @@ class JobTable:
         """Moves the facts about the submits and jobs of this table from another one to this one."""
         for subject in self._submits.keys() & other._submits.keys():
             self.add("submitted", other._submits.pop(subject))
+        for subject in self._charges.keys() & other._charges.keys():
+            self.add("charged", other._charges.pop(subject))
         for job_id in self.job_ids & other._later.keys():
             for kind, fact in other._later.pop(job_id).items():
                 self.add(kind, fact)
@@ -46,6 +54,12 @@ class JobTable:
         for record in other.records():
             for kind, fact in facts_of(record):
                 self.add(kind, fact)
+        for charge in other.charges():
+            self.add("charged", charge)
+
+    def charges(self) -> list[Charged]:
+        """What was paid for without a job."""
+        return list(self._charges.values())
 
     def records(self) -> Iterator[JobRecord]:
         """One record for each job, and for each submit of unknown outcome."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import date
 
 from airflow_provider_videoretalk.dashscope.errors import StateReadError
+from airflow_provider_videoretalk.job_history.charges import Charged
 from airflow_provider_videoretalk.job_history.day_document import unpack_day
 from airflow_provider_videoretalk.job_history.fact_keys import FactKey
 from airflow_provider_videoretalk.job_history.facts import read_fact
@@ -20,11 +21,13 @@ class StoredHistory:
 
     :param values: the stored values by their keys, as JSON values. They are read once
     :param containing: a text such as a job's id. Folded days without it are skipped
-    :param unreadable: the keys of what cannot be read, known when all records have been read
+    :param charges: what was paid for without a job, known when all records have been read
+    :param unreadable: the keys of what cannot be read, known then too
     """
 
     values: Iterable[tuple[FactKey, object]]
     containing: str = ""
+    charges: list[Charged] = field(default_factory=list)
     unreadable: list[str] = field(default_factory=list)
 
     def records(self, *, since: date = date.min) -> Iterator[JobRecord]:
@@ -47,5 +50,7 @@ class StoredHistory:
                 # What was read before the damage counts.
                 self.unreadable.append(str(key))
             table.take_facts_about_own(single)
+            self.charges += (charge for charge in table.charges() if charge.day >= since)
             yield from (record for record in table.records() if record.day >= since)
+        self.charges += (charge for charge in single.charges() if charge.day >= since)
         yield from (record for record in single.records() if record.day >= since)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
@@ -12,6 +13,11 @@ from airflow_provider_videoretalk.media.location import Location, local_path
 from airflow_provider_videoretalk.media.store_object import StorePath, open_filesystem
 from airflow_provider_videoretalk.outbound.download import Download
 from airflow_provider_videoretalk.outbound.host_access import AccessRule, public_only
+
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+"""The numbers of an ``OSError`` that say that a disk takes no more bytes."""
+
+NO_ROOM_REMEDY = "Free space there, or set TMPDIR on the workers to a folder with more."
 
 _CHUNK_BYTES = 4 * 1024 * 1024
 
@@ -26,7 +32,7 @@ def local_copy(
     :param access: how the host of a URL may be connected to; by default only at public addresses
     :param most: bytes that are copied at most; no limit by default
     :raises InputError: the location cannot be read, or has more than ``most`` bytes
-    :raises TransportError: the copy failed
+    :raises TransportError: the copy failed. If the disk of ``target`` is full, the message names its folder
     """
     here = local_path(location)
     if here is not None:
@@ -43,6 +49,11 @@ def local_copy(
     except DashScopeError:
         raise
     except Exception as error:
+        if isinstance(error, OSError) and error.errno in NO_ROOM:
+            copied = target.stat().st_size
+            raise TransportError(
+                f"{target.parent} has no room for a copy of {field}: it took {copied:,} bytes", remedy=NO_ROOM_REMEDY
+            ) from error
         # Each store's library raises its own errors. Their messages may contain signed URLs.
         raise TransportError(f"{field} cannot be read: {type(error).__name__}") from None
     return target

@@ -31,7 +31,14 @@ _TOTAL_TIMEOUT = 330.0
 class SpeechResult(TypedDict):
     """Synthesized speech as JSON-safe values: the return value of ``TextToSpeechOperator``.
 
-    ``seconds`` is ``None`` if the duration could not be measured. ``expires_at`` is ISO 8601 in UTC.
+    :param audio_url: where the audio is until it expires
+    :param format: of the audio: ``wav``, ``mp3``, ``pcm`` or ``opus``
+    :param expires_at: ISO 8601 in UTC; ``None`` if the service did not say it
+    :param characters: as billed; ``None`` if the service did not say it
+    :param seconds: duration; ``None`` if it could not be measured
+    :param model: that spoke
+    :param voice: in which it spoke
+    :param request_id: for the vendor's support
     """
 
     audio_url: str

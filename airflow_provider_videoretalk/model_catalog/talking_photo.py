@@ -48,6 +48,10 @@ class TalkingPhotoModel(Model):
         per_second = self.per_second_by_resolution.get(str(parameters.get("resolution")), self.price.per_second)
         return replace(self.price, per_second=per_second)
 
+    def parameters(self, resolution: str | None = None) -> dict[str, Any]:
+        """The ``parameters`` of a request; 720P by default, where the model has a choice."""
+        return {"resolution": resolution or "720P"} if self.per_second_by_resolution else {}
+
     def result_url(self, output: Mapping[str, Any]) -> str | None:
         return web_url(mapping(output.get("results")).get(self.result_url_field))
 
@@ -73,6 +77,13 @@ class Detection:
 
 # Each model has a field of its own for the verdict.
 _VERDICTS: Mapping[str, str] = {"wan2.2-s2v-detect": "check_pass", "liveportrait-detect": "pass"}
+
+
+def with_check(price: Price) -> Price:
+    """The price of a video with the check of its photo. A price that is stated for each job includes it, and one in
+    another currency is left as it is."""
+    is_added = price.currency == "CNY" and not price.per_job
+    return replace(price, per_job=DETECTION_PRICE) if is_added else price
 
 
 def detect_face(*, model: str, image_url: str) -> Request[Detection]:

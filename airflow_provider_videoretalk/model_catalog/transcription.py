@@ -41,7 +41,12 @@ _MAX_WORD = 200
 
 
 class TranscribedWord(TypedDict):
-    """A word. Times are seconds from the beginning of the recording."""
+    """A word. Times are seconds from the beginning of the recording.
+
+    :param start: when it begins
+    :param end: when it ends
+    :param text: the word
+    """
 
     start: float
     end: float
@@ -51,6 +56,9 @@ class TranscribedWord(TypedDict):
 class TranscribedSegment(TypedDict, total=False):
     """A sentence. Times are seconds from the beginning of the recording.
 
+    :param start: when it begins
+    :param end: when it ends
+    :param text: the sentence
     :param speaker: the number of the speaker; missing unless speakers were told apart
     :param language: a code such as ``en``; missing if the service names none
     :param words: missing unless words were asked for

@@ -51,8 +51,10 @@ _TOTAL_TIMEOUT = 330.0
 class TranslatedSegment(TypedDict, total=False):
     """A segment of a translated transcript, as JSON-safe values.
 
-    :param start: in seconds, as in the source; so is ``end``
-    :param text: the translation; ``source_text`` is what was translated
+    :param start: in seconds, as in the source
+    :param end: in seconds, as in the source
+    :param text: the translation
+    :param source_text: what was translated
     :param estimated_seconds: how long the translation will take to speak at ``rate``
     :param room: seconds until the next segment begins, or until this one ends if that is later
     :param fits: whether the estimate is within the room
@@ -76,12 +78,16 @@ class TranslationResult(TypedDict):
 
     :param source_language: a code of the vendor's table, or ``auto``
     :param target_language: a code of the vendor's table
+    :param model: that translated
     :param text: the whole translation, a segment or a paragraph in each line
     :param segments: empty if the source was a text
     :param estimated_seconds: how long all of it will take to speak
     :param too_long: how many segments do not fit
-    :param input_tokens: as billed for all tries; ``None`` if a reply did not say; so is ``output_tokens``
+    :param input_tokens: as billed for all tries; ``None`` if a reply did not say
+    :param output_tokens: likewise
     :param cost: in ``currency``, by the tokens; ``None`` if tokens or price are not known
+    :param currency: such as ``CNY``
+    :param request_ids: of all requests, for the vendor's support
     """
 
     source_language: str

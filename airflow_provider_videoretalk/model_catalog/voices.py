@@ -39,9 +39,14 @@ _CREATE_TIMEOUT = 120.0
 class VoiceResult(TypedDict):
     """An enrolled voice as JSON-safe values: the return value of ``VoiceOperator``.
 
-    ``sample`` is the sample's location without a signature. ``created_at`` is ISO 8601 in UTC, ``None`` if the service
-    did not say it. ``reused`` tells whether the voice existed before. ``request_id`` is that of the enrolment, ``None``
-    for a voice that existed.
+    :param voice: the voice's id
+    :param target_model: the model that can speak with it
+    :param sample: the sample's location without a signature
+    :param sample_sha256: of the sample's bytes
+    :param created_at: ISO 8601 in UTC; ``None`` if the service did not say it
+    :param consent: who agreed to the use of the voice, as given
+    :param reused: whether the voice existed before
+    :param request_id: of the enrolment; ``None`` for a voice that existed
     """
 
     voice: str

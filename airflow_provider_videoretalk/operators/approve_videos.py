@@ -10,6 +10,7 @@ from airflow.providers.common.compat.sdk import AirflowFailException
 from airflow.providers.standard.operators.hitl import HITLOperator
 from airflow.sdk import XComArg
 
+from airflow_provider_videoretalk.airflow_adapters.error_note import notes_error
 from airflow_provider_videoretalk.links import batch_url
 from airflow_provider_videoretalk.operators.template_values import as_bool, as_mapping, as_optional_amount
 
@@ -59,6 +60,7 @@ class ApproveVideosOperator(HITLOperator):
         self.body = f"{plan['report']}\n\n[The batch page]({page}) has all rows."
         return super().execute(context)
 
+    @notes_error
     def execute_complete(self, context: Context, event: dict[str, Any]) -> Any:
         answer = super().execute_complete(context, event)
         if answer["chosen_options"] != [_APPROVE]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Collection
+from dataclasses import asdict
 from datetime import timedelta
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
@@ -12,10 +13,12 @@ from typing import TYPE_CHECKING, Any
 from airflow.providers.common.compat.sdk import AirflowSkipException
 from airflow.sdk import BaseOperator
 
+from airflow_provider_videoretalk.airflow_adapters.error_note import notes_error
 from airflow_provider_videoretalk.airflow_adapters.job_history_writer import open_history
 from airflow_provider_videoretalk.airflow_adapters.task_instance_state import run_has_ended, states_of_task
 from airflow_provider_videoretalk.airflow_adapters.url_masking import mask_urls
 from airflow_provider_videoretalk.dashscope.task import JOB_SECONDS, RESULT_LIFE
+from airflow_provider_videoretalk.job_history.charges import total_charges
 from airflow_provider_videoretalk.job_history.fact_keys import day_of
 from airflow_provider_videoretalk.job_history.fold import fold
 from airflow_provider_videoretalk.job_history.history import LATER_FACTS
@@ -56,7 +59,8 @@ class AuditJobsOperator(BaseOperator):
         )
 
     The log has one line for each lost job, and one for each submit whose outcome is unknown. The XCom
-    ``dashscope_audit`` counts them by outcome, and names those that cannot be saved.
+    ``dashscope_audit`` counts them by outcome, and names those that cannot be saved. Its ``charges`` are what was paid
+    in these days without a render job: speech, translation, checks of photos and enrolments of voices.
 
     The audit also folds the history: the facts of past days become one Variable a day, and days older than 31 days are
     deleted. Only one audit may run at a time, so its DAG has ``max_active_runs=1``. Needs Airflow 3.3 or newer.
@@ -69,11 +73,12 @@ class AuditJobsOperator(BaseOperator):
         super().__init__(**kwargs)
         self.timeout = as_seconds("timeout", timeout)
 
+    @notes_error
     def execute(self, context: Context) -> list[dict[str, Any]]:
         history, now = open_history(), time.time()
         if history.store is None:
             raise AirflowSkipException("This Airflow keeps no job history. Airflow 3.3 and newer do.")
-        records = history.load(day_of(now) - LATER_FACTS)
+        records, charges = history.load_with_charges(day_of(now) - LATER_FACTS)
         lost = _lost_jobs(records, now=now)
         audit = JobAudit(client_for=self._client_for, deadline=now + self.timeout)
         audited = [self._audit(audit, history, *pair) for pair in lost[:MAX_JOBS]]
@@ -83,6 +88,7 @@ class AuditJobsOperator(BaseOperator):
         results = [dict(job.result) for job in audited if job.result is not None]
         mask_urls(results)
         summary = _summary(audited, left=len(lost) - len(audited), submits_of_unknown_outcome=len(unknown))
+        summary["charges"] = [asdict(total) for total in total_charges(charges)]
         context["ti"].xcom_push(key="dashscope_audit", value=summary)
         folded = fold(history.store, now=now)
         self.log.info("Folded %s facts into %s days, deleted %s old ones", folded.facts, folded.days, folded.deleted)

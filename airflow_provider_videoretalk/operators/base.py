@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from airflow.sdk import BaseOperator
 
+from airflow_provider_videoretalk.airflow_adapters.charge_writer import ChargeWriter
+from airflow_provider_videoretalk.airflow_adapters.error_note import error_noted, notes_error
 from airflow_provider_videoretalk.airflow_adapters.url_masking import mask_rendered_urls
 from airflow_provider_videoretalk.dashscope.errors import error_from_json
 from airflow_provider_videoretalk.links import WatchLink
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
     from airflow_provider_videoretalk.dashscope.errors import ThrottledError
     from airflow_provider_videoretalk.hooks.connection_settings import AccountSettings
     from airflow_provider_videoretalk.hooks.dashscope import DashScopeHook
+    from airflow_provider_videoretalk.job_history.charges import ChargeKind
 
 _LONGEST_PAUSE = 60.0
 
@@ -83,12 +86,26 @@ class DashScopeOperator(BaseOperator):
         """The values that this operator sets itself; ``None`` where it leaves one to the connection."""
         return {"throttle_timeout": self.throttle_timeout}
 
+    @property
+    def noted_row(self) -> object:
+        """The reference to the row of a batch that this task makes; ``None`` without one."""
+        return None
+
+    def charges(self, context: Context, paid_for: ChargeKind) -> ChargeWriter:
+        """Writes what this try pays for without a render job to the job history."""
+        return ChargeWriter(context=context, connection_id=self.dashscope_conn_id, paid_for=paid_for)
+
     def _do_render_template_fields(self, *args: Any, **kwargs: Any) -> None:
         super()._do_render_template_fields(*args, **kwargs)
         mask_rendered_urls(self)
 
+    @notes_error
     def execute(self, context: Context) -> Any:
         return self._attempts(context, refusals=0, since=time.time())
+
+    def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
+        with error_noted(context, self.noted_row):
+            return super().resume_execution(next_method, next_kwargs, context)
 
     def execute_again(self, context: Context, event: dict[str, Any]) -> Any:
         """Runs :meth:`attempt` again after a deferral."""

@@ -12,14 +12,14 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_videoretalk.airflow_adapters.location_policy import LocationPolicy
-from airflow_provider_videoretalk.batches.plan import Presenter, Recording
 from airflow_provider_videoretalk.batches.plan_file import VERSION, read_document, write_document
+from airflow_provider_videoretalk.batches.planned_video import Presenter, Recording
 from airflow_provider_videoretalk.batches.recipe import content_digest, digest_of
 from airflow_provider_videoretalk.batches.script_pieces import MAX_SECONDS
 from airflow_provider_videoretalk.batches.table_text import MAX_BYTES
 from airflow_provider_videoretalk.dashscope.errors import DashScopeError, InputError, StateReadError
 from airflow_provider_videoretalk.model_catalog.limit import MEGABYTE
-from airflow_provider_videoretalk.model_catalog.model import InputLength
+from airflow_provider_videoretalk.model_catalog.model import InputLength, Model
 from airflow_provider_videoretalk.model_catalog.videoretalk import (
     AUDIO_BYTES,
     AUDIO_SECONDS,
@@ -108,6 +108,12 @@ class BatchSources:
         with ThreadPoolExecutor(_MAX_READERS) as pool:
             return dict(zip(given, pool.map(self._presenter, given), strict=True))
 
+    def photos(self, locations: Iterable[str], *, model: Model) -> dict[str, Presenter]:
+        """Each photo of a presenter once, checked as an input of the model that makes it speak."""
+        given = list(dict.fromkeys(locations))
+        with ThreadPoolExecutor(_MAX_READERS) as pool:
+            return dict(zip(given, pool.map(lambda one: self._photo(one, model), given), strict=True))
+
     def recordings(self, locations: Iterable[str], *, folder: OutputFolder) -> dict[str, Recording]:
         """Each recording once, checked as a render job's input is. One that is too long is cut in its pauses.
 
@@ -151,12 +157,23 @@ class BatchSources:
         length = InputLength(seconds=media.seconds, fps=media.fps) if media else InputLength()
         return Presenter(digest=digest, length=length, in_parts=bool(found.findings), key=_key_of(source))
 
-    def _inspect(self, field: str, source: Source) -> tuple[InspectionResult, tuple[tuple[str, str], ...]]:
+    def _photo(self, location: str, model: Model) -> Presenter:
+        try:
+            source = self.source("photo", location)
+            _, problems = self._inspect("image_url", source, model=model)
+            digest = "" if problems else content_digest(source.content_identity())
+        except DashScopeError as error:
+            return Presenter(problems=((error.message.removeprefix("photo: "), error.remedy or "Correct it."),))
+        return Presenter(digest=digest, problems=problems, key=_key_of(source))
+
+    def _inspect(
+        self, field: str, source: Source, *, model: Model = VIDEORETALK
+    ) -> tuple[InspectionResult, tuple[tuple[str, str], ...]]:
         """What preflight says of an input, and what speaks against a part of it, each with its remedy."""
         # Loads requests.
         from airflow_provider_videoretalk.inputs.preflight import inspect_inputs
 
-        found = inspect_inputs(model=VIDEORETALK, locations={field: source.location}, access=self.access)
+        found = inspect_inputs(model=model, locations={field: source.location}, access=self.access)
         findings = [one for one in found.findings if not _is_cut(one, found.media)]
         for warning in found.warnings if not findings else ():
             self.log("%s", warning)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, cast
 from airflow.providers.common.compat.sdk import AirflowSkipException
 
 from airflow_provider_videoretalk.airflow_adapters.location_policy import LocationPolicy
+from airflow_provider_videoretalk.airflow_adapters.tracing import step_span
 from airflow_provider_videoretalk.airflow_adapters.url_masking import mask_urls
 from airflow_provider_videoretalk.dashscope.errors import TransportError
 from airflow_provider_videoretalk.dashscope.task import NO_RESULT_REMEDY
@@ -127,7 +128,8 @@ class CatalogModelOperator(DashScopeJobOperator):
         return self._job_inputs.unsigned_locations()
 
     def prepare(self, intent: Intent) -> Intent:
-        report = self.preflight_report()
+        with step_span("preflight"):
+            report = self.preflight_report()
         for warning in report.inspection.warnings:
             self.log.warning("%s", warning)
         self._check(report)

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
 from airflow.providers.common.compat.sdk import AirflowFailException, conf
 
+from airflow_provider_videoretalk.airflow_adapters import job_metrics, metrics
+from airflow_provider_videoretalk.airflow_adapters.tracing import add_job_spans, step_span
 from airflow_provider_videoretalk.dashscope.errors import (
     DashScopeError,
     InputError,
@@ -20,6 +22,7 @@ from airflow_provider_videoretalk.dashscope.errors import (
     TaskTimeoutError,
     ThrottledError,
 )
+from airflow_provider_videoretalk.operators.job_lineage import JobLineage
 from airflow_provider_videoretalk.operators.job_submission import (
     admission_of,
     intent_of,
@@ -35,6 +38,7 @@ from airflow_provider_videoretalk.polling.trigger_event import AwaitedJob, await
 from airflow_provider_videoretalk.submission.admission import ADMISSION_SECONDS, HeldBackError
 from airflow_provider_videoretalk.submission.fault_points import fault_point
 from airflow_provider_videoretalk.submission.resume import ResumePolicy
+from airflow_provider_videoretalk.submission.spend_event import UNKNOWN_JOB
 from airflow_provider_videoretalk.submission.submitter import Submitter, WaitUntilError
 from airflow_provider_videoretalk.triggers.admission import AdmissionTrigger
 
@@ -51,7 +55,7 @@ if TYPE_CHECKING:
 _BEYOND_A_POOL = 3
 
 
-class DashScopeJobOperator(JobWaitOperator):
+class DashScopeJobOperator(JobLineage, JobWaitOperator):
     """Submits a render job, waits for its end, and returns its result, a
     :class:`~airflow_provider_videoretalk.dashscope.task.TaskResult`.
 
@@ -86,7 +90,6 @@ class DashScopeJobOperator(JobWaitOperator):
     :raises DashScopeError: see :mod:`airflow_provider_videoretalk.dashscope.errors`
     """
 
-    model: str
     on_changed_input: ClassVar[OnChangedInput] = "submit"
     """What a policy that does not say it does about inputs that changed."""
 
@@ -194,9 +197,11 @@ class DashScopeJobOperator(JobWaitOperator):
                 "Many clips are mapped without a pool of their own. All are submitted at once, and each may queue for "
                 "up to three hours. Give the task a pool of 2 or 3 slots that counts deferred tasks."
             )
-        record = self._submit_or_resume(context, refusals=refusals, since=since)
+        with step_span("submit", connection_id=self.dashscope_conn_id, model=str(self.model)):
+            record = self._submit_or_resume(context, refusals=refusals, since=since)
         self._publish_links(context["ti"], record)
         if record.result is not None:
+            self._finished = record.result
             return record.result
         awaited = job_of(record)
         if not self.wait_for_completion:
@@ -212,6 +217,7 @@ class DashScopeJobOperator(JobWaitOperator):
         try:
             return self._submitter(context, intent).submit_or_resume(self, intent)
         except OutcomeUnknownError as error:
+            self.record_spend("in_doubt", UNKNOWN_JOB, "This task fails. The error says what to do.")
             raise AirflowFailException(str(error)) from error
         except ThrottledError as error:
             self.retry_throttled(error, refusals=refusals, since=since)
@@ -224,6 +230,8 @@ class DashScopeJobOperator(JobWaitOperator):
     def _hold_back(self, context: Context, error: HeldBackError) -> NoReturn:
         """Defers until a triggerer admits the submit."""
         self.log.info("Held back, nothing is submitted: %s", error)
+        if "held_since" not in self._admission_note:
+            metrics.count("held_back", tags=self.metric_tags)
         if error.expected_start is not None:
             context["ti"].xcom_push(key="dashscope_expected_start", value=error.expected_start)
         self.defer(
@@ -296,6 +304,7 @@ class DashScopeJobOperator(JobWaitOperator):
             # The wait has ended, and the job goes on. With its record, a retry resumes it. Without, it pays again.
             error.retryable = ledger.durable
             raise
+        job_metrics.count_end(task, tags=self.metric_tags)
         try:
             task.raise_for_status()
         except DashScopeError:
@@ -303,6 +312,9 @@ class DashScopeJobOperator(JobWaitOperator):
             raise
         result = self.task_result(task, awaited)
         ledger.record_result(result)
+        job_metrics.count_result(result, tags=self.metric_tags)
+        add_job_spans(result, submitted_at=awaited.submitted_at, connection_id=self.dashscope_conn_id)
+        self._finished = result
         fault_point("after_result")
         log_success(self.log, result)
         return result

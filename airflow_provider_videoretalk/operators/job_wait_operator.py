@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, NoReturn, cast
 from airflow.providers.common.compat.sdk import AirflowTaskTimeout
 
 from airflow_provider_videoretalk.airflow_adapters.job_history_writer import note_cancelled
-from airflow_provider_videoretalk.airflow_adapters.spend_metrics import record_spend
+from airflow_provider_videoretalk.airflow_adapters.job_metrics import job_tags, record_spend
+from airflow_provider_videoretalk.airflow_adapters.tracing import step_span
 from airflow_provider_videoretalk.dashscope.errors import QueueTimeoutError, TaskTimeoutError
 from airflow_provider_videoretalk.dashscope.task import JOB_SECONDS
 from airflow_provider_videoretalk.operators import job_wait
@@ -23,6 +24,7 @@ from airflow_provider_videoretalk.submission.cancel import cancel
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
+    from airflow_provider_videoretalk.airflow_adapters.metrics import Tags
     from airflow_provider_videoretalk.dashscope.client import Client
     from airflow_provider_videoretalk.dashscope.task import TaskResult
     from airflow_provider_videoretalk.polling.trigger_event import AwaitedJob
@@ -38,6 +40,7 @@ class JobWaitOperator(DashScopeOperator):
     attributes.
     """
 
+    model: str
     deferrable: bool
     durable: bool
     queue_timeout: float
@@ -67,7 +70,8 @@ class JobWaitOperator(DashScopeOperator):
         )
         timed_out: AirflowTaskTimeout | None = None
         try:
-            event = self._worker_wait.run()
+            with step_span("wait", job_id=awaited.task_id):
+                event = self._worker_wait.run()
         except AirflowTaskTimeout as error:
             timed_out = error
         finally:
@@ -139,11 +143,20 @@ class JobWaitOperator(DashScopeOperator):
             sleep=client.sleep,
             **{"pauses": _CANCEL_PAUSES} | options,
         )
-        self.record_spend("cancel", awaited.task_id, cancellation.sentence)
+        if cancellation.needless:
+            self.log.info("%s There was nothing to cancel.", cancellation.sentence)
+        else:
+            self.record_spend("cancel", awaited.task_id, cancellation.sentence)
         if cancellation.done:
+            self.record_spend("cancelled", awaited.task_id, "It is not billed.")
             note_cancelled(awaited.task_id)
         return cancellation
 
     def record_spend(self, event: SpendEvent, task_id: str, reason: str) -> None:
         """Counts and logs an event that spends, saves or loses money."""
-        record_spend(self.log, event, task_id, reason)
+        record_spend(self.log, event, task_id, reason, tags=self.metric_tags)
+
+    @property
+    def metric_tags(self) -> Tags:
+        """The tags of this operator's render job in Airflow's metrics."""
+        return job_tags(connection_id=self.dashscope_conn_id, model=str(self.model))

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.providers.common.compat.sdk import AirflowSkipException
 from airflow.sdk import XComArg
 
-from airflow_provider_videoretalk.airflow_adapters.location_policy import LocationPolicy
+from airflow_provider_videoretalk.airflow_adapters.error_note import error_noted
 from airflow_provider_videoretalk.batches.pieces import PARTS_FIELD, PIECE_FIELD
 from airflow_provider_videoretalk.batches.plan_file import RUN_FIELD, RowReference, RowToMake, plan_name, read_row
 from airflow_provider_videoretalk.batches.recipe import (
@@ -20,18 +20,20 @@ from airflow_provider_videoretalk.batches.recipe import (
     is_made_again,
 )
 from airflow_provider_videoretalk.dashscope.errors import InputError
+from airflow_provider_videoretalk.model_catalog.talking_photo import TALKING_PHOTO_MODELS, TalkingPhotoModel, with_check
 from airflow_provider_videoretalk.model_catalog.videoretalk import VIDEORETALK
+from airflow_provider_videoretalk.operators.batch_sources import BatchSources
 from airflow_provider_videoretalk.operators.catalog_model import CatalogModelOperator
 from airflow_provider_videoretalk.operators.destination_path import open_destination
 from airflow_provider_videoretalk.operators.job_submission import record_store_of
 from airflow_provider_videoretalk.operators.output_folder import OutputFolder
+from airflow_provider_videoretalk.operators.photo_check import PhotoCheck
 from airflow_provider_videoretalk.operators.recording_parts import RecordingParts
 from airflow_provider_videoretalk.operators.row_outputs import (
     COST_KEY,
     DESTINATION_KEY,
     METADATA_KEY,
     cost_noted,
-    error_noted,
     metadata_of,
 )
 from airflow_provider_videoretalk.operators.speech_store import SpeechStore
@@ -43,10 +45,12 @@ from airflow_provider_videoretalk.polling.trigger_event import awaited_of
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
+    from airflow_provider_videoretalk.inputs.job_inputs import JobInputs
     from airflow_provider_videoretalk.inputs.preflight_report import PreflightReport
-    from airflow_provider_videoretalk.inputs.retalk_inputs import RetalkInputs
     from airflow_provider_videoretalk.inputs.source import Source
     from airflow_provider_videoretalk.media.location import Location
+    from airflow_provider_videoretalk.model_catalog.model import Model
+    from airflow_provider_videoretalk.model_catalog.price import Price
     from airflow_provider_videoretalk.submission.record import Intent
 
 # The longest frame, as far as an estimate rounds it.
@@ -68,7 +72,8 @@ class MakeVideoOperator(CatalogModelOperator):
     clear finds the render job of the same row, as
     :class:`~airflow_provider_videoretalk.operators.videoretalk.VideoRetalkOperator` does.
 
-    A row with a recording (``audio``) needs no speech.
+    A row with a recording (``audio``) needs no speech. A row with a ``photo`` in place of a presenter video is made as
+    :class:`~airflow_provider_videoretalk.operators.talking_photo.TalkingPhotoOperator` makes it, with its check.
 
     A script or a recording that takes longer than a render job may be is made in pieces, one after another, which are
     kept below ``folder`` and then joined. A retry or a clear makes the pieces that are missing. The result is that of
@@ -91,7 +96,7 @@ class MakeVideoOperator(CatalogModelOperator):
     :class:`~airflow_provider_videoretalk.operators.catalog_model.CatalogModelOperator`. ``dry_run`` is the plan's.
     """
 
-    catalog_entry = VIDEORETALK
+    catalog_entry: Model = VIDEORETALK
     # Whether a wait that ends on this worker is one of several.
     _makes_pieces = False
     template_fields: Sequence[str] = ("row", "folder", "storage_conn_id", *CatalogModelOperator.template_fields)
@@ -109,10 +114,15 @@ class MakeVideoOperator(CatalogModelOperator):
         self.folder = folder
         self.storage_conn_id = storage_conn_id
 
+    @property
+    def noted_row(self) -> object:
+        return self.row
+
     def execute(self, context: Context) -> Any:
         with error_noted(context, self.row):
             if as_bool("dry_run", self.is_dry_run):
                 raise InputError("dry_run is set, allowed is False", remedy="Set dry_run of PlanVideosOperator.")
+            self._use_model()
             planned = self._planned(context)
             if planned.kept:
                 raise AirflowSkipException("The plan keeps this row's video, or the table does not name it any more.")
@@ -124,12 +134,14 @@ class MakeVideoOperator(CatalogModelOperator):
 
     def execute_again(self, context: Context, event: dict[str, Any]) -> Any:
         with error_noted(context, self.row):
+            self._use_model()
             self._makes_pieces = self._planned(context).in_pieces
             result = super().execute_again(context, event)
             return self._make_pieces(context, result) if self._makes_pieces else cost_noted(context, result)
 
     def execute_complete(self, context: Context, event: dict[str, Any]) -> Any:
         with error_noted(context, self.row):
+            self._use_model()
             result = super().execute_complete(context, event)
             if self._makes_pieces:
                 return result
@@ -139,6 +151,13 @@ class MakeVideoOperator(CatalogModelOperator):
             # Of another piece if the plan was cleared meanwhile.
             made = awaited_of(event).cost_estimate.get(PIECE_FIELD) == self._piece_name
             return self._make_pieces(context, result if made else None)
+
+    def _use_model(self) -> None:
+        """A presenter's photo is rendered by a model of its own."""
+        name = as_mapping("row", self.row).get("photo_model")
+        if name is not None:
+            self.catalog_entry = TALKING_PHOTO_MODELS[name]
+            self.model = name
 
     def _make_pieces(self, context: Context, result: Mapping[str, Any] | None = None) -> Any:
         """Makes the pieces that are missing, one after another, and joins all.
@@ -193,6 +212,15 @@ class MakeVideoOperator(CatalogModelOperator):
         if isinstance(recipe.speech, RecordingRecipe):
             _check_unchanged("recording", self._recording, recipe.speech.recording)
         prepared = super().prepare(intent)
+        if isinstance(self.catalog_entry, TalkingPhotoModel):
+            check = PhotoCheck(
+                model=self.catalog_entry,
+                client=self.hook.client,
+                states=self._states,
+                charges=self._check_charges,
+                in_price=bool(self.price().per_job),
+            )
+            check.check(self._presenter)
         if not self._row_to_make.in_pieces:
             return prepared
         return replace(prepared, cost_estimate={**prepared.cost_estimate, PIECE_FIELD: self._piece_name})
@@ -214,11 +242,16 @@ class MakeVideoOperator(CatalogModelOperator):
     def _run_name(self) -> str:
         return plan_name(self._ti.dag_id, self._ti.run_id)
 
-    def job_inputs(self) -> RetalkInputs:
+    def price(self) -> Price:
+        return with_check(super().price()) if self._row_to_make.recipe.photo_model else super().price()
+
+    def job_inputs(self) -> JobInputs:
+        location, seconds = self._speech()
+        if self._row_to_make.recipe.photo_model:
+            return self._photo_inputs(location, seconds)
         # Loads requests.
         from airflow_provider_videoretalk.inputs.retalk_inputs import RetalkInputs
 
-        location, seconds = self._speech()
         parameters, in_pieces = self._row_to_make.recipe.parameters, self._row_to_make.in_pieces
         inputs = RetalkInputs.from_locations(
             video=self._pieces.presenter_part(seconds) if in_pieces else self._presenter.location,
@@ -232,6 +265,19 @@ class MakeVideoOperator(CatalogModelOperator):
         # These have learned their version, which the result names.
         known = {"video_url": self._presenter} | ({"audio_url": self._recording} if self._row_to_make.audio else {})
         return replace(inputs, sources={**inputs.sources, **known})
+
+    def _photo_inputs(self, speech: Location, seconds: float | None) -> JobInputs:
+        # Loads requests.
+        from airflow_provider_videoretalk.inputs.job_inputs import JobInputs
+        from airflow_provider_videoretalk.inputs.source import source_of
+
+        source = self._recording if self._row_to_make.audio else source_of("audio_url", speech)
+        return JobInputs(
+            model=self.catalog_entry,
+            sources={"image_url": self._presenter, "audio_url": source},
+            parameters=self._row_to_make.recipe.parameters,
+            stated_seconds={} if seconds is None else {"audio_url": seconds},
+        )
 
     def _speech(self) -> tuple[Location, float | None]:
         """Where the speech of the job is, and its duration if it is known. It is paid for only if none is kept."""
@@ -262,6 +308,8 @@ class MakeVideoOperator(CatalogModelOperator):
         number = as_int("row", as_mapping("row", self.row).get("row"))
         self._ti = context["ti"]
         self._states = record_store_of(context, durable=self.durable)
+        self._speech_charges = self.charges(context, "speech")
+        self._check_charges = self.charges(context, "photo_check")
         self._row_to_make = read_row(self._output_folder.run(context), number)
         if self._row_to_make.planned_before and self.resume.on_clear == "adopt_unfinished":
             # Whoever clears the plan wants what is missing. A video that was made is only not published.
@@ -283,24 +331,25 @@ class MakeVideoOperator(CatalogModelOperator):
 
     @cached_property
     def _presenter(self) -> Source:
-        return self._source("video_url", self._row_to_make.video)
+        field = "image_url" if self._row_to_make.recipe.photo_model else "video_url"
+        return self._source(field, self._row_to_make.video)
 
     @cached_property
     def _recording(self) -> Source:
         return self._source("audio_url", self._row_to_make.audio or "")
 
     def _source(self, field: str, location: str) -> Source:
-        # Loads requests.
-        from airflow_provider_videoretalk.inputs.source import source_of
-
-        source = source_of(field, self.location(field, location))
-        LocationPolicy(setting="allowed_sources", own=self.allowed_sources).check(field, source.location)
-        return source
+        access, log = self.hook.media_access, self.log.warning
+        return BatchSources(allowed_sources=self.allowed_sources, access=access, log=log).source(field, location)
 
     @property
     def _speeches(self) -> SpeechStore:
         return SpeechStore(
-            folder=self._output_folder, hook=self.hook, states=self._states, lives_for=self.queue_timeout
+            folder=self._output_folder,
+            hook=self.hook,
+            states=self._states,
+            lives_for=self.queue_timeout,
+            charges=self._speech_charges,
         )
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.providers.common.compat.sdk import AirflowFailException
 from airflow.sdk import BaseOperator
 
+from airflow_provider_videoretalk.airflow_adapters.error_note import ERROR_KEY, notes_error
 from airflow_provider_videoretalk.batches.manifest import WITHOUT_VIDEO, as_csv, manifest_document
 from airflow_provider_videoretalk.batches.plan_file import plan_path, read_document, read_rows, write_document
 from airflow_provider_videoretalk.batches.prune import remove_video
@@ -16,7 +17,6 @@ from airflow_provider_videoretalk.dashscope.errors import InputError, StateReadE
 from airflow_provider_videoretalk.links import BatchLink
 from airflow_provider_videoretalk.operators.destination_path import open_destination
 from airflow_provider_videoretalk.operators.output_folder import OutputFolder
-from airflow_provider_videoretalk.operators.row_outputs import ERROR_KEY
 from airflow_provider_videoretalk.operators.template_values import as_int
 from airflow_provider_videoretalk.publishing.object_store import store_errors_named, write_object
 from airflow_provider_videoretalk.publishing.publication import read_metadata
@@ -73,6 +73,7 @@ class WriteManifestOperator(BaseOperator):
         self.tolerate = tolerate
         self.storage_conn_id = storage_conn_id
 
+    @notes_error
     def execute(self, context: Context) -> dict[str, Any]:
         folder = OutputFolder.open(self.folder, storage_conn_id=self.storage_conn_id)
         run = folder.run(context)

@@ -9,7 +9,8 @@ from typing import Any
 
 from airflow.providers.common.compat.sdk import AirflowFailException, conf
 
-from airflow_provider_videoretalk.batches.plan import PlannedVideo, total_cost
+from airflow_provider_videoretalk.batches.plan import total_cost
+from airflow_provider_videoretalk.batches.planned_video import PlannedVideo
 from airflow_provider_videoretalk.batches.table_text import Fault
 
 # Faults that the error names. The log and the plan have all.

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import replace
 from datetime import datetime, timezone
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
 from airflow.sdk import BaseOperator
 
+from airflow_provider_videoretalk.airflow_adapters.error_note import notes_error
 from airflow_provider_videoretalk.airflow_adapters.url_masking import mask_rendered_urls, mask_urls
-from airflow_provider_videoretalk.batches.plan import BatchSettings, PlannedVideo, plan_videos
+from airflow_provider_videoretalk.batches.plan import plan_videos
 from airflow_provider_videoretalk.batches.plan_document import plan_document, report, summary
 from airflow_provider_videoretalk.batches.plan_file import (
     numbers_of,
@@ -25,29 +25,23 @@ from airflow_provider_videoretalk.batches.plan_file import (
     write_rows,
 )
 from airflow_provider_videoretalk.batches.plan_rows import ROWS_KEY, rows_for_xcom
+from airflow_provider_videoretalk.batches.planned_video import BatchSettings, PlannedVideo
 from airflow_provider_videoretalk.batches.prune import find_unused
 from airflow_provider_videoretalk.batches.speaking_time import speaking_rate
 from airflow_provider_videoretalk.batches.table import VideoTable, read_table
 from airflow_provider_videoretalk.batches.table_text import Fault
 from airflow_provider_videoretalk.links import BatchLink
-from airflow_provider_videoretalk.model_catalog.catalog import price_of
 from airflow_provider_videoretalk.model_catalog.speech import DEFAULT_MODEL
-from airflow_provider_videoretalk.model_catalog.videoretalk import (
-    DEFAULT_FACE_THRESHOLD,
-    VIDEORETALK,
-    check_face_threshold,
-)
+from airflow_provider_videoretalk.model_catalog.videoretalk import DEFAULT_FACE_THRESHOLD
+from airflow_provider_videoretalk.operators.batch_settings import batch_settings, photo_settings, video_settings
 from airflow_provider_videoretalk.operators.batch_sources import BatchSources
 from airflow_provider_videoretalk.operators.output_folder import OutputFolder, place_rows
 from airflow_provider_videoretalk.operators.plan_limits import check_plan
 from airflow_provider_videoretalk.operators.render_forecast import render_seconds
 from airflow_provider_videoretalk.operators.template_values import (
     as_bool,
-    as_int,
-    as_json,
     as_mapping,
     as_optional_amount,
-    as_optional_mapping,
     as_optional_text,
     as_text,
     check_word,
@@ -60,6 +54,7 @@ if TYPE_CHECKING:
     from airflow_provider_videoretalk.batches.plan_file import RowReference, RowToMake
     from airflow_provider_videoretalk.hooks.dashscope import DashScopeHook
     from airflow_provider_videoretalk.inputs.face_check import FaceCheck
+    from airflow_provider_videoretalk.model_catalog.talking_photo import TalkingPhotoModelName
 
 PLAN_KEY = "videoretalk_plan"
 """The key of the plan's sums in XCom."""
@@ -81,7 +76,7 @@ class PlanVideosOperator(BaseOperator):
     - ``text``: the script; or ``text_location``: where it is, as a text in UTF-8
     - ``audio``: location of a recording in place of a speech. The script is then for subtitles only
     - ``language`` and ``voice``: as ``TextToSpeechOperator`` takes them
-    - ``video``: location of the presenter
+    - ``video``: location of the presenter; or ``photo``: location of a photo of the presenter, which is made to speak
     - ``destination``: a path below ``folder``, or the URI of an object. Defaults to ``<name>-<language>.mp4``
 
     A video is kept if its metadata file says that it was made from the same script, language, voice, speech model,
@@ -100,6 +95,7 @@ class PlanVideosOperator(BaseOperator):
     :param speech_options: Further fields of the speech request's ``input``. (templated)
     :param video_extension: See ``VideoRetalkOperator``. (templated)
     :param query_face_threshold: See ``VideoRetalkOperator``. (templated)
+    :param photo_model: See ``model`` of ``TalkingPhotoOperator``. (templated)
     :param face_check: ``refuse`` looks at the face of each presenter, and refuses the rows of one that cannot be
         lip-synced. ``warn`` only logs that. ``off`` (default) reads no frame. Needs the extra ``faces``. (templated)
     :param max_cost: Highest cost of the batch, in the currency of the price. Defaults to no limit. (templated)
@@ -131,6 +127,7 @@ class PlanVideosOperator(BaseOperator):
         "speech_options",
         "video_extension",
         "query_face_threshold",
+        "photo_model",
         "face_check",
         "max_cost",
         "max_cost_per_video",
@@ -156,6 +153,7 @@ class PlanVideosOperator(BaseOperator):
         speech_options: Mapping[str, Any] | None = None,
         video_extension: bool | str = True,
         query_face_threshold: int | str = DEFAULT_FACE_THRESHOLD,
+        photo_model: TalkingPhotoModelName | str = "liveportrait",
         face_check: FaceCheck | str = "off",
         max_cost: float | str | None = None,
         max_cost_per_video: float | str | None = None,
@@ -178,6 +176,7 @@ class PlanVideosOperator(BaseOperator):
         self.speech_options = speech_options
         self.video_extension = video_extension
         self.query_face_threshold = query_face_threshold
+        self.photo_model = photo_model
         self.face_check = face_check
         self.max_cost = max_cost
         self.max_cost_per_video = max_cost_per_video
@@ -195,10 +194,12 @@ class PlanVideosOperator(BaseOperator):
         mask_rendered_urls(self)
         mask_urls(_URL.findall(str(self.table)))
 
+    @notes_error
     def execute(self, context: Context) -> list[RowReference]:
         prune = as_text("prune", self.prune)
         check_word("prune", prune, ("off", "list", "remove"))
         max_cost = as_optional_amount("max_cost", self.max_cost)
+        self._settings = self._batch_settings(context)
         folder = OutputFolder.open(
             self.folder, storage_conn_id=self.storage_conn_id, allowed_destinations=self.allowed_destinations
         )
@@ -212,7 +213,7 @@ class PlanVideosOperator(BaseOperator):
             speaking_rate=speaking_rate(self._settings.speech_options),
             read_text=self._sources.script,
         )
-        planned, faults, named = self._plan(table, folder, context)
+        planned, faults, named = self._plan(table, folder)
         bad = bool(faults) or any(one.state == "refuse" for one in planned)
         unused = [] if prune == "off" or bad else self._unused(folder, named, context)
         earlier = read_earlier_rows(run)
@@ -251,36 +252,37 @@ class PlanVideosOperator(BaseOperator):
             face_check=face_check,
         )
 
-    @cached_property
-    def _settings(self) -> BatchSettings:
-        threshold = as_int("query_face_threshold", self.query_face_threshold, default=DEFAULT_FACE_THRESHOLD)
-        check_face_threshold(threshold)
-        return BatchSettings(
-            speech_model=as_optional_text("speech_model", self.speech_model) or DEFAULT_MODEL,
-            speech_options=as_json("speech_options", as_optional_mapping("speech_options", self.speech_options)),
-            parameters={
-                "video_extension": as_bool("video_extension", self.video_extension, default=True),
-                "query_face_threshold": threshold,
-            },
-            price=price_of(VIDEORETALK.name, self._hook.prices),
-            max_cost_per_video=as_optional_amount("max_cost_per_video", self.max_cost_per_video),
-            force=as_bool("force", self.force, default=False),
+    def _batch_settings(self, context: Context) -> BatchSettings:
+        prices = self._hook.prices
+        video = video_settings(
+            video_extension=self.video_extension, query_face_threshold=self.query_face_threshold, prices=prices
+        )
+        return batch_settings(
+            batch=self._batch(context),
+            speech_model=self.speech_model,
+            speech_options=self.speech_options,
+            video=video,
+            photo=photo_settings(photo_model=self.photo_model, prices=prices),
+            max_cost_per_video=self.max_cost_per_video,
+            force=self.force,
         )
 
-    def _plan(
-        self, table: VideoTable, folder: OutputFolder, context: Context
-    ) -> tuple[list[PlannedVideo], list[Fault], set[str]]:
+    def _plan(self, table: VideoTable, folder: OutputFolder) -> tuple[list[PlannedVideo], list[Fault], set[str]]:
         """The rows that could be read, as planned, the faults of the others, and the keys of all objects in use."""
         placed, faults = place_rows(table, folder)
-        presenters = self._sources.presenters(row.video for row, _ in placed)
-        clips = {one.key for one in presenters.values() if one.key is not None}
+        presenters = self._sources.presenters(row.video for row, _ in placed if not row.is_photo)
+        photos = self._sources.photos(
+            (row.video for row, _ in placed if row.is_photo), model=self._settings.photo.model
+        )
+        clips = {one.key for one in (*presenters.values(), *photos.values()) if one.key is not None}
         used = {row.line for row, path in placed if object_key(path) in clips}
         value = "it is a presenter of the table"
         faults += [Fault(line=line, column="destination", value=value, remedy=_OTHER_NAME) for line in sorted(used)]
         planned = plan_videos(
             [(row, path) for row, path in placed if row.line not in used],
-            settings=replace(self._settings, batch=self._batch(context)),
+            settings=self._settings,
             presenters=presenters,
+            photos=photos,
             recordings=self._sources.recordings((row.audio for row, _ in placed if row.audio), folder=folder),
             speech_store=folder.speech,
             piece_store=folder.piece,
@@ -319,7 +321,7 @@ class PlanVideosOperator(BaseOperator):
             run_id=ti.run_id,
             dry_run=as_bool("dry_run", self.is_dry_run),
             prune=prune,
-            currency=self._settings.price.currency,
+            currency=self._settings.currency,
         )
 
     def _uris(self, planned: Sequence[PlannedVideo]) -> list[str]:

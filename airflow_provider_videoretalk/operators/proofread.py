@@ -10,6 +10,7 @@ from airflow.providers.standard.operators.hitl import HITLOperator
 from airflow.sdk import Param, XComArg
 from airflow.sdk.definitions.param import ParamsDict
 
+from airflow_provider_videoretalk.airflow_adapters.error_note import notes_error
 from airflow_provider_videoretalk.batches.plan_document import as_code
 from airflow_provider_videoretalk.batches.segment_fit import fit_segment
 from airflow_provider_videoretalk.operators.template_values import as_bool, as_mapping
@@ -69,6 +70,7 @@ class ProofreadOperator(HITLOperator):
         self.body = _request(segments)
         return super().execute(context)
 
+    @notes_error
     def execute_complete(self, context: Context, event: dict[str, Any]) -> dict[str, Any]:
         answer = super().execute_complete(context, event)
         person = answer.get("responded_by_user") or {}

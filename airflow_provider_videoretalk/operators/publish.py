@@ -9,13 +9,16 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import Asset, AssetAlias, BaseOperator
 
+from airflow_provider_videoretalk.airflow_adapters.error_note import notes_error
 from airflow_provider_videoretalk.airflow_adapters.job_history_writer import open_history
+from airflow_provider_videoretalk.airflow_adapters.tracing import step_span
 from airflow_provider_videoretalk.airflow_adapters.url_masking import mask_rendered_urls
 from airflow_provider_videoretalk.dashscope.errors import ResultExpiredError
 from airflow_provider_videoretalk.dashscope.result_expiry import RefusedUrlError
 from airflow_provider_videoretalk.job_history.facts import Published
 from airflow_provider_videoretalk.links import WatchLink
 from airflow_provider_videoretalk.operators.destination_path import asset_uri, object_paths
+from airflow_provider_videoretalk.operators.job_lineage import PublicationLineage
 from airflow_provider_videoretalk.operators.location_fields import is_task_output, location_of_output, permanent_fields
 from airflow_provider_videoretalk.operators.publish_source import (
     media_access,
@@ -54,7 +57,7 @@ if TYPE_CHECKING:
     from airflow_provider_videoretalk.publishing.transfer import DownloadedObject, PublishedObject
 
 
-class PublishMediaOperator(BaseOperator):
+class PublishMediaOperator(PublicationLineage, BaseOperator):
     """Streams a result into any store that Airflow's ``ObjectStoragePath`` supports, with a JSON metadata file.
 
     The download resumes after dropped and stalled connections. It is compared with the length, MD5 and CRC-64 that the
@@ -210,6 +213,7 @@ class PublishMediaOperator(BaseOperator):
         super()._do_render_template_fields(*args, **kwargs)
         mask_rendered_urls(self)
 
+    @notes_error
     def execute(self, context: Context) -> dict[str, Any]:
         from airflow.providers.common.compat.lineage.hook import get_hook_lineage_collector
 
@@ -228,7 +232,8 @@ class PublishMediaOperator(BaseOperator):
         )
         assets = [Asset(uri=asset_uri(path)) for path in paths]
         subtitles = RequestedSubtitles(formats=self.subtitles, track=self.subtitle_track, metadata=source_metadata)
-        published = self._copy(place, source, paths, source_metadata, edits=subtitles.edits)
+        with step_span("publish", job_id=permanent.get("task_id")):
+            published = self._copy(place, source, paths, source_metadata, edits=subtitles.edits)
         fault_point("after_publish")
         if job_id := permanent.get("task_id"):
             fact = Published(job_id=str(job_id), uri=uri_of(paths[0]), published_at=time.time())
@@ -239,16 +244,12 @@ class PublishMediaOperator(BaseOperator):
             done = "Kept the existing object" if copied.kept else "Published"
             self.log.info("%s %s (%s bytes)", done, path, copied.metadata["size"])
             collector.add_output_asset(context=path, uri=uri_of(path))
-        results = [{**copied.metadata, "uri": uri_of(path)} for path, copied in zip(paths, published, strict=True)]
+        uris, metadata_uris = [uri_of(path) for path in paths], [uri_of(metadata_path(path)) for path in paths]
+        self._published = (source, uris)
+        results = [{**copied.metadata, "uri": uri} for uri, copied in zip(uris, published, strict=True)]
         self._add_asset_events(context, assets, results)
-        return results[0] | self._metadata_uris(paths)
-
-    def _metadata_uris(self, paths: Sequence[ObjectStoragePath]) -> dict[str, Any]:
-        from airflow_provider_videoretalk.airflow_adapters.object_storage_path import uri_of
-
-        metadata_uris = [uri_of(metadata_path(path)) for path in paths]
-        lists = {"uris": [uri_of(path) for path in paths], "metadata_uris": metadata_uris}
-        return {"metadata_uri": metadata_uris[0], **({} if isinstance(self.destination, str) else lists)}
+        lists = {} if isinstance(self.destination, str) else {"uris": uris, "metadata_uris": metadata_uris}
+        return {**results[0], "metadata_uri": metadata_uris[0], **lists}
 
     def _copy(
         self,

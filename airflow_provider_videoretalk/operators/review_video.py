@@ -12,9 +12,9 @@ from airflow.providers.common.compat.sdk import AirflowFailException
 from airflow.providers.standard.operators.hitl import HITLOperator
 from airflow.sdk import Param, XComArg
 
+from airflow_provider_videoretalk.airflow_adapters.error_note import ERROR_KEY
 from airflow_provider_videoretalk.batches.plan_document import as_code
 from airflow_provider_videoretalk.links import WatchLink, batch_url, watch_url
-from airflow_provider_videoretalk.operators.row_outputs import ERROR_KEY
 from airflow_provider_videoretalk.operators.template_values import as_bool, as_mapping
 
 if TYPE_CHECKING:

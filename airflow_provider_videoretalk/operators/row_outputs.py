@@ -2,15 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from airflow.providers.common.compat.sdk import AirflowSkipException
-
 from airflow_provider_videoretalk.batches.plan_file import RUN_FIELD, RowToMake
-from airflow_provider_videoretalk.dashscope.errors import DashScopeError
-from airflow_provider_videoretalk.outbound.signed_url import safe_text
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -23,35 +17,6 @@ DESTINATION_KEY = "videoretalk_destination"
 
 COST_KEY = "videoretalk_cost"
 """The XCom key of what the video did cost, small enough to be read for each row of a batch; or ``{"kept": true}``."""
-
-ERROR_KEY = "videoretalk_error"
-"""The XCom key of the error with which the row's task failed, for the manifest."""
-
-# Of an error in XCom. All rows together are read at once.
-_MAX_MESSAGE = 1_000
-
-
-@contextmanager
-def error_noted(context: Context, row: object) -> Iterator[None]:
-    """Pushes an error, by which the manifest says why there is no video.
-
-    :param row: the reference to the row
-    """
-    try:
-        yield
-    except AirflowSkipException:
-        raise
-    except Exception as error:
-        cause = error if isinstance(error, DashScopeError) else error.__cause__
-        known = cause if isinstance(cause, DashScopeError) else None
-        noted = {
-            "row": row.get("row") if isinstance(row, Mapping) else None,
-            "code": (known.code if known else "") or type(known or error).__name__,
-            "message": safe_text((known.message if known else str(error))[:_MAX_MESSAGE]),
-            "remedy": safe_text((known.remedy if known else "")[:_MAX_MESSAGE]),
-        }
-        context["ti"].xcom_push(key=ERROR_KEY, value=noted)
-        raise
 
 
 def cost_noted(context: Context, result: Any) -> Any:

@@ -31,6 +31,7 @@ from airflow_provider_videoretalk.operators.template_values import (
     as_optional_text,
 )
 from airflow_provider_videoretalk.optional_dependencies import require_extra
+from airflow_provider_videoretalk.submission.fault_points import fault_point
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -58,6 +59,9 @@ class _Segment:
 class SpokenPart(TypedDict):
     """A segment on the track. Times in seconds.
 
+    :param start: when it begins on the track
+    :param end: when it ends on the track
+    :param text: what is said
     :param tempo: how much faster than spoken it is played
     :param late: by how much it begins after the segment of the original
     """
@@ -83,9 +87,12 @@ class SegmentSpeechResult(_Track):
     :param audio: URI of the track, a WAV file as long as the original
     :param script: all that is said, a segment in each line
     :param seconds: of the track
+    :param segments: what is said when
+    :param language: of the speech, as given
     :param late: the largest ``late`` of a segment
     :param cost: list price of all speeches in ``currency``, also of those that were kept from before; ``None`` if the
         model's price is not known
+    :param currency: such as ``CNY``
     """
 
     language: str | None
@@ -182,6 +189,7 @@ class SegmentSpeechOperator(DashScopeOperator):
             hook=self.hook,
             states=record_store_of(context, durable=True),
             lives_for=_SPEECH_LIVES.total_seconds(),
+            charges=self.charges(context, "speech"),
         )
         try:
             speeches = [store.speech(recipe)[0] for recipe in recipes]
@@ -189,6 +197,7 @@ class SegmentSpeechOperator(DashScopeOperator):
             # Those that were made are kept.
             self.retry_throttled(error, refusals=refusals, since=since)
         made = self._track(store, texts, recipes, speeches, length=length)
+        fault_point("after_result")
         return {
             **made,
             "language": as_optional_text("language", self.language),

@@ -7,9 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import AirflowFailException
 
+from airflow_provider_videoretalk.airflow_adapters.tracing import step_span
 from airflow_provider_videoretalk.dashscope.errors import ThrottledError
 from airflow_provider_videoretalk.model_catalog.limit import Limit
 from airflow_provider_videoretalk.model_catalog.speech import (
+    SPEECH_CURRENCY,
+    speech_cost,
     synthesize_speech,
 )
 from airflow_provider_videoretalk.operators.base import DashScopeOperator
@@ -90,8 +93,9 @@ class TextToSpeechOperator(DashScopeOperator):
 
     def attempt(self, context: Context, *, refusals: int, since: float) -> SpeechResult:
         model, voice = model_and_voice(model=self.model, voice=self.voice)
+        text = as_text("text", self.text)
         request = synthesize_speech(
-            text=as_text("text", self.text),
+            text=text,
             model=model,
             voice=voice,
             audio_format=self.audio_format,
@@ -101,9 +105,11 @@ class TextToSpeechOperator(DashScopeOperator):
         )
         self.hook.settings.check(**self.own_settings)
         try:
-            speech = self.hook.client.send(request)
+            with step_span("speech", connection_id=self.dashscope_conn_id, model=model):
+                speech = self.hook.client.send(request)
         except ThrottledError as error:
             self.retry_throttled(error, refusals=refusals, since=since)
+        self.charges(context, "speech").add(speech_cost(text, model), currency=SPEECH_CURRENCY, model=model)
         result = speech_result(speech, model=model, voice=voice, audio_format=self.audio_format, hook=self.hook)
         self._check(result["seconds"])
         return result

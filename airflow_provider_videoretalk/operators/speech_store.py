@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider_videoretalk.airflow_adapters.url_masking import mask_urls
 from airflow_provider_videoretalk.batches.recipe import SpeechRecipe, amount_in, is_made_from
 from airflow_provider_videoretalk.dashscope.errors import DashScopeError
-from airflow_provider_videoretalk.model_catalog.speech import synthesize_speech
+from airflow_provider_videoretalk.model_catalog.speech import SPEECH_CURRENCY, speech_cost, synthesize_speech
 from airflow_provider_videoretalk.operators.location_fields import permanent_fields, url_of_output
 from airflow_provider_videoretalk.operators.speech_result import speech_result
+from airflow_provider_videoretalk.submission.fault_points import fault_point
 
 if TYPE_CHECKING:
+    from airflow_provider_videoretalk.airflow_adapters.charge_writer import ChargeWriter
     from airflow_provider_videoretalk.hooks.dashscope import DashScopeHook
     from airflow_provider_videoretalk.media.location import Location
     from airflow_provider_videoretalk.model_catalog.speech import SpeechResult
@@ -35,12 +37,14 @@ class SpeechStore:
     :param folder: has the speeches below it
     :param states: of the task, for a speech that could not be kept; ``None`` without a store
     :param lives_for: how long a speech that could not be kept has to live, in seconds
+    :param charges: has each speech that is paid for
     """
 
     folder: OutputFolder
     hook: DashScopeHook
     states: Store | None
     lives_for: float
+    charges: ChargeWriter
 
     def speech(self, recipe: SpeechRecipe) -> tuple[Location, float | None]:
         """Where a speech is, and its duration. Pays for it only if none is kept.
@@ -67,8 +71,12 @@ class SpeechStore:
             mask_urls(unkept)
             return url_of_output("audio_url", unkept, names=("audio_url",)), amount_in(unkept, "seconds")
         speech = self.hook.client.send(request)
+        fault_point("after_post")
         result = speech_result(speech, model=recipe.model, voice=recipe.voice, audio_format="wav", hook=self.hook)
         self._keep(result, recipe, stored)
+        cost = speech_cost(recipe.script, recipe.model)
+        self.charges.add(cost, currency=SPEECH_CURRENCY, model=recipe.model)
+        fault_point("after_speech")
         return result["audio_url"], result["seconds"]
 
     def _unkept(self, recipe: SpeechRecipe) -> Mapping[str, Any] | None:

@@ -3,25 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import replace
-from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any, Literal
 
-from airflow_provider_videoretalk.airflow_adapters.url_masking import mask_urls
 from airflow_provider_videoretalk.dashscope.errors import InputError
 from airflow_provider_videoretalk.model_catalog.talking_photo import (
-    DETECTION_PRICE,
     LIVEPORTRAIT,
     TALKING_PHOTO_MODELS,
-    Detection,
     Resolution,
     TalkingPhotoModel,
     TalkingPhotoModelName,
-    detect_face,
+    with_check,
 )
 from airflow_provider_videoretalk.operators.catalog_model import CatalogModelOperator
 from airflow_provider_videoretalk.operators.job_submission import record_store_of
 from airflow_provider_videoretalk.operators.location_fields import is_task_output, url_of_output
+from airflow_provider_videoretalk.operators.photo_check import PhotoCheck
 from airflow_provider_videoretalk.operators.template_values import (
     as_optional_mapping,
     as_optional_text,
@@ -31,7 +27,7 @@ from airflow_provider_videoretalk.operators.template_values import (
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-    from airflow_provider_videoretalk.dashscope.multipart_upload import Content
+    from airflow_provider_videoretalk.airflow_adapters.charge_writer import ChargeWriter
     from airflow_provider_videoretalk.inputs.job_inputs import JobInputs
     from airflow_provider_videoretalk.media.location import Location
     from airflow_provider_videoretalk.model_catalog.price import Price
@@ -39,13 +35,7 @@ if TYPE_CHECKING:
     from airflow_provider_videoretalk.submission.record import Intent
     from airflow_provider_videoretalk.submission.record_store import Store
 
-PhotoCheck = Literal["strict", "off"]
-
-# In the task's state: what the service said of the photo.
-_STATE = "videoretalk_photo_check"
-
-# The service fetches the photo while it answers.
-_CHECK_SECONDS = timedelta(minutes=10)
+PhotoCheckMode = Literal["strict", "off"]
 
 
 class TalkingPhotoOperator(CatalogModelOperator):
@@ -70,6 +60,7 @@ class TalkingPhotoOperator(CatalogModelOperator):
 
     catalog_entry: TalkingPhotoModel = LIVEPORTRAIT
     _states: Store | None = None
+    _check_charges: ChargeWriter
     template_fields: Sequence[str] = (
         "image_url",
         "audio_url",
@@ -86,7 +77,7 @@ class TalkingPhotoOperator(CatalogModelOperator):
         model: TalkingPhotoModelName = "liveportrait",
         resolution: Resolution | str | None = None,
         options: Mapping[str, Any] | None = None,
-        photo_check: PhotoCheck = "strict",
+        photo_check: PhotoCheckMode = "strict",
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -138,55 +129,25 @@ class TalkingPhotoOperator(CatalogModelOperator):
                 )
             return options
         check_word("resolution", resolution or "720P", resolutions)
-        return {"resolution": resolution or "720P", **options}
+        return {**self.catalog_entry.parameters(resolution), **options}
 
     def price(self) -> Price:
-        listed = super().price()
-        is_checked = self.photo_check != "off" and listed.currency == "CNY" and not listed.per_job
-        return replace(listed, per_job=DETECTION_PRICE) if is_checked else listed
+        return super().price() if self.photo_check == "off" else with_check(super().price())
 
     def attempt(self, context: Context, *, refusals: int, since: float) -> Any:
         self._states = record_store_of(context, durable=self.durable)
+        self._check_charges = self.charges(context, "photo_check")
         return super().attempt(context, refusals=refusals, since=since)
 
     def prepare(self, intent: Intent) -> Intent:
         prepared = super().prepare(intent)
         if self.photo_check != "off":
-            self._check_photo()
-        return prepared
-
-    def _check_photo(self) -> None:
-        """
-        :raises InputError: the service says that the photo cannot be made to speak
-        """
-        photo = self._job_inputs.sources["image_url"]
-        checked = {"model": self.catalog_entry.detect_model, "image": photo.content_identity()}
-        detection = self._known_detection(checked)
-        if detection is None:
-            detection = self._detect()
-            self.log.info("Checked the photo for %s CNY: passed is %s", DETECTION_PRICE, detection.passed)
-            if self._states is not None:
-                self._states.set(_STATE, {**checked, "passed": detection.passed, "reason": detection.reason})
-        if not detection.passed:
-            raise InputError(
-                f"image_url is a photo that {self.model} cannot make speak: {detection.reason}",
-                remedy="Give a photo of one person from the front. Nothing but the check was paid.",
+            check = PhotoCheck(
+                model=self.catalog_entry,
+                client=self.hook.client,
+                states=self._states,
+                charges=self._check_charges,
+                in_price=bool(self.price().per_job),
             )
-
-    def _known_detection(self, checked: Mapping[str, str]) -> Detection | None:
-        found = self._states.get(_STATE) if self._states is not None else None
-        if not isinstance(found, Mapping) or any(found.get(name) != value for name, value in checked.items()):
-            return None
-        return Detection(passed=found.get("passed") is True, reason=str(found.get("reason")))
-
-    def _detect(self) -> Detection:
-        until = datetime.now(timezone.utc) + _CHECK_SECONDS
-        url = self._job_inputs.sources["image_url"].url(until=until, upload=self._upload_for_check)
-        mask_urls(url)
-        return self.hook.client.send(detect_face(model=self.catalog_entry.detect_model, image_url=url))
-
-    def _upload_for_check(self, content: Content) -> str:
-        # Loads aiohttp.
-        from airflow_provider_videoretalk.dashscope.temporary_storage import upload
-
-        return upload(self.hook.client, content, model=self.catalog_entry.detect_model)
+            check.check(self._job_inputs.sources["image_url"])
+        return prepared

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -12,11 +13,15 @@ from airflow_provider_videoretalk.operators.template_values import as_text, chec
 if TYPE_CHECKING:
     from airflow.sdk import ObjectStoragePath
 
+    from airflow_provider_videoretalk.editing.subtitles import Cue
+
 TranscriptFormat = Literal["srt", "vtt", "json"]
 FORMATS: tuple[TranscriptFormat, ...] = ("srt", "vtt", "json")
 """In the order in which they are written. Where the JSON is, the others are."""
 
 _CONTENT_TYPES = {"srt": "application/x-subrip", "vtt": "text/vtt", "json": "application/json"}
+
+log = logging.getLogger(__name__)
 
 
 def transcript_paths(
@@ -57,24 +62,46 @@ def write_transcript(
 ) -> dict[TranscriptFormat, str]:
     """Writes the files, and returns their URIs. Files of these names are replaced.
 
+    Subtitles whose times are impossible are left out: the transcript is paid for, and a retry would read the same one.
+
     :param transcript: what the JSON file has: a
         :class:`~airflow_provider_videoretalk.operators.transcribe.TranscriptionResult` without ``files``
     :raises TransportError: a store failed; a retry can help
     """
     # Loads fsspec.
     from airflow_provider_videoretalk.airflow_adapters.object_storage_path import uri_of
-    from airflow_provider_videoretalk.editing.subtitle_files import subtitle_file
-    from airflow_provider_videoretalk.editing.subtitles import ScriptPart
-    from airflow_provider_videoretalk.editing.transcript_cues import subtitles_of_transcript
     from airflow_provider_videoretalk.publishing.object_store import store_errors_named, write_object
 
-    parts = [ScriptPart(start=each["start"], end=each["end"], text=each["text"]) for each in transcript["segments"]]
-    cues = subtitles_of_transcript(parts, language=transcript["language"]).cues if parts else ()
+    written: dict[TranscriptFormat, str] = {}
+    cues = _cues(transcript) if paths.keys() - {"json"} else None
     for name, path in paths.items():
-        if name == "json":
-            content = json.dumps(transcript, ensure_ascii=False, indent=1).encode()
-        else:
-            content = subtitle_file(cues, name)
+        content = _content(name, transcript, cues)
+        if content is None:
+            continue
         with store_errors_named(path):
             write_object(path, content, content_type=_CONTENT_TYPES[name])
-    return {name: uri_of(path) for name, path in paths.items()}
+        written[name] = uri_of(path)
+    return written
+
+
+def _cues(transcript: Mapping[str, Any]) -> Sequence[Cue] | None:
+    """The subtitles; ``None`` if the times of the transcript are impossible."""
+    # Only files need them.
+    from airflow_provider_videoretalk.editing.subtitles import ScriptPart
+    from airflow_provider_videoretalk.editing.transcript_cues import subtitles_of_transcript
+
+    parts = [ScriptPart(start=each["start"], end=each["end"], text=each["text"]) for each in transcript["segments"]]
+    try:
+        return subtitles_of_transcript(parts, language=transcript["language"]).cues if parts else ()
+    except InputError as error:
+        log.warning("No subtitles are written, since the service's transcript does not allow them: %s", error)
+        return None
+
+
+def _content(name: TranscriptFormat, transcript: Mapping[str, Any], cues: Sequence[Cue] | None) -> bytes | None:
+    # Only files need them.
+    from airflow_provider_videoretalk.editing.subtitle_files import subtitle_file
+
+    if name == "json":
+        return json.dumps(transcript, ensure_ascii=False, indent=1).encode()
+    return None if cues is None else subtitle_file(cues, name)

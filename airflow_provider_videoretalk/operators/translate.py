@@ -26,11 +26,13 @@ from airflow_provider_videoretalk.operators.template_values import (
 )
 from airflow_provider_videoretalk.operators.translation_answers import TranslationAnswers
 from airflow_provider_videoretalk.operators.translation_job import TranslationJob, TranslationSource
+from airflow_provider_videoretalk.submission.fault_points import fault_point
 from airflow_provider_videoretalk.submission.record_store import VolatileStore
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
+    from airflow_provider_videoretalk.airflow_adapters.charge_writer import ChargeWriter
     from airflow_provider_videoretalk.model_catalog.token_price import TokenPrice
     from airflow_provider_videoretalk.model_catalog.translation import Translation, TranslationResult
 
@@ -128,12 +130,18 @@ class TranslateOperator(DashScopeOperator):
         store = record_store_of(context, durable=True)
         answers = TranslationAnswers(store=self._volatile if store is None else store)
         self._check(answers)
+        charges = self.charges(context, "translation")
         while pack := next(self._job.packs(answers), None):
             try:
                 reply = self.hook.client.send(self._job.request(pack))
             except ThrottledError as error:
                 self.retry_throttled(error, refusals=refusals, since=since)
-            self._keep(reply, pack, answers)
+            fault_point("after_post")
+            try:
+                self._keep(reply, pack, answers)
+            finally:
+                self._charge(reply, charges)
+            fault_point("after_answer")
             refusals, since = 0, time.time()
         result = self._job.result(answers, price=self._price)
         self.log.info(
@@ -245,6 +253,13 @@ class TranslateOperator(DashScopeOperator):
             f"{self._job.model} answered {what} of {pack[0][:_SHOWN_CHARACTERS]!r} (request_id {reply.request_id}). "
             "Change this part of the source. What has been translated is kept."
         )
+
+    def _charge(self, reply: Translation, charges: ChargeWriter) -> None:
+        price, of_input, of_output = self._price, reply.input_tokens, reply.output_tokens
+        cost = None
+        if price is not None and of_input is not None and of_output is not None:
+            cost = price.cost(input_tokens=of_input, output_tokens=of_output)
+        charges.add(cost, currency=price.currency if price else None, model=self._job.model)
 
     def _report_too_long(self, result: TranslationResult) -> None:
         """

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta, timezone
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_videoretalk.airflow_adapters.location_policy import LocationPolicy
 from airflow_provider_videoretalk.airflow_adapters.url_masking import mask_urls
 from airflow_provider_videoretalk.dashscope.errors import ThrottledError
+from airflow_provider_videoretalk.model_catalog.speech import SPEECH_CURRENCY
 from airflow_provider_videoretalk.model_catalog.voices import (
+    COSYVOICE,
     DEFAULT_TARGET_MODEL,
     create_voice,
     voice_dialect_of,
@@ -25,6 +28,7 @@ from airflow_provider_videoretalk.operators.template_values import (
     as_text,
     check_word,
 )
+from airflow_provider_videoretalk.submission.fault_points import fault_point
 from airflow_provider_videoretalk.submission.record import ClearCount
 from airflow_provider_videoretalk.submission.record_store import Store, VolatileStore
 
@@ -131,6 +135,10 @@ class VoiceOperator(DashScopeOperator):
             enrolled = enrollment.voice()
         except ThrottledError as error:
             self.retry_throttled(error, refusals=refusals, since=since)
+        if not enrolled.reused:
+            cost = Decimal(0) if voice_dialect_of(model) is COSYVOICE else None
+            self.charges(context, "voice").add(cost, currency=SPEECH_CURRENCY, model=model)
+        fault_point("after_result")
         voice = enrolled.voice
         self.log.info("%s the voice %s for %s", "Uses" if enrolled.reused else "Enrolled", voice.id, model)
         return {

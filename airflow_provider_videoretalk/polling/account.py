@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from airflow_provider_videoretalk.dashscope.endpoint import Endpoint
 from airflow_provider_videoretalk.dashscope.rate_limiter import RateLimiter
+from airflow_provider_videoretalk.dashscope.request_outcome import NoteRequest, ignore_request
 from airflow_provider_videoretalk.dashscope.task_route import TaskRoute
 from airflow_provider_videoretalk.polling.render_times import RenderTimes
 
@@ -24,6 +25,7 @@ _IDLE_SECONDS = 6 * 3600.0
 class Account:
     """
     :param endpoint: base URL and key; two connections with the same values share one account
+    :ivar note_request: is told how the requests of the pollers end, and those of the queues that hold submits back
     """
 
     def __init__(self, endpoint: Endpoint) -> None:
@@ -33,6 +35,7 @@ class Account:
         self.list_rate_limiter = RateLimiter(endpoint.queries_per_second)
         self.render_times = RenderTimes()
         self.task_route = TaskRoute()
+        self.note_request: NoteRequest = ignore_request
         self.used_at = time.monotonic()
         self._pollers: dict[asyncio.AbstractEventLoop, Poller] = {}
 
@@ -57,7 +60,7 @@ class Account:
         poller = self._pollers.get(loop)
         if poller is None or poller.over:
             poller = self._pollers[loop] = Poller(
-                AsyncClient(self.endpoint),
+                AsyncClient(self.endpoint, note_request=self.note_request),
                 query_rate=self.rate_limiter,
                 list_rate=self.list_rate_limiter,
                 render_times=self.render_times,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import json
 import shutil
@@ -14,14 +13,13 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from airflow_provider_videoretalk.dashscope.errors import DashScopeError, TransportError
+from airflow_provider_videoretalk.media.local_copy import NO_ROOM, NO_ROOM_REMEDY
 from airflow_provider_videoretalk.outbound.download import CHUNK_BYTES
 from airflow_provider_videoretalk.outbound.response_metadata import ResponseMetadata
 from airflow_provider_videoretalk.publishing.checksums import VerifiedContent
 
 EDITS_FIELD = "edits"
 """The field of the metadata file that says what was edited."""
-
-_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 class EditError(TransportError):
@@ -117,7 +115,7 @@ def working_folder() -> Iterator[Path]:
         try:
             yield folder
         except OSError as error:
-            if error.errno not in _NO_ROOM:
+            if error.errno not in NO_ROOM:
                 raise
             raise _no_room_error(folder) from error
 
@@ -146,7 +144,7 @@ def _apply(edit: MediaEdit, source: Path, target: Path) -> Mapping[str, Any]:
         raise
     except Exception as error:
         full = shutil.disk_usage(target.parent).free < source.stat().st_size
-        if full or (isinstance(error, OSError) and error.errno in _NO_ROOM):
+        if full or (isinstance(error, OSError) and error.errno in NO_ROOM):
             raise _no_room_error(target.parent) from error
         raise EditError(
             f"{edit.name} could not be applied to the file: {type(error).__name__}: {str(error)[:300]}",
@@ -163,7 +161,7 @@ def _no_room_error(folder: Path) -> EditError:
         f"{folder.parent} has no room for the working copies of the file: one has {size:,} bytes so far, and two are "
         "needed at a time",
         retryable=True,
-        remedy="Nothing was published. Free space there, or set TMPDIR on the workers to a folder with more.",
+        remedy=f"Nothing was published. {NO_ROOM_REMEDY}",
     )
 
 

@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from airflow.providers.common.compat.sdk import AirflowSensorTimeout, AirflowSkipException, conf
 from airflow.sdk import BaseSensorOperator, PokeReturnValue
 
+from airflow_provider_videoretalk.airflow_adapters import job_metrics
+from airflow_provider_videoretalk.airflow_adapters.error_note import error_noted, notes_error
 from airflow_provider_videoretalk.airflow_adapters.job_history_writer import note_end
 from airflow_provider_videoretalk.dashscope.errors import DashScopeError, InputError, TaskTimeoutError
 from airflow_provider_videoretalk.dashscope.reply_values import number
@@ -134,6 +136,11 @@ class DashScopeTaskSensor(BaseSensorOperator):
             return PokeReturnValue(is_done=True, xcom_value=self._result(task, context)), 0.0
         return PokeReturnValue(is_done=False), left
 
+    def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
+        with error_noted(context):
+            return super().resume_execution(next_method, next_kwargs, context)
+
+    @notes_error
     def execute(self, context: Context) -> Any:
         first = context["ti"].get_first_reschedule_date(context) if self.reschedule and not self.deferrable else None
         started = time.time() if first is None else first.timestamp()
@@ -211,10 +218,14 @@ class DashScopeTaskSensor(BaseSensorOperator):
     def _result(self, task: Task, context: Context) -> TaskResult:
         """The result of a job that has ended, after its end is written to the job history."""
         note_end(task, price=self._cost_estimate().get("price"), context=context)
+        tags = job_metrics.job_tags(connection_id=self.dashscope_conn_id)
+        job_metrics.count_end(task, tags=tags)
         task.raise_for_status()
         if self.on_failed_subtask == "fail":
             task.raise_for_subtasks()
-        return with_cost(task.whole_result(request_id=self._submission()["request_id"]), self._cost_estimate())
+        result = with_cost(task.whole_result(request_id=self._submission()["request_id"]), self._cost_estimate())
+        job_metrics.count_result(result, tags=tags)
+        return result
 
     def _expected_seconds(self) -> float | None:
         """Seconds of output, if the submission knows them: the same as those of the operator that submitted."""

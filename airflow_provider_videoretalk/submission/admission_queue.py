@@ -42,6 +42,9 @@ _COUNTED_SHARE = 1 / 4
 # Seconds between two looks at an account.
 _SHORTEST_PAUSE, _USUAL_PAUSE, _LONGEST_PAUSE = 5.0, 60.0, 300.0
 
+# Renders may take a quarter of the time that is expected of them.
+_FASTEST_SHARE = 1 / 4
+
 # Seconds before the first look: an older trigger may start after a younger one. No trigger fires earlier anyway.
 _GATHERING_SECONDS = 10.0
 
@@ -163,7 +166,10 @@ class AdmissionQueue:
 
     async def _run(self) -> None:
         try:
-            async with AsyncClient(self._endpoint, rate_limiter=account_of(self._endpoint).rate_limiter) as client:
+            account = account_of(self._endpoint)
+            async with AsyncClient(
+                self._endpoint, rate_limiter=account.rate_limiter, note_request=account.note_request
+            ) as client:
                 # Triggerers that begin together come to know each other.
                 await self._count_triggerers()
                 await asyncio.sleep(_GATHERING_SECONDS)
@@ -200,7 +206,7 @@ class AdmissionQueue:
             first = self._waiting[0]
             start = self._start_of(first, queue, ahead=ahead)
             if ahead > SHORT_QUEUE and start is not None and start.seconds > start.limit:
-                return min(max(start.seconds - start.limit, _USUAL_PAUSE), _LONGEST_PAUSE)
+                return _pause(start)
             self._admit(first)
             ahead += triggerers
             await asyncio.sleep(_SECONDS_AN_ADMISSION * triggerers)
@@ -266,6 +272,15 @@ class AdmissionQueue:
                 await self._triggerers.leave()
         except Exception as error:
             _log.warning("Airflow keeps the key of a triggerer that holds no submit back any more: %s", error)
+
+
+def _pause(start: ExpectedStart) -> float:
+    """Seconds until the first job may have time.
+
+    Nothing tells of the ends for which other triggerers and workers wait, so the queue may be empty earlier.
+    """
+    usual = max(start.seconds - start.limit, _USUAL_PAUSE)
+    return max(min(usual, _LONGEST_PAUSE, start.seconds * _FASTEST_SHARE), _SHORTEST_PAUSE)
 
 
 class AccountJobs:

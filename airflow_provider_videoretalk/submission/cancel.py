@@ -25,11 +25,13 @@ class Cancellation(NamedTuple):
     :param done: whether the job will neither run nor be billed
     :param begun: whether the job is known to have left the queue, or to have ended
     :param sentence: the same in words
+    :param needless: whether the job had already ended, so that there was nothing to cancel
     """
 
     done: bool
     begun: bool
     sentence: str
+    needless: bool = False
 
 
 # Failures that pass are worth a few seconds: a job that is not cancelled is billed.
@@ -147,7 +149,7 @@ def _of_status(task_id: str, job: Task, expected_seconds: float | None) -> Cance
         return _not_cancellable(task_id, f"is {job.stage}", expected_seconds)
     bill = "" if job.billed_seconds is None else f", and {job.billed_seconds:g} seconds were billed"
     sentence = f"Render job {task_id} had already ended {job.status}{bill}."
-    return Cancellation(done=job.status == "CANCELED", begun=True, sentence=sentence)
+    return Cancellation(done=job.status == "CANCELED", begun=True, sentence=sentence, needless=True)
 
 
 def _failed(task_id: str, error: DashScopeError) -> Cancellation:

@@ -13,10 +13,14 @@ from pathlib import Path
 from typing import Literal
 
 FaultPoint = Literal[
+    "before_list",
+    "after_check",
     "before_intent",
     "after_intent",
     "after_post",
     "after_id",
+    "after_answer",
+    "after_speech",
     "in_trigger",
     "after_event",
     "after_result",

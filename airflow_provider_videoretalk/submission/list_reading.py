@@ -52,18 +52,19 @@ class ListReading:
         return self.total is not None and self.total > len(self.rows) + self.unreadable
 
 
-def read_task_list(client: Client, *, since: float) -> ListReading:
+def read_task_list(client: Client, *, since: float, max_pages: int = MAX_PAGES) -> ListReading:
     """Reads the list, newest rows first, until it is over or its rows are older than ``since``.
 
     The order of the service's rows is not documented. A list in another order is read to its end.
 
     :param since: by the service's clock, in seconds since the epoch
+    :param max_pages: pages that are read at most
     :raises RequestError: the endpoint has no list
     :raises DashScopeError: the list cannot be read now
     """
     rows: dict[str, TaskRow] = {}
     unreadable, total, previous, newest_first = 0, 0, 0, _NewestFirst()
-    for number in range(1, MAX_PAGES + 1):
+    for number in range(1, max_pages + 1):
         try:
             page = client.send(list_tasks(page=number, page_size=_PAGE_SIZE))
         except RequestError as error:
@@ -84,7 +85,7 @@ def read_task_list(client: Client, *, since: float) -> ListReading:
         rows |= {row.task_id: row for row in page.rows}
         if newest_first.are_older(page, since=since):
             return ListReading(rows=rows, unreadable=unreadable, gap="", total=None)
-    gap = f"it has more than {MAX_PAGES} pages, of which no more were read"
+    gap = f"it has more than {max_pages} pages, of which no more were read"
     return ListReading(rows=rows, unreadable=unreadable, gap=gap, total=None)
 
 

@@ -21,7 +21,7 @@ from airflow_provider_videoretalk.dashscope.task_list import TaskRow
 from airflow_provider_videoretalk.submission.list_reading import ListReading, read_task_list
 from airflow_provider_videoretalk.submission.record import Record
 from airflow_provider_videoretalk.submission.registry import LIFETIME, SubmissionRegistry
-from airflow_provider_videoretalk.submission.unknown_outcome import DoubtError, outcome_unknown
+from airflow_provider_videoretalk.submission.unknown_outcome import DoubtError, outcome_unknown, submit_of
 
 if TYPE_CHECKING:
     from airflow_provider_videoretalk.dashscope.client import Client
@@ -94,7 +94,8 @@ def find_lost_submit(
     except DoubtError as doubt:
         if doubt.may_pass:
             raise
-        raise outcome_unknown(f"the outcome of an earlier submit is unknown, and {doubt.reason}", doubt.rows) from None
+        reason = f"the outcome of {submit_of(lost)} is unknown, and {doubt.reason}"
+        raise outcome_unknown(reason, doubt.rows) from None
     return None
 
 
@@ -104,6 +105,7 @@ class _Search:
 
     :param now: by this machine's clock, in seconds since the epoch
     :param decided_after: age of the submit at which its absence can count
+    :param submitted: the records that have a job's id, which does not change, by their keys
     """
 
     client: Client
@@ -113,6 +115,7 @@ class _Search:
     decided_after: float
     records: Sequence[Record] = ()
     rows: dict[str, TaskRow] = field(default_factory=dict)
+    submitted: dict[str, Record] = field(default_factory=dict)
 
     def read(self) -> TaskRow | None:
         """Reads the list once. The job of the lost submit, or ``None`` if nothing contradicts its absence.
@@ -137,7 +140,7 @@ class _Search:
         # Workers' clocks differ: another one may have removed the records of that time a little earlier.
         if age > LIFETIME - ABSENCE_SECONDS:
             raise DoubtError(f"it was sent {age:.0f} s ago, too long ago to find its render job")
-        self.records, unreadable = self.registry.read()
+        self.records, unreadable = self.registry.read(known=self.submitted)
         nearby = [key for key, moment in unreadable.items() if abs(moment - self.lost.intended_at) < ABSENCE_SECONDS]
         if nearby:
             raise DoubtError(f"records of the same time cannot be read: {', '.join(nearby)}")

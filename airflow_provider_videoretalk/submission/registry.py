@@ -53,10 +53,17 @@ class SubmissionRegistry:
     def __init__(self, store: SharedStore, *, clock: Callable[[], float] = time.time) -> None:
         self.store = store
         self._clock = clock
+        # All keys, until a submit has used them to delete old ones. Each listing is a request to Airflow.
+        self._listed: list[tuple[float, str]] | None = None
 
-    def read(self, *, since: float = 0.0, until: float = math.inf) -> StoredRecords:
+    def read(
+        self, *, since: float = 0.0, until: float = math.inf, known: dict[str, Record] | None = None
+    ) -> StoredRecords:
         """The records whose ``intended_at`` is in a span of time.
 
+        Each costs a request to Airflow, and to its secrets backend.
+
+        :param known: keeps the records that have a job's id between two calls, by key, so that each is read once
         :raises TransportError: Airflow does not return a record
         """
         found = StoredRecords([], {})
@@ -64,11 +71,14 @@ class SubmissionRegistry:
             if not since <= moment <= until:
                 continue
             try:
-                record = self._read(key)
+                record = known[key] if known and key in known else self._read(key)
             except StateReadError:
                 found.unreadable[key] = moment
-            else:
-                found.records.extend([record] if record is not None else [])
+                continue
+            if record is not None:
+                found.records.append(record)
+                if known is not None and record.task_id is not None:
+                    known[key] = record
         return found
 
     def records(self, *, since: float = 0.0, until: float = math.inf) -> list[Record]:
@@ -93,7 +103,8 @@ class SubmissionRegistry:
         :param reads: the most records that are read, with a request to Airflow each; all others count
         :raises TransportError: Airflow does not return a record
         """
-        keys = [key for moment, key in self._keys(PREFIX) if moment >= since and _account_in(key) == _hash(account)]
+        listed = self._keys(PREFIX) if self._listed is None else self._listed
+        keys = [key for moment, key in listed if moment >= since and _account_in(key) == _hash(account)]
         for place, key in enumerate(reversed(keys[-reads:])):
             try:
                 record = self._read(key)
@@ -108,10 +119,12 @@ class SubmissionRegistry:
 
         :raises StateReadError: it cannot be read
         """
-        keys = self._keys(f"{PREFIX}{_hash(task_instance)}_")
+        self._listed = self._keys(PREFIX)
+        own = f"{PREFIX}{_hash(task_instance)}_"
+        keys = [key for _, key in self._listed if key.startswith(own)]
         if not keys:
             return None
-        _, key = keys[-1]
+        key = keys[-1]
         record = self._read(key)
         if record is not None and record.intent.task_instance != task_instance:
             raise unreadable(f"Variable {key}", "it is about another task instance")
@@ -135,7 +148,8 @@ class SubmissionRegistry:
     def drop_old(self) -> None:
         """Deletes the records that are older than :data:`LIFETIME`, of any task instance."""
         oldest = self._clock() - LIFETIME
-        for moment, key in self._keys(PREFIX):
+        listed, self._listed = self._listed, None
+        for moment, key in self._keys(PREFIX) if listed is None else listed:
             if moment < oldest:
                 self.store.delete(key)
 

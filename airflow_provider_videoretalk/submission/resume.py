@@ -19,7 +19,7 @@ from airflow_provider_videoretalk.dashscope.task import RESULT_LIFE, Task
 from airflow_provider_videoretalk.polling.job_end import has_ended, may_be_too_new
 from airflow_provider_videoretalk.submission.record import Intent, Record
 from airflow_provider_videoretalk.submission.spend_event import SpendEvent
-from airflow_provider_videoretalk.submission.unknown_outcome import outcome_unknown
+from airflow_provider_videoretalk.submission.unknown_outcome import outcome_unknown, submit_of
 
 OnClear = Literal["adopt_unfinished", "reuse", "fresh"]
 OnChangedInput = Literal["submit", "submit_after_clear", "fail"]
@@ -259,11 +259,12 @@ def _changed_input(record: Record, change: str, *, remedy: str) -> ChangedInputE
 
 def _decide_unknown_outcome(record: Record, policy: ResumePolicy, *, now: float) -> Decision:
     if policy.on_unknown_submit == "fail":
-        return Fail(error=outcome_unknown("an earlier try sent a submit, and its outcome is unknown"))
+        return Fail(error=outcome_unknown(f"an earlier try sent {submit_of(record)}, and its outcome is unknown"))
     if policy.on_unknown_submit == "resubmit":
         if record.posts < MAX_POSTS:
             return Submit()
-        return Fail(error=outcome_unknown(f"{record.posts} submits were sent, and the outcome of none is known"))
+        sent = f"{record.posts} submits were sent, the last one being {submit_of(record)}"
+        return Fail(error=outcome_unknown(f"{sent}, and the outcome of none is known"))
     visible_at = record.intended_at + policy.reconcile_seconds
     return WaitUntil(moment=visible_at) if now < visible_at else FindLostSubmit()
 

@@ -17,6 +17,7 @@ from airflow_provider_videoretalk.submission.cancel import Cancellation, cancel
 from airflow_provider_videoretalk.submission.fault_points import fault_point
 from airflow_provider_videoretalk.submission.ledger import Ledger
 from airflow_provider_videoretalk.submission.lost_submit import find_lost_submit
+from airflow_provider_videoretalk.submission.lost_submit_candidates import jobs_in_question
 from airflow_provider_videoretalk.submission.record import Intent, Record
 from airflow_provider_videoretalk.submission.resume import (
     CancelThenSubmit,
@@ -30,8 +31,8 @@ from airflow_provider_videoretalk.submission.resume import (
     WaitUntil,
     decide_resume,
 )
-from airflow_provider_videoretalk.submission.spend_event import RecordSpend
-from airflow_provider_videoretalk.submission.unknown_outcome import DoubtError, outcome_unknown
+from airflow_provider_videoretalk.submission.spend_event import UNKNOWN_JOB, RecordSpend
+from airflow_provider_videoretalk.submission.unknown_outcome import DoubtError, outcome_unknown, submit_of
 
 if TYPE_CHECKING:
     from airflow_provider_videoretalk.dashscope.client import Client
@@ -139,7 +140,7 @@ class Submitter:
             else:
                 self._record_loss(decision)
                 if isinstance(decision, Fail):
-                    raise decision.error
+                    raise self._failure(decision.error, intent)
                 return False
 
     def _client_of(self, record: Record, intent: Intent) -> Client:
@@ -190,6 +191,7 @@ class Submitter:
             cancellation = cancel(client, task_id, expected_seconds=record.intent.expected_seconds)
         self.record_spend("cancel", task_id, f"{cancellation.sentence} {reason}")
         if cancellation.done:
+            self.record_spend("cancelled", task_id, "It is not billed.")
             # If the new submit is held back, the next try must not cancel again.
             self.ledger.record_cancelled(task_id)
 
@@ -200,6 +202,30 @@ class Submitter:
         self.record_spend("loss", task_id, decision.loss)
         if isinstance(decision, Submit):
             self.ledger.record_end(task_id)
+
+    def _failure(self, error: DashScopeError, intent: Intent) -> DashScopeError:
+        """The error of a decision. It names the jobs in question if the outcome of a submit is unknown."""
+        if isinstance(error, OutcomeUnknownError):
+            return self._outcome_unknown(error.message, self.ledger.required, intent)
+        return error
+
+    def _lost(self, error: OutcomeUnknownError, intent: Intent) -> OutcomeUnknownError:
+        """The error of the submit that was sent just now, for a person."""
+        lost = self.ledger.required
+        reason = f"{submit_of(lost)} has no known outcome: {error.message}"
+        return self._outcome_unknown(reason, lost, intent, cause=error)
+
+    def _outcome_unknown(
+        self, reason: str, lost: Record, intent: Intent, *, cause: DashScopeError | None = None
+    ) -> OutcomeUnknownError:
+        try:
+            client = self._client_of(lost, intent)
+        except DashScopeError:
+            return outcome_unknown(reason, cause=cause)
+        rows = jobs_in_question(client, lost, self.ledger.registry, now=self.clock())
+        if rows:
+            reason += ". In the service's list, nothing here is known to have submitted these render jobs of that time"
+        return outcome_unknown(reason, rows, cause=cause)
 
     def _submit(self, job: NewJob, intent: Intent) -> None:
         intent = job.prepare(intent)
@@ -212,12 +238,12 @@ class Submitter:
             self._post(request, intent)
         except OutcomeUnknownError as error:
             if self.policy.on_unknown_submit == "fail":
-                raise outcome_unknown(error.message, cause=error) from error
+                raise self._lost(error, intent) from error
             if self.ledger.durable:
                 raise WaitUntilError(self.clock() + _PAUSE) from None
             # No record outlives this process, so there is nothing to reconcile later.
             if self.policy.on_unknown_submit == "reconcile" or self.clock() + _PAUSE >= self.deadline:
-                raise outcome_unknown(error.message, cause=error) from error
+                raise self._lost(error, intent) from error
             self._post_second(request, intent)
 
     def _post_second(self, request: Request[Submission], intent: Intent) -> None:
@@ -226,12 +252,15 @@ class Submitter:
         A record would count the submits. Without one, this call is the last, and every failure of it ends the task.
         """
         self.sleep(_PAUSE)
+        first = self.ledger.required
         try:
             self._post(request, intent)
         except DashScopeError as error:
-            raise outcome_unknown(
-                f"2 submits were sent: the outcome of the first is unknown, and the second failed: {error}"
-            ) from error
+            reason = (
+                f"2 submits were sent: the outcome of the first, {submit_of(first)}, is unknown, and the second "
+                f"failed: {error}"
+            )
+            raise self._outcome_unknown(reason, first, intent) from error
 
     def _post(self, request: Request[Submission], intent: Intent) -> None:
         ledger, client = self.ledger, self.client_for(intent.connection_id)
@@ -243,7 +272,8 @@ class Submitter:
         fault_point("after_intent")
         try:
             submission = client.send(request)
-        except OutcomeUnknownError:
+        except OutcomeUnknownError as error:
+            self.record_spend("lost_reply", UNKNOWN_JOB, error.message)
             raise
         except DashScopeError:
             ledger.withdraw()

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING
 
 from airflow_provider_videoretalk.dashscope.errors import DashScopeError, OutcomeUnknownError
 from airflow_provider_videoretalk.dashscope.task_list import TaskRow
+
+if TYPE_CHECKING:
+    from airflow_provider_videoretalk.submission.record import Record
 
 _NAMED_JOBS = 50
 
@@ -51,6 +56,12 @@ def outcome_unknown(
         request_id=cause.request_id if cause else None,
         status=cause.status if cause else None,
     )
+
+
+def submit_of(record: Record) -> str:
+    """A submit as a person finds it in logs and in the service's console: its time and its connection."""
+    sent = datetime.fromtimestamp(record.intended_at, tz=timezone.utc)
+    return f"the submit of {sent:%Y-%m-%d %H:%M:%S} UTC on connection {record.intent.connection_id!r}"
 
 
 def _described(row: TaskRow) -> str:

@@ -119,6 +119,7 @@ class VoiceEnrollment:
         :raises ThrottledError: the account is throttled; nothing was enrolled
         :raises DashScopeError: see :mod:`airflow_provider_videoretalk.dashscope.errors`
         """
+        fault_point("before_list")
         intent = self._intent()
         found = self._listed() or (self._search(intent.intended_at) if intent else [])
         created: CreatedVoice | None = None

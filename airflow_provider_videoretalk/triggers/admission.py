@@ -7,6 +7,8 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_videoretalk.airflow_adapters.job_metrics import job_tags
+from airflow_provider_videoretalk.airflow_adapters.metric_buffer import BUFFER
 from airflow_provider_videoretalk.airflow_adapters.triggerer_count import open_triggerer_count
 from airflow_provider_videoretalk.dashscope.errors import DashScopeError
 from airflow_provider_videoretalk.polling.poll_policy import MAX_SECONDS
@@ -115,14 +117,15 @@ class AdmissionTrigger(SingleEventTrigger):
         async with shared_admission_queue(
             endpoint, model=held.model, triggerers=lambda: open_triggerer_count(endpoint.account_id, model=held.model)
         ) as queue:
-            await queue.wait(
-                HeldBack(
-                    since=held.held_since,
-                    task_instance=task_instance_of(self),
-                    job=held.job,
-                    on_position=lambda sentence: self.log.info("Held back, nothing is submitted: %s", sentence),
+            with BUFFER.one_more("waiting_for_admission", tags=job_tags(connection_id=held.dashscope_conn_id)):
+                await queue.wait(
+                    HeldBack(
+                        since=held.held_since,
+                        task_instance=task_instance_of(self),
+                        job=held.job,
+                        on_position=lambda sentence: self.log.info("Held back, nothing is submitted: %s", sentence),
+                    )
                 )
-            )
 
 
 def _event(held: _StoredArguments, *, now: float) -> dict[str, Any]:

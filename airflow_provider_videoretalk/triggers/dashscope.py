@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 from asgiref.sync import sync_to_async
 
 from airflow_provider_videoretalk.airflow_adapters.job_history_writer import note_cancelled
-from airflow_provider_videoretalk.airflow_adapters.spend_metrics import record_spend
+from airflow_provider_videoretalk.airflow_adapters.job_metrics import job_tags, record_spend
+from airflow_provider_videoretalk.airflow_adapters.metric_buffer import BUFFER
 from airflow_provider_videoretalk.airflow_adapters.task_instance_state import FINAL_STATES, state_of
 from airflow_provider_videoretalk.dashscope.errors import DashScopeError
 from airflow_provider_videoretalk.polling.poll_policy import MAX_SECONDS, PollPolicy
@@ -26,6 +27,7 @@ from airflow_provider_videoretalk.triggers.single_event import SingleEventTrigge
 
 if TYPE_CHECKING:
     from airflow_provider_videoretalk.dashscope.task import Task
+    from airflow_provider_videoretalk.submission.cancel import Cancellation
 
 # Airflow cancels on_kill after about a second. Tasks in this set are shielded from that and run to their end.
 _RUNNING_CANCELS: set[asyncio.Task[None]] = set()
@@ -150,7 +152,11 @@ class DashScopeTaskTrigger(SingleEventTrigger):
             limits.check(now=time.time() + LAST_QUERY_SECONDS)
             raise
         async with shared_poller(endpoint) as poller:
-            with job_of_account(endpoint, task_instance=task_instance_of(self)):
+            tags = job_tags(connection_id=self.dashscope_conn_id)
+            with (
+                job_of_account(endpoint, task_instance=task_instance_of(self)),
+                BUFFER.one_more("waiting", tags=tags),
+            ):
                 return await poller.wait(
                     task_id=awaited.task_id,
                     submitted_at=awaited.submitted_at,
@@ -169,9 +175,20 @@ class DashScopeTaskTrigger(SingleEventTrigger):
             return
         async with await client_of(self.dashscope_conn_id, log=self.log) as client:
             cancellation = await cancel_async(client, self.dashscope_task_id, expected_seconds=self.expected_seconds)
-        record_spend(self.log, "cancel", self.dashscope_task_id, cancellation.sentence)
+        if cancellation.needless:
+            # A triggerer that stood still did not see the end, for which another one has resumed the task.
+            self.log.info("%s There was nothing to cancel.", cancellation.sentence)
+        else:
+            # On a thread: the first metric of a process would block the event loop.
+            await asyncio.to_thread(self._record_cancel, cancellation)
         if cancellation.done:
             await sync_to_async(note_cancelled)(self.dashscope_task_id)
+
+    def _record_cancel(self, cancellation: Cancellation) -> None:
+        tags = job_tags(connection_id=self.dashscope_conn_id)
+        record_spend(self.log, "cancel", self.dashscope_task_id, cancellation.sentence, tags=tags)
+        if cancellation.done:
+            record_spend(self.log, "cancelled", self.dashscope_task_id, "It is not billed.", tags=tags)
 
     async def _task_instance_state(self) -> str | None:
         return await sync_to_async(state_of)(self.task_instance) if self.task_instance else None

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, cast
 
-from airflow_provider_videoretalk.batches.plan import PlannedState
 from airflow_provider_videoretalk.batches.plan_rows import COLUMNS, VERSION
+from airflow_provider_videoretalk.batches.planned_video import PlannedState
 from airflow_provider_videoretalk.batches.table_text import MAX_ROWS
 from airflow_provider_videoretalk.ui.stored_values import as_amount, as_name, as_text, as_time
 

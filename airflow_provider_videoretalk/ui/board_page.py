@@ -11,6 +11,7 @@ from fastapi.responses import HTMLResponse
 
 from airflow_provider_videoretalk.ui.address_limits import MAX_PAGE, Day
 from airflow_provider_videoretalk.ui.board import BoardPage, Cursor, Filters, load_board_page
+from airflow_provider_videoretalk.ui.health_line import ask_for_health
 from airflow_provider_videoretalk.ui.page_rendering import render_page
 from airflow_provider_videoretalk.ui.permissions import CAN_READ_RUNS, CanReadLogs, ReadableDags, SessionDep
 from airflow_provider_videoretalk.ui.queue_status import WaitingVideos, ask_for_queue, load_waiting_videos
@@ -84,6 +85,18 @@ async def queue(request: Request, waiting: Annotated[WaitingVideos, Depends(_wai
     """The videos that wait now."""
     status = await ask_for_queue(waiting)
     return render_page(request, "queue.html", queue=status, now=datetime.now(timezone.utc))
+
+
+def _waiting_connections(session: SessionDep, dag_ids: ReadableDags) -> WaitingVideos:
+    waiting = load_waiting_videos(session, dag_ids=dag_ids, latest_videos=())
+    session.close()
+    return waiting
+
+
+@router.get("/health")
+async def health(request: Request, waiting: Annotated[WaitingVideos, Depends(_waiting_connections)]) -> HTMLResponse:
+    """One line that tells whether all that render jobs need is well."""
+    return render_page(request, "health.html", health=await ask_for_health(waiting))
 
 
 def _failures(

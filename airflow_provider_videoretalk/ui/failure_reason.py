@@ -1,4 +1,7 @@
-"""The error of a failed task, read from its log. Airflow stores errors nowhere else."""
+"""The error of a failed task: as the task noted it in an XCom, else read from its log.
+
+A task that was killed notes nothing, and a log may lie on a worker that is gone.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,8 @@ from typing import Any
 
 from airflow_provider_videoretalk.dashscope import errors
 from airflow_provider_videoretalk.dashscope.error_codes import is_known, meaning_of
+from airflow_provider_videoretalk.outbound.signed_url import safe_text
+from airflow_provider_videoretalk.ui.return_values import get_text
 
 _CODE = re.compile(r"([A-Z][A-Za-z]+(?:\.[A-Za-z]+)*): ")
 _ORIGIN = re.compile(r" \(((?:HTTP \d+, )?(?:request_id (?P<request_id>[\w-]+))?)\)\.? ?")
@@ -38,6 +43,21 @@ class FailureReason:
     message: str
     request_id: str | None
     remedy: str
+
+
+def noted_failure_reason(note: object) -> FailureReason | None:
+    """The error that the task noted; ``None`` if there is none, or it has no message."""
+    if not isinstance(note, Mapping) or not (message := get_text(note, "message")):
+        return None
+    code, kind = (get_text(note, name) or "" for name in ("code", "kind"))
+    return FailureReason(
+        kind=(kind or code)[:_MAX_KIND],
+        # An error without a code of the service has its class name there.
+        code="" if code == kind else code[:_MAX_KIND],
+        message=safe_text(message[:_MAX_TEXT]),
+        request_id=get_text(note, "request_id"),
+        remedy=safe_text((get_text(note, "remedy") or "")[:_MAX_TEXT]),
+    )
 
 
 def find_failure_reason(lines: Iterable[Mapping[str, Any]]) -> FailureReason | None:

@@ -11,6 +11,7 @@ from datetime import date
 from typing import TYPE_CHECKING
 
 from airflow_provider_videoretalk.airflow_adapters.variable_store import HAS_KEYS
+from airflow_provider_videoretalk.job_history.charges import Charged
 from airflow_provider_videoretalk.job_history.fact_keys import DAY_LENGTH, PREFIX, FactKey, hash_of
 from airflow_provider_videoretalk.job_history.history import LATER_FACTS
 from airflow_provider_videoretalk.job_history.job_record import JobRecord
@@ -31,10 +32,12 @@ IS_KEPT = HAS_KEYS
 class JobsOfDags:
     """
     :param jobs: in no order
+    :param charges: what their tasks paid for without a job, in no order
     :param unreadable: the keys of Variables that cannot be read
     """
 
     jobs: Sequence[JobRecord] = field(default_factory=list)
+    charges: Sequence[Charged] = field(default_factory=list)
     unreadable: Sequence[str] = field(default_factory=list)
 
 
@@ -49,7 +52,8 @@ def load_jobs(session: Session, *, dag_ids: Collection[str], since: date, until:
     history = StoredHistory(values=values)
     records = (record for record in history.records(since=since) if until is None or record.day <= until)
     jobs = [record for record in records if record.dag_id in dag_ids]
-    return JobsOfDags(jobs=jobs, unreadable=history.unreadable)
+    charges = [charge for charge in history.charges if charge.dag_id in dag_ids and (not until or charge.day <= until)]
+    return JobsOfDags(jobs=jobs, charges=charges, unreadable=history.unreadable)
 
 
 def find_job(session: Session, *, job_id: str, dag_ids: Collection[str], since: date = date.min) -> JobRecord | None:

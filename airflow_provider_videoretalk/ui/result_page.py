@@ -16,12 +16,12 @@ from airflow_provider_videoretalk.model_catalog.videoretalk import VIDEORETALK
 from airflow_provider_videoretalk.outbound.host_access import HostAccess
 from airflow_provider_videoretalk.ui.address_limits import Id, MapIndex
 from airflow_provider_videoretalk.ui.airflow_db.state_changes import StateChange, find_state_change
-from airflow_provider_videoretalk.ui.airflow_db.task_logs import TaskLog, find_task_log
-from airflow_provider_videoretalk.ui.airflow_db.task_queries import find_task_row
+from airflow_provider_videoretalk.ui.airflow_db.task_logs import TaskLog, find_task_log, unread_cause
+from airflow_provider_videoretalk.ui.airflow_db.task_queries import find_noted_error, find_task_row
 from airflow_provider_videoretalk.ui.airflow_db.task_row import TaskRow
 from airflow_provider_videoretalk.ui.airflow_db.trigger_arguments import read_trigger_arguments
 from airflow_provider_videoretalk.ui.airflow_db.wait_facts import read_wait_facts
-from airflow_provider_videoretalk.ui.failure_reason import FailureReason, find_failure_reason
+from airflow_provider_videoretalk.ui.failure_reason import FailureReason, find_failure_reason, noted_failure_reason
 from airflow_provider_videoretalk.ui.job_outcome import outcome_of
 from airflow_provider_videoretalk.ui.media_response import MediaResponse
 from airflow_provider_videoretalk.ui.media_stream import open_first_available
@@ -174,10 +174,12 @@ async def outcome(request: Request, video: VideoDep, facts: AirflowFactsDep) -> 
 class _Failure:
     """
     :param log: of the task that failed
+    :param noted: the error that it noted itself
     :param change: who, or what, ended it from outside; ``None`` where another part of the page says so
     """
 
     log: TaskLog
+    noted: FailureReason | None
     change: StateChange | None
 
 
@@ -188,20 +190,23 @@ def _failure(session: SessionDep, video: VideoDep) -> _Failure:
     change = None
     if video.phase == "unpublished":
         change = _change(session, video, log.ref)
+    noted = noted_failure_reason(find_noted_error(session, log.ref))
     session.close()
-    return _Failure(log=log, change=change)
+    return _Failure(log=log, noted=noted, change=change)
 
 
 @router.get("/failure", dependencies=CAN_READ_LOGS)
 async def failure(request: Request, video: VideoDep, failed: Annotated[_Failure, Depends(_failure)]) -> HTMLResponse:
-    """The error and its remedy."""
+    """The error and its remedy: as the task noted it, else by its log."""
     log = failed.log
-    found = await _FAILURES.get(log.ref, lambda: (find_failure_reason(log.read_last_lines()),), source=log.ref.path)
+    found: tuple[FailureReason | None] | Unanswered = (failed.noted,)
+    if failed.noted is None:
+        found = await _FAILURES.get(log.ref, lambda: (find_failure_reason(log.read_last_lines()),), source=log.ref.path)
     return render_page(
         request,
         "failure.html",
         failure=None if isinstance(found, Unanswered) else found[0],
-        is_read=not isinstance(found, Unanswered),
+        unread=unread_cause(found) if isinstance(found, Unanswered) else "",
         video=video,
         failed=log.ref,
         change=failed.change,

@@ -14,6 +14,7 @@ from datetime import date, datetime, timedelta, timezone
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from airflow_provider_videoretalk.job_history.charges import ChargeTotal, add_totals
 from airflow_provider_videoretalk.job_history.fold import KEPT_DAYS
 from airflow_provider_videoretalk.job_history.job_record import JobRecord
 from airflow_provider_videoretalk.ui.airflow_db.own_session import call_with_session
@@ -21,6 +22,7 @@ from airflow_provider_videoretalk.ui.clip_name import cut
 from airflow_provider_videoretalk.ui.day_span import DaySpan
 from airflow_provider_videoretalk.ui.job_history import IS_KEPT, load_jobs
 from airflow_provider_videoretalk.ui.shared_answers import SharedAnswers, Unanswered
+from airflow_provider_videoretalk.ui.spend_charges import ChargesByDay, charges_by_day
 from airflow_provider_videoretalk.ui.spend_group import Group, GroupBy, groups_of
 
 if TYPE_CHECKING:
@@ -69,6 +71,7 @@ class Spend:
     :param unit: the currency of the costs; ``s`` for billed seconds, if the costs have no common currency
     :param span: the days. A video belongs to the day of its submit, in UTC
     :param figures: of each group, by the days on which it has any
+    :param charges: what the same tasks paid for without a render job, by group and day
     :param open: videos that queue or render, as far as known
     :param unknown: videos of which nobody knows what was billed, and submits of which nobody knows whether they created
         a render job
@@ -80,6 +83,7 @@ class Spend:
     span: DaySpan
     by: GroupBy = "dag"
     figures: Mapping[Group, Mapping[date, Figures]] = field(default_factory=dict)
+    charges: ChargesByDay = field(default_factory=dict)
     open: NotIncluded = NotIncluded()
     unknown: NotIncluded = NotIncluded()
     unreadable: int = 0
@@ -105,6 +109,19 @@ class Spend:
     def videos(self) -> int:
         """How many were billed."""
         return sum(total.videos for total in self.totals.values())
+
+    @cached_property
+    def charge_totals(self) -> Sequence[ChargeTotal]:
+        """The charges of all groups and days."""
+        return add_totals(total for days in self.charges.values() for totals in days.values() for total in totals)
+
+    @property
+    def in_all(self) -> float | None:
+        """Videos and charges in :attr:`unit`; ``None`` if another currency is among them, or there are no charges."""
+        currencies = {total.currency for total in self.charge_totals if total.cost}
+        if self.unit == "s" or currencies != {self.unit}:
+            return None
+        return self.total + sum(total.cost for total in self.charge_totals)
 
     @property
     def kept_since(self) -> date:
@@ -170,6 +187,7 @@ def load_spend(
         span=span,
         by=by,
         figures={group: dict(days) for group, days in figures.items()},
+        charges=charges_by_day(session, found.charges, by=by),
         open=_not_included(open_jobs, unit),
         unknown=_not_included(unknown, unit),
         unreadable=len(found.unreadable),

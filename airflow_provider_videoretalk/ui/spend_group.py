@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from airflow_provider_videoretalk.job_history.charges import Charged
 from airflow_provider_videoretalk.job_history.job_record import JobRecord
 from airflow_provider_videoretalk.ui.airflow_db.run_triggers import MAX_RUNS, RunTrigger, find_run_triggers
 from airflow_provider_videoretalk.ui.clip_name import cut
@@ -46,16 +47,15 @@ class Group:
         return self.name if self.is_named else f"({self.name})"
 
 
-def groups_of(session: Session, jobs: Sequence[JobRecord], *, by: GroupBy) -> list[Group]:
-    """The group of each job, in their order.
+def groups_of(session: Session, jobs: Sequence[JobRecord | Charged], *, by: GroupBy) -> list[Group]:
+    """The group of each job or charge, in their order.
 
     :param jobs: of DAGs that the caller may read
     """
     if by == "dag":
         return [_named(job.dag_id) or Group("", is_named=False) for job in jobs]
     if by == "label":
-        labels = (job.submitted.label if job.submitted else None for job in jobs)
-        return [_named(label) or Group(_NO_LABEL, is_named=False) for label in labels]
+        return [_named(job.label) or Group(_NO_LABEL, is_named=False) for job in jobs]
     keys = [(job.dag_id or "", job.run_id or "") for job in jobs]
     # Of too many runs, the latest ones are looked up.
     latest = sorted(zip(keys, (job.day for job in jobs), strict=True), key=lambda pair: pair[1], reverse=True)

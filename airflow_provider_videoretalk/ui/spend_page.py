@@ -18,6 +18,7 @@ from airflow_provider_videoretalk.ui.day_span import DaySpan, DaySpanError
 from airflow_provider_videoretalk.ui.page_rendering import render_page
 from airflow_provider_videoretalk.ui.permissions import CAN_READ_RUNS, ReadableDags
 from airflow_provider_videoretalk.ui.spend import Spend, spend_of
+from airflow_provider_videoretalk.ui.spend_charges import charge_amount, charge_currency, charge_name
 from airflow_provider_videoretalk.ui.spend_chart import COLOURS, spend_bars
 from airflow_provider_videoretalk.ui.spend_group import GroupBy
 
@@ -92,6 +93,9 @@ def _page(template: str, request: Request, choice: _Choice, spend: Spend | None)
         shown=list(islice(totals.items(), _SHOWN_GROUPS)),
         rest=[total for _, total in islice(totals.items(), _SHOWN_GROUPS, None)],
         colours=COLOURS,
+        charges=spend.charge_totals[:_SHOWN_GROUPS] if spend else [],
+        charge_name=charge_name,
+        charge_amount=charge_amount,
     )
 
 
@@ -102,7 +106,7 @@ def figures_as_csv(choice: ChoiceDep, spend: SpendDep) -> Response:
         raise HTTPException(503, _IN_TIME, headers={"retry-after": "15"})
     if not spend.is_kept:
         raise HTTPException(404, _NOT_KEPT)
-    columns = ("day", choice.by, "videos", "amount", "unit", "not_ended", "unknown_bill")
+    columns = ("day", choice.by, "paid_for", "videos", "requests", "amount", "unit", "not_ended", "unknown_bill")
     name = file_name(f"spend by {choice.by} {choice.span.first} to {choice.span.last}", suffix=".csv")
     return Response(
         csv_file(columns, _lines(spend)),
@@ -112,15 +116,31 @@ def figures_as_csv(choice: ChoiceDep, spend: SpendDep) -> Response:
 
 
 def _lines(spend: Spend) -> Iterator[Mapping[str, Any]]:
-    lines = ((day, group, figures) for group, days in spend.figures.items() for day, figures in days.items())
-    for day, group, figures in sorted(lines, key=lambda line: line[:2]):
+    videos = ((day, group, figures) for group, days in spend.figures.items() for day, figures in days.items())
+    charges = ((day, group, totals) for group, days in spend.charges.items() for day, totals in days.items())
+    for day, group, figures in sorted(videos, key=lambda line: line[:2]):
         if figures.videos or figures.open or figures.unknown:
             yield {
                 "day": day.isoformat(),
                 spend.by: str(group),
+                "paid_for": "video",
                 "videos": figures.videos,
+                "requests": "",
                 "amount": round(figures.amount, 4),
                 "unit": spend.unit,
                 "not_ended": figures.open,
                 "unknown_bill": figures.unknown,
+            }
+    for day, group, totals in sorted(charges, key=lambda line: line[:2]):
+        for total in totals:
+            yield {
+                "day": day.isoformat(),
+                spend.by: str(group),
+                "paid_for": charge_name(total),
+                "videos": "",
+                "requests": total.requests,
+                "amount": round(total.cost, 6),
+                "unit": charge_currency(total),
+                "not_ended": "",
+                "unknown_bill": total.unpriced,
             }

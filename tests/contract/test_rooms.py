@@ -18,6 +18,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("__main__", "provider_info"),
     ("cli", "ui"),
     ("decorators", "retry_policy"),
+    ("health",),
     ("operators", "sensors"),
     ("triggers", "links"),
     ("hooks",),

@@ -171,6 +171,19 @@ def test_a_batch_makes_and_pays_only_for_what_changed(run_dag: RunDag, folder: P
     assert again["task_id"] != made["farewell-en.mp4"]["task_id"]
 
 
+def test_a_row_of_a_batch_may_name_a_photo(run_dag: RunDag, folder: Path, emulator: Emulator) -> None:
+    before = paid(emulator)
+    table = f'name,language,text,photo\nhello,en,"{SCRIPT}",{emulator.url}/samples/portrait.png\n'
+    run = run_dag(example("videoretalk_batch"), table=table)
+    assert (run.state, run.states("video.publish")) == ("success", ["success"])
+    metadata = json.loads((folder / "hello-en.mp4.json").read_text())
+    assert metadata["photo_model"] == "liveportrait"
+    assert metadata["cost"] == pytest.approx(0.02 * metadata["billed_seconds"] + 0.004, abs=0.0001)
+    check_video(folder / "hello-en.mp4")
+    # The speech, the check of the photo, and the render job.
+    assert paid(emulator) == before + 3
+
+
 def test_a_failing_run_keeps_the_key_to_itself(
     run_dag: RunDag, folder: Path, capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -30,7 +30,9 @@ OPTIONAL = {
     f"{PACKAGE}/faces/": {"faces"},
     f"{PACKAGE}/publishing/crc64.py": {"crc"},
     f"{PACKAGE}/batches/xlsx.py": {"xlsx"},
+    f"{PACKAGE}/airflow_adapters/openlineage_facets.py": {"observability"},
     f"{PACKAGE}/airflow_adapters/oss_filesystem.py": {"oss"},
+    f"{PACKAGE}/airflow_adapters/tracing.py": {"observability"},
     f"{PACKAGE}/dashscope/async_client.py": {"socks"},
     f"{PACKAGE}/outbound/http_transport.py": {"socks"},
     f"{PACKAGE}/": set(),
@@ -39,10 +41,12 @@ OPTIONAL = {
     "scripts/mutants.py": {"dev"},
     "scripts/warm_pytest.py": {"dev"},
     "scripts/": {"emulator", "scripts"},
+    "website/": {"docs"},
     "benchmarks/": EXTRAS | {"build", "dev"},
+    "tests/distributed/": EXTRAS | {"build", "dev", "system", "distributed"},
     "tests/system/": EXTRAS | {"build", "dev", "system"},
     "tests/browser/": EXTRAS | {"build", "dev", "browser"},
-    "tests/": EXTRAS | {"build", "dev"},
+    "tests/": EXTRAS | {"build", "dev", "observability"},
 }
 # apache-airflow requires these, each in one version.
 AIRFLOW = {"apache-airflow-core", "apache-airflow-task-sdk"}

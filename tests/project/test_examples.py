@@ -12,8 +12,8 @@ from airflow.sdk import DAG, Param
 from airflow.sdk.exceptions import ParamValidationError
 from documents import ROOT, Block, blocks
 
-DAG_FILES = sorted((ROOT / "dags").glob("*.py"))
-EXAMPLES = [block for block in blocks("python") if "with DAG(" in block.code]
+DAG_FILES = sorted((ROOT / "dags").rglob("*.py"))
+EXAMPLES = [block for block in blocks("python") if "with DAG(" in block.code or "@dag" in block.code]
 
 
 def check(names: dict[str, Any]) -> None:

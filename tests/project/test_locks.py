@@ -15,6 +15,8 @@ from packaging.utils import canonicalize_name
 from project_files import PYPROJECT, ROOT
 
 LOCKS = ("demo", "test")
+# What make test-distributed adds to them, in an environment that these tests do not see.
+ADDED = "distributed"
 DISTRIBUTION = "airflow-provider-videoretalk"
 _ENTRY = re.compile(
     r"^(?P<requirement>[a-z0-9][^\\#]*?) \\\n(?P<hashes>(?:    --hash=sha256:[0-9a-f]{64}(?: \\)?\n)+)", re.M
@@ -63,7 +65,7 @@ def required(roots: Iterable[Requirement]) -> Iterator[tuple[str, Requirement]]:
                     waiting.append((f"{requirement.name}[{extra}]", found))
 
 
-@pytest.mark.parametrize("lock", LOCKS)
+@pytest.mark.parametrize("lock", [*LOCKS, ADDED])
 def test_every_entry_is_one_version_with_hashes(lock: str) -> None:
     lines = [line for line in text_of(lock).splitlines() if line and not line.startswith((" ", "#", "--"))]
     entries = locked(lock)
@@ -72,13 +74,14 @@ def test_every_entry_is_one_version_with_hashes(lock: str) -> None:
     assert not [str(entry) for entry in entries if entry.extras or entry.url]
 
 
-@pytest.mark.parametrize("lock", LOCKS)
+@pytest.mark.parametrize("lock", [*LOCKS, ADDED])
 def test_nothing_is_compiled(lock: str) -> None:
     assert text_of(lock).startswith("--only-binary :all:\n")
 
 
 def test_each_package_is_in_one_lock() -> None:
     assert not names(locked("demo")) & names(locked("test"))
+    assert not names(locked(*LOCKS)) & names(locked(ADDED))
 
 
 def test_the_demo_installs_only_its_requirements() -> None:
@@ -114,6 +117,13 @@ def test_all_requirements_are_locked_with_their_extras() -> None:
     assert not wrong
 
 
+def test_the_cluster_has_what_its_group_requires() -> None:
+    entries = {canonicalize_name(entry.name): entry.specifier for entry in locked(ADDED) if applies(entry)}
+    for requirement in grouped(ADDED):
+        (clause,) = entries[canonicalize_name(requirement.name)]
+        assert requirement.specifier.contains(clause.version), requirement
+
+
 def make(*arguments: str) -> list[str]:
     """The output of make, also if another make runs these tests."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
@@ -128,9 +138,9 @@ def recipe(target: str) -> list[str]:
     return make("--always-make", "--dry-run", target)
 
 
-@pytest.mark.parametrize("target", ["demo", "ui", "test", "check"])
+@pytest.mark.parametrize("target", ["demo", "ui", "test", "check", "test-distributed"])
 def test_the_installer_resolves_and_builds_nothing(target: str) -> None:
-    installs = [line for line in recipe(target) if " install " in line]
+    installs = [line for line in recipe(target) if " pip " in line and " install " in line]
     assert len(installs) >= 2
     for line in installs:
         assert "--no-deps" in line

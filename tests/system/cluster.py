@@ -454,7 +454,7 @@ class Cluster:
             return all((health.get(part) or {}).get("status") == "healthy" for part in parts)
 
         until(healthy, what=f"Airflow is healthy (its logs are in {self.home / 'logs'})", within=_STARTED_WITHIN)
-        for dag_id in ("clip_blocking", "many_clips", "poisoned_replies"):
+        for dag_id in ("clip_blocking", "many_clips", "poisoned_replies", "voice"):
             until(partial(self.is_parsed, dag_id), what=f"{dag_id} is parsed", within=_STARTED_WITHIN)
         for name, service in self.services.items():
             until(service.is_up, what=f"emulator {name} is up", within=_STARTED_WITHIN)

@@ -12,7 +12,8 @@ from typing import Any, Literal
 
 import requests
 from system.cluster import Cluster
-from system.scenarios import ENDS_WITHIN, HAPPENS_WITHIN, Clip, Injury, WaitingOn
+from system.dag_run import ENDS_WITHIN, HAPPENS_WITHIN
+from system.scenarios import Clip, Injury, WaitingOn
 from system.waiting import until
 
 Pace = Literal["quick", "held", "endless"]
@@ -183,8 +184,8 @@ def _text(html: str) -> str:
 _NOTHING = "Nothing is known to have been billed for the last 14 days."
 SPENDS: Mapping[str, str] = {
     "nothing": _NOTHING,
-    "0.24 CNY": "0.24 CNY for 1 video in 14 days, by what the service said. Speech is not included.",
-    "0.48 CNY": "0.48 CNY for 2 videos in 14 days, by what the service said. Speech is not included.",
+    "0.24 CNY": "0.24 CNY for 1 video in 14 days, by what the service said.",
+    "0.48 CNY": "0.48 CNY for 2 videos in 14 days, by what the service said.",
     "unknown": f"{_NOTHING} 1 video with an unknown bill is not included",
     "not ended": f"{_NOTHING} 1 video has not ended as far as Airflow knows, and is not included",
 }

@@ -30,6 +30,7 @@ class Supervised:
         self._folder = folder
         self._logs = logs
         self._commands: dict[str, Sequence[str]] = {}
+        self._envs: dict[str, dict[str, str]] = {}
         self._running: dict[str, subprocess.Popen[bytes]] = {}
         self._groups: set[int] = set()
         self._strays: dict[str, set[psutil.Process]] = {}
@@ -38,10 +39,14 @@ class Supervised:
         self._keeper = threading.Thread(target=self._keep, daemon=True)
         self.starts: dict[str, int] = {}
 
-    def start(self, name: str, command: Sequence[str]) -> None:
-        """Starts a process, to be kept running."""
+    def start(self, name: str, command: Sequence[str], *, env: Mapping[str, str] | None = None) -> None:
+        """Starts a process, to be kept running.
+
+        :param env: its own, instead of that of every process
+        """
         with self._lock:
             self._commands[name] = command
+            self._envs[name] = dict(env or self._env)
             self._launch(name)
             if not self._keeper.is_alive():
                 self._keeper.start()
@@ -111,7 +116,7 @@ class Supervised:
         with (self._logs / f"{name}.log").open("ab") as log:
             process = subprocess.Popen(
                 self._commands[name],
-                env=self._env,
+                env=self._envs[name],
                 cwd=self._folder,
                 stdin=subprocess.DEVNULL,
                 stdout=log,

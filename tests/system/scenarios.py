@@ -15,14 +15,14 @@ from pathlib import Path
 from typing import Any, Literal
 
 from system.cluster import Cluster, Component
-from system.service import Service, content
+from system.dag_run import ENDS_WITHIN, HAPPENS_WITHIN, DagRun
+from system.reports import columns
+from system.service import content
 from system.waiting import until
 
 WaitingOn = Literal["deferrable", "blocking"]
 
 PATHS: tuple[WaitingOn, ...] = ("deferrable", "blocking")
-HAPPENS_WITHIN = 300.0
-ENDS_WITHIN = 600.0
 
 REAL_TIME = {"time_scale": 1, "render_factor": 1}
 """Settings of a service whose times are compared with Airflow's, as reconciling does."""
@@ -31,33 +31,18 @@ _FINAL = frozenset({"SUCCEEDED", "FAILED", "CANCELED"})
 
 
 @dataclass(kw_only=True)
-class Clip:
+class Clip(DagRun):
     """One clip's run: its own connection with a key of its own, input, destination and steps to die at."""
 
-    cluster: Cluster
-    service: Service
-    name: str
-    dag_id: str
-    key: str
-
-    @property
-    def run_id(self) -> str:
-        return self.name
+    task_id: str = "retalk"
 
     @property
     def video_url(self) -> str:
         return self.cluster.clips.url(f"{self.name}.mp4")
 
     @property
-    def steps(self) -> Path:
-        return self.cluster.steps / self.name
-
-    @property
     def destination(self) -> Path:
         return self.cluster.home / "published" / f"{self.name}.mp4"
-
-    def connect(self, connection: str) -> None:
-        self.cluster.connect(connection, self.service, key=self.key)
 
     def start(self, connection: str) -> None:
         """Triggers the DAG."""
@@ -66,16 +51,12 @@ class Clip:
             "audio_url": self.cluster.clips.url("speech.wav"),
             "destination": self.destination.as_uri(),
             "connection": connection,
-            "steps": str(self.steps),
         }
-        self.cluster.trigger(self.dag_id, self.run_id, conf)
+        self.trigger(conf)
 
     def tasks(self) -> list[dict[str, Any]]:
         """The service's tasks for this clip."""
         return self.service.tasks(video_url=self.video_url)
-
-    def state(self, task_id: str = "retalk") -> str | None:
-        return self.cluster.task(self.dag_id, self.run_id, task_id).state
 
     def wait_for_status(self, status: str) -> None:
         """Waits until the service has a task for this clip that stands so."""
@@ -98,16 +79,6 @@ class Clip:
         asked = partial(self.service.was_asked_for, task["task_id"])
         until(asked, what=f"{self.name} is asked for", within=HAPPENS_WITHIN)
 
-    def wait_for_death(self, step: str, *, folder: Path | None = None) -> float:
-        """When a process of this run died at ``step``."""
-        died = partial(self.cluster.died_at, step, folder=folder or self.steps)
-        return until(died, what=f"{self.name} dies at {step}", within=HAPPENS_WITHIN)
-
-    def wait_for_fault(self) -> float:
-        """When the service's first fault hit a request."""
-        hit = until(self.service.faults_hit, what=f"a fault hits {self.name}", within=HAPPENS_WITHIN)
-        return float(hit[0]["time"])
-
     def published(self) -> str:
         """``right``, ``wrong`` or ``none``."""
         if not self.destination.exists():
@@ -120,9 +91,6 @@ class Clip:
         """Takes the published video away."""
         self.destination.unlink()
         self.destination.with_name(f"{self.destination.name}.json").unlink()
-
-    def log(self) -> str:
-        return self.cluster.task_log(self.dag_id, self.run_id, "retalk")
 
     def settle(self) -> list[dict[str, Any]]:
         """The service's tasks for this clip, once none of them can change."""
@@ -309,11 +277,7 @@ def _play(cluster: Cluster, scenario: Scenario, path: WaitingOn, *, injury: Inju
 def table(rows: Sequence[Row]) -> str:
     """The rows as text, in columns."""
     head = ("scenario", "path", "tasks submitted", "tasks billed", "published", "seconds to recover")
-    lines = [head, *(row.cells() for row in rows)]
-    widths = [max(len(line[column]) for line in lines) for column in range(len(head))]
-    return "\n".join(
-        " | ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines
-    )
+    return columns([head, *(row.cells() for row in rows)])
 
 
 # Injuries.

@@ -63,6 +63,11 @@ class Service:
         jobs: list[dict[str, Any]] = requests.get(f"{self.url}/emulator/tasks", timeout=30).json()["tasks"]
         return jobs
 
+    def voices(self) -> list[dict[str, Any]]:
+        """All enrolled voices that are not deleted, oldest first."""
+        voices: list[dict[str, Any]] = requests.get(f"{self.url}/emulator/voices", timeout=30).json()["voices"]
+        return voices
+
     def faults_hit(self) -> list[dict[str, Any]]:
         """The requests that a fault rule affected, oldest first."""
         return [entry for entry in self.requests() if entry["fault"]]

@@ -7,7 +7,8 @@ import tempfile
 from pathlib import Path
 
 from system.cluster import Cluster
-from system.scenarios import HAPPENS_WITHIN, Clip
+from system.dag_run import HAPPENS_WITHIN
+from system.scenarios import Clip
 from system.waiting import until
 
 KEY = "sk-held"

@@ -15,7 +15,8 @@ from typing import Any
 
 import pytest
 from system.cluster import Cluster
-from system.scenarios import ENDS_WITHIN, HAPPENS_WITHIN, Clip
+from system.dag_run import ENDS_WITHIN, HAPPENS_WITHIN
+from system.scenarios import Clip
 from system.service import Service
 from system.waiting import until
 

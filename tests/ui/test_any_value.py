@@ -320,7 +320,7 @@ def test_any_line_of_a_log(
     runs(DAG, one=[Row(task_id="retalk", state="failed")])
     page = login(DAG).get(f"/videoretalk/{HERE}/-1/failure")
     assert page.status_code == 200
-    assert "cannot be read now" not in page.text
+    assert "could not be read" not in page.text
     find_failure_reason([line])
 
 

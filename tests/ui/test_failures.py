@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+import socket
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from typing import Any
 
@@ -144,6 +145,58 @@ def test_a_log_that_cannot_be_read_is_said(runs: Runs, login: Login, monkeypatch
     page = login(DAG).get("/videoretalk/failures").text
     assert groups(page) == {"Log not read yet": ["one"]}
     assert "the worker is gone" not in page
+
+
+NOTE = {"kind": "RequestError", "code": "InvalidFile.Size", "message": "Too large.", "remedy": "Shrink the file."}
+
+
+def test_an_error_that_the_task_noted_needs_no_log(runs: Runs, login: Login, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The log may lie on a worker that is gone."""
+    read = logs(monkeypatch, {"plain": None})
+    noted = {"dashscope_task_id": "t", "videoretalk_error": {**NOTE, "request_id": "r-1"}}
+    own = {"dashscope_task_id": "t", "videoretalk_error": {"kind": "KeyError", "code": "KeyError", "message": "'x'"}}
+    runs(DAG, noted=failed(**noted), own=failed(**own), plain=failed())
+    page = login(DAG).get("/videoretalk/failures").text
+    assert groups(page) == {"No error in the log": ["plain"], "KeyError": ["own"], "InvalidFile.Size": ["noted"]}
+    assert "<strong>What to do:</strong> Shrink the file." in page
+    assert read == ["plain"]
+    page = login(DAG).get(f"/videoretalk/dags/{DAG}/runs/noted/tasks/retalk/-1/failure").text
+    for said in ("Too large.", "Shrink the file.", "<code>RequestError</code>", "<code>InvalidFile.Size</code>", "r-1"):
+        assert said in page, said
+    assert read == ["plain"]
+
+
+@pytest.fixture
+def silent_worker() -> Iterator[socket.socket]:
+    """The log server of a worker that hangs: the kernel takes connections, and nobody answers."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield server
+
+
+@pytest.mark.parametrize(("hangs", "cause"), [(True, "Read timed out"), (False, "Connection refused")])
+def test_a_log_on_a_worker_that_is_gone_or_hangs(
+    hangs: bool, cause: str, silent_worker: socket.socket, runs: Runs, login: Login, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Airflow gives its own words in place of a log. They are no log without an error."""
+    from airflow.models.taskinstance import TaskInstance
+    from airflow.utils.session import create_session
+    from sqlalchemy import update
+
+    port = silent_worker.getsockname()[1]
+    if not hangs:
+        silent_worker.close()
+    monkeypatch.setenv("AIRFLOW__LOGGING__WORKER_LOG_SERVER_PORT", str(port))
+    monkeypatch.setenv("AIRFLOW__API__LOG_FETCH_TIMEOUT_SEC", "1")
+    monkeypatch.setenv("AIRFLOW__API__SECRET_KEY", "0123456789abcdef" * 4)
+    runs(DAG, one=failed())
+    with create_session(scoped=False) as session:
+        session.execute(update(TaskInstance).values(hostname="127.0.0.1", end_date=NOW + timedelta(minutes=hangs)))
+    client = login(DAG)
+    page = client.get(f"/videoretalk/dags/{DAG}/runs/one/tasks/retalk/-1/failure").text
+    assert "its log could not be read: The task ran on 127.0.0.1." in page
+    assert cause in page
+    assert "contains no error" not in page
+    assert groups(client.get("/videoretalk/failures").text) == {"Log cannot be read": ["one"]}
 
 
 def test_a_new_try_has_another_error(runs: Runs, login: Login, monkeypatch: pytest.MonkeyPatch) -> None:

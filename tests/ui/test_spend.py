@@ -9,7 +9,7 @@ from datetime import datetime, timedelta, timezone
 
 import pytest
 from fastapi.testclient import TestClient
-from job_facts import DAG, HOUR, NOW, OTHER, billed, end, submit
+from job_facts import DAG, HOUR, NOW, OTHER, billed, charge, end, submit
 from variable_rows import VariableRows
 
 from airflow_provider_videoretalk.job_history.fold import fold
@@ -72,6 +72,38 @@ def test_what_is_not_known_is_said_and_never_counts_as_nothing(history: JobHisto
     text = page(login(DAG))
     assert "<strong>0.80 CNY</strong> for 1 video in 14 days" in text
     assert "3 videos with an unknown bill" in text
+
+
+def test_what_was_paid_without_a_job_has_lines_of_its_own(history: JobHistory, dags: None, login: Login) -> None:
+    history.note("charged", charge("voice", currency=None, unpriced=2, cost=0.0))
+    history.note("charged", charge())
+    history.note("charged", charge(first_at=NOW - 2 * HOUR, cost=1.0))
+    history.note("charged", charge("translation", dag=OTHER))
+    text = page(login(DAG))
+    assert "Nothing is known to have been billed" not in text
+    assert "for 0 videos" not in text
+    assert '<th scope="row">speech</th> <td class="amount">4</td> <td class="amount">1.25 CNY</td>' in text
+    voices = (
+        '<th scope="row">enrolment of a voice</th> <td class="amount">2</td> <td class="amount"> 2 of unknown price'
+    )
+    assert voices in text
+    assert "translation" not in text
+    history.note("submitted", submit("a"))
+    history.note("ended", billed("a"))
+    text = page(login(DAG, OTHER))
+    assert "<strong>0.80 CNY</strong> for 1 video in 14 days, by what the service said." in text
+    # 0.80 of the video, 1.25 of speech, 0.25 of the translation.
+    assert "Besides, by the price lists: in all <strong>2.30 CNY</strong>" in text
+    assert "translation" not in page(login(DAG, OTHER), f"?dag={DAG}")
+
+
+def test_no_sum_is_made_of_several_currencies(history: JobHistory, dags: None, login: Login) -> None:
+    history.note("submitted", submit("a"))
+    history.note("ended", billed("a"))
+    history.note("charged", charge(currency="<i>USD"))
+    text = page(login(DAG))
+    assert "0.2500 &lt;i&gt;USD" in text
+    assert "in all" not in text
 
 
 def test_what_is_free_is_neither_billed_nor_unknown(history: JobHistory) -> None:

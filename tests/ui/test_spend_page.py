@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
-from job_facts import DAG, HOUR, NOW, OTHER, billed, end, submit
+from job_facts import DAG, HOUR, NOW, OTHER, billed, charge, end, submit
 from variable_rows import VariableRows
 from video_rows import Row
 
@@ -253,6 +253,25 @@ def test_the_latest_runs_are_looked_up(
 
 
 @pytest.mark.usefixtures("dags")
+def test_the_csv_has_what_was_paid_without_a_job(variables: VariableRows, login: Login) -> None:
+    # At noon, so that no test runs over midnight.
+    noon = datetime.combine(ago(2), datetime.min.time(), tzinfo=timezone.utc).timestamp() + 12 * HOUR
+    history = JobHistory(variables, clock=lambda: noon)
+    history.note("charged", charge(first_at=noon, label="Ada"))
+    history.note("charged", charge(first_at=noon + 1, label="Ada"))
+    history.note("charged", charge("voice", first_at=noon, currency=None, unpriced=2, cost=0.0))
+    history.note("charged", charge("=1+1", first_at=noon, dag=OTHER))
+    fold(variables, now=NOW)
+    assert [list(line.values()) for line in lines(login(DAG, OTHER), "?by=label")] == [
+        [str(ago(2)), "Ada", "speech", "", "4", "0.5", "CNY", "", "0"],
+        [str(ago(2)), "(no label)", "'=1+1", "", "2", "0.25", "CNY", "", "0"],
+        [str(ago(2)), "(no label)", "enrolment of a voice", "", "2", "0.0", "", "", "2"],
+    ]
+    assert lines(login(OTHER), f"?from={ago(1)}&to={ago(1)}") == []
+    assert len(lines(login(OTHER), "")) == 1
+
+
+@pytest.mark.usefixtures("dags")
 def test_the_csv_has_the_figures_of_the_page(variables: VariableRows, login: Login) -> None:
     spent(variables, "a", days_ago=2, cost=0.1)
     spent(variables, "b", days_ago=2, cost=0.2)
@@ -264,14 +283,14 @@ def test_the_csv_has_the_figures_of_the_page(variables: VariableRows, login: Log
     history.note("submitted", submit("free", hours_ago=0.01))
     history.note("ended", end("free", "FAILED", billed_seconds=0.0))
     client = login(DAG, OTHER)
-    columns = ["day", "dag", "videos", "amount", "unit", "not_ended", "unknown_bill"]
+    columns = ["day", "dag", "paid_for", "videos", "requests", "amount", "unit", "not_ended", "unknown_bill"]
     found = lines(client, "")
     assert [list(line) for line in found] == [columns] * 4
     assert [list(line.values()) for line in found] == [
-        [str(ago(3)), DAG, "0", "0.0", "CNY", "0", "1"],
-        [str(ago(2)), DAG, "2", "0.3", "CNY", "0", "0"],
-        [str(ago(2)), OTHER, "1", "0.8", "CNY", "0", "0"],
-        [str(TODAY), DAG, "0", "0.0", "CNY", "1", "0"],
+        [str(ago(3)), DAG, "video", "0", "", "0.0", "CNY", "0", "1"],
+        [str(ago(2)), DAG, "video", "2", "", "0.3", "CNY", "0", "0"],
+        [str(ago(2)), OTHER, "video", "1", "", "0.8", "CNY", "0", "0"],
+        [str(TODAY), DAG, "video", "0", "", "0.0", "CNY", "1", "0"],
     ]
     reply = client.get(f"/videoretalk/spend.csv?from={ago(3)}&to={ago(1)}")
     assert reply.headers["content-type"] == "text/csv; charset=utf-8"

@@ -23,10 +23,12 @@ from state_store import TaskStateStore
 from unit.polling.virtual import Desk, Service, VirtualLoop, run
 
 from airflow_provider_videoretalk.dashscope import async_client
+from airflow_provider_videoretalk.dashscope.task import Task
 from airflow_provider_videoretalk.media.probe import probe
 from airflow_provider_videoretalk.operators.videoretalk import VideoRetalkOperator
 from airflow_provider_videoretalk.outbound.host_access import any_address
 from airflow_provider_videoretalk.polling.progress_log import ProgressLog
+from airflow_provider_videoretalk.polling.trigger_event import event_of
 from airflow_provider_videoretalk.publishing.transfer import copy_object
 from airflow_provider_videoretalk.triggers import client as trigger_module
 from airflow_provider_videoretalk.triggers.dashscope import DashScopeTaskTrigger
@@ -102,6 +104,31 @@ def test_a_submit(service: HTTPServer, context: dict[str, Any], look_ups: list[s
         VideoRetalkOperator(task_id="retalk", **urls, deferrable=True, preflight="off").execute(context)
     counts = {"requests": len(service.log), "look-ups": len(look_ups), "requests to Airflow": len(stored)}
     check("a submit without preflight", counts)
+
+
+def test_the_variables_of_a_clip(
+    service: HTTPServer, context: dict[str, Any], variables: TaskStateStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls: list[str] = []
+    for name in ("get", "set", "delete", "names"):
+        call = getattr(TaskStateStore, name)
+
+        def counted(store: TaskStateStore, *arguments: Any, name: str = name, call: Any = call) -> Any:
+            calls.extend([f"{name} {arguments[0]}"] if store is variables else [])
+            return call(store, *arguments)
+
+        monkeypatch.setattr(TaskStateStore, name, counted)
+    reply = {"request_id": "r", "output": {"task_id": "t1", "task_status": "PENDING"}}
+    service.expect_request("/api/v1/services/aigc/image2video/video-synthesis").respond_with_json(reply)
+    urls = {"video_url": "https://clips.invalid/v.mp4", "audio_url": "https://clips.invalid/a.wav"}
+    retalk = VideoRetalkOperator(task_id="retalk", **urls, deferrable=True, preflight="off")
+    with pytest.raises(TaskDeferred) as deferred:
+        retalk.execute(context)
+    awaited, _ = deferred.value.trigger.read_arguments()  # type: ignore[attr-defined]
+    output = {"task_id": "t1", "task_status": "SUCCEEDED", "video_url": "https://results.invalid/1.mp4"}
+    retalk.execute_complete(context, event_of(Task.parse({"request_id": "r", "output": output}), awaited))
+    print(calls)
+    check("the Variables of a clip", {"requests to Airflow": len(calls)})
 
 
 def test_a_hundred_triggers(service: HTTPServer, look_ups: list[str], monkeypatch: pytest.MonkeyPatch) -> None:

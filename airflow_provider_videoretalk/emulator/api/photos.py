@@ -103,6 +103,7 @@ async def detect(request: Request) -> JSONResponse:
         raise ServiceError(400, refusal.code or "InvalidParameter", refusal.message or "") from None
     finally:
         await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
+    request.scope["state"]["billed"] = {"model": model, "images": 1}
     output: dict[str, bool | str] = {VERDICTS[model]: faces == 1}
     if model == "wan2.2-s2v-detect":
         output["humanoid"] = faces > 0

@@ -185,7 +185,7 @@ def _enrol(
     language: str | None,
     traits: VoiceTraits,
 ) -> EnrolledVoice:
-    return call.components.voices.enrol(
+    voice = call.components.voices.enrol(
         account=call.account,
         dialect=dialect,
         target_model=target_model,
@@ -195,6 +195,8 @@ def _enrol(
         hertz=traits.hertz,
         pace=traits.pace,
     )
+    call.request.scope["state"]["billed"] = {"model": call.body["model"], "voices": 1}
+    return voice
 
 
 def _page(

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from airflow_provider_videoretalk.emulator.engine.errors import MediaRefusedError
-from airflow_provider_videoretalk.emulator.execution.media_engine import MediaEngine, PhotoRequest
-from airflow_provider_videoretalk.emulator.execution.work import wait_until
+from airflow_provider_videoretalk.emulator.execution.media_engine import PhotoRequest
+from airflow_provider_videoretalk.emulator.execution.work import Work, wait_until
 from airflow_provider_videoretalk.emulator.service.clock import service_day
 from airflow_provider_videoretalk.emulator.service.job_inputs import PhotoInputs
 from airflow_provider_videoretalk.emulator.service.render_job import JobOutcome, RenderJob, ResultKey
@@ -15,17 +15,9 @@ from airflow_provider_videoretalk.model_catalog.talking_photo import TALKING_PHO
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from airflow_provider_videoretalk.emulator.execution.input_fetcher import Fetcher
-    from airflow_provider_videoretalk.emulator.service.state import EmulatorState
 
-
-class PhotoWork:
+class PhotoWork(Work):
     """How long the service takes is not known. Here it takes as long as a video of VideoRetalk."""
-
-    def __init__(self, *, state: EmulatorState, engine: MediaEngine, fetcher: Fetcher) -> None:
-        self._state = state
-        self._engine = engine
-        self._fetcher = fetcher
 
     async def do(self, job: RenderJob, folder: Path) -> JobOutcome:
         inputs = job.inputs

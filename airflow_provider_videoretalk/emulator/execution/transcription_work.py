@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_videoretalk.emulator.engine.errors import MediaRefusedError
-from airflow_provider_videoretalk.emulator.execution.media_engine import MediaEngine, TranscriptionRequest
-from airflow_provider_videoretalk.emulator.execution.work import wait_until
+from airflow_provider_videoretalk.emulator.execution.media_engine import TranscriptionRequest
+from airflow_provider_videoretalk.emulator.execution.work import Work, wait_until
 from airflow_provider_videoretalk.emulator.service.clock import service_day
 from airflow_provider_videoretalk.emulator.service.job_inputs import TranscriptionInputs
 from airflow_provider_videoretalk.emulator.service.render_job import JobOutcome, RenderJob, ResultKey
@@ -15,20 +15,12 @@ from airflow_provider_videoretalk.model_catalog.transcription import MEDIA_SECON
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from airflow_provider_videoretalk.emulator.execution.input_fetcher import Fetcher
-    from airflow_provider_videoretalk.emulator.service.state import EmulatorState
-
 # How long a transcription takes, for each second of the recording, is not known.
 SECONDS_PER_SECOND = 0.1
 
 
-class TranscriptionWork:
+class TranscriptionWork(Work):
     """A recording of several that is refused is a FAILED subtask. The only one of the other family fails the job."""
-
-    def __init__(self, *, state: EmulatorState, engine: MediaEngine, fetcher: Fetcher) -> None:
-        self._state = state
-        self._engine = engine
-        self._fetcher = fetcher
 
     async def do(self, job: RenderJob, folder: Path) -> JobOutcome:
         inputs = job.inputs

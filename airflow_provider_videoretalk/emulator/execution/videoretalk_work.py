@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from airflow_provider_videoretalk.emulator.execution.media_engine import MediaEngine, RenderOutcome, RenderRequest
-from airflow_provider_videoretalk.emulator.execution.work import wait_until
+from airflow_provider_videoretalk.emulator.execution.media_engine import RenderOutcome, RenderRequest
+from airflow_provider_videoretalk.emulator.execution.work import Work, wait_until
 from airflow_provider_videoretalk.emulator.service.clock import service_day
 from airflow_provider_videoretalk.emulator.service.job_inputs import VideoRetalkInputs
 from airflow_provider_videoretalk.emulator.service.render_job import JobOutcome, RenderJob, ResultKey
@@ -13,20 +13,12 @@ from airflow_provider_videoretalk.emulator.service.render_job import JobOutcome,
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from airflow_provider_videoretalk.emulator.execution.input_fetcher import Fetcher
-    from airflow_provider_videoretalk.emulator.service.state import EmulatorState
-
 # How the service divides a render between RUNNING and POST-PROCESSING is not known. One sample gives the total only.
 RUNNING_SHARE = 0.95
 
 
-class VideoRetalkWork:
+class VideoRetalkWork(Work):
     """The engine does the media work, in no less than the time of the settings."""
-
-    def __init__(self, *, state: EmulatorState, engine: MediaEngine, fetcher: Fetcher) -> None:
-        self._state = state
-        self._engine = engine
-        self._fetcher = fetcher
 
     async def do(self, job: RenderJob, folder: Path) -> JobOutcome:
         request = await self._fetch_inputs(job, folder)

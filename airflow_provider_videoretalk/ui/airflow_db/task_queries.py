@@ -11,7 +11,13 @@ from airflow.models.taskinstance import TaskInstance
 from sqlalchemy import String, and_, case, func, null, or_, select, tuple_, type_coerce
 from sqlalchemy.sql.expression import UnaryExpression, custom_op
 
-from airflow_provider_videoretalk.ui.airflow_db.task_row import EXPECTED_START_KEY, JOB_ID_KEY, StoredXCom, TaskRow
+from airflow_provider_videoretalk.ui.airflow_db.task_row import (
+    ERROR_KEY,
+    EXPECTED_START_KEY,
+    JOB_ID_KEY,
+    StoredXCom,
+    TaskRow,
+)
 from airflow_provider_videoretalk.ui.airflow_db.xcom_tables import rendered_fields, xcom_column
 from airflow_provider_videoretalk.ui.stored_values import stored_value
 from airflow_provider_videoretalk.ui.task_instance_ref import TaskInstanceRef
@@ -131,7 +137,7 @@ def failed_task_rows(
     offset: int = 0,
     limit: int,
 ) -> tuple[list[TaskRow], int]:
-    """Failed task instances, those that ended last first, and how many there are in all.
+    """Failed task instances with the errors that they noted, those that ended last first, and how many there are.
 
     It costs as much as there are failed task instances in these DAGs, by the index on DAG and state.
 
@@ -139,12 +145,14 @@ def failed_task_rows(
     :param day: the day of the runs' ``run_after``, in UTC
     """
     is_own = or_(*(xcom_column(key, "timestamp").is_not(None) for key in keys))
-    statement = _select_tasks(keys=()).where(TaskInstance.dag_id.in_(dag_ids), TaskInstance.state == "failed", is_own)
+    noted = (ERROR_KEY,)
+    is_failed = (TaskInstance.dag_id.in_(dag_ids), TaskInstance.state == "failed")
+    statement = _select_tasks(keys=noted).where(*is_failed, is_own)
     if day is not None:
         statement = statement.where(*is_on(day))
     number = session.scalar(statement.with_only_columns(func.count(), maintain_column_froms=True))
     order = (TaskInstance.end_date.desc(), DagRun.id.desc(), TaskInstance.task_id, TaskInstance.map_index)
-    rows = _fetch(session, statement.order_by(*order).offset(offset).limit(limit), keys=())
+    rows = _fetch(session, statement.order_by(*order).offset(offset).limit(limit), keys=noted)
     return rows, number or 0
 
 
@@ -152,6 +160,12 @@ def find_task_row(session: Session, ref: TaskInstanceRef) -> TaskRow | None:
     """One task instance, without XComs and fields; ``None`` if it does not exist."""
     statement = _select_tasks(keys=()).where(*conditions_for(ref))
     return next(iter(_fetch(session, statement, keys=())), None)
+
+
+def find_noted_error(session: Session, ref: TaskInstanceRef) -> Any:
+    """The error that the last try of a task instance has noted as an XCom; ``None`` without one."""
+    rows = _fetch(session, _select_tasks(keys=(ERROR_KEY,)).where(*conditions_for(ref)), keys=(ERROR_KEY,))
+    return next((row.xcoms[ERROR_KEY].value for row in rows if ERROR_KEY in row.xcoms), None)
 
 
 def conditions_for(ref: TaskInstanceRef) -> list[Any]:

@@ -17,7 +17,7 @@ DRY_RUN_KEY = "dashscope_dry_run"
 """The XCom key of a dry run's report."""
 
 COST_KEY, ERROR_KEY = "videoretalk_cost", "videoretalk_error"
-"""The XCom keys of what a row of a batch did cost, and of the error with which its task failed."""
+"""The XCom keys of what a row of a batch did cost, and of the error with which a task failed."""
 
 PLAN_KEY = "videoretalk_plan"
 """The XCom key of the sums of a batch's plan."""

@@ -9,6 +9,7 @@ import pytest
 from airflow.configuration import conf
 from airflow.providers_manager import ProvidersManager
 
+from airflow_provider_videoretalk.airflow_adapters import shared_disk
 from airflow_provider_videoretalk.airflow_adapters.location_policy import LocationPolicy
 from airflow_provider_videoretalk.airflow_adapters.shared_disk import warn_of_local_disk
 from airflow_provider_videoretalk.dashscope.errors import ConfigurationError, InputError
@@ -89,14 +90,33 @@ def test_a_refusal_shows_no_signature(monkeypatch: pytest.MonkeyPatch) -> None:
         ("team:LocalExecutor", False),
         ("CeleryExecutor", True),
         ("LocalExecutor,KubernetesExecutor", True),
+        ("LocalExecutor;team1=CeleryExecutor", True),
+        ("LocalExecutor;team1=LocalExecutor", False),
     ],
 )
 def test_a_disk_that_workers_may_not_share(
     executor: str, warned: bool, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
+    monkeypatch.setattr(shared_disk, "_warned", set())
     monkeypatch.setenv("AIRFLOW__CORE__EXECUTOR", executor)
     with caplog.at_level(logging.WARNING):
         warn_of_local_disk("/srv/a.mp4")
     assert [record.getMessage().partition(" of the worker")[0] for record in caplog.records] == (
         ["destination /srv/a.mp4 is on the disk"] if warned else []
     )
+
+
+def test_a_pod_shares_no_disk_whatever_its_template_names(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The template of a pod often has the LocalExecutor, which runs the one task of the pod."""
+    monkeypatch.setattr(shared_disk, "_warned", set())
+    monkeypatch.setenv("AIRFLOW__CORE__EXECUTOR", "LocalExecutor")
+    monkeypatch.setenv("AIRFLOW_IS_K8S_EXECUTOR_POD", "True")
+    with caplog.at_level(logging.WARNING):
+        # Of each folder once, however many files a batch writes to it.
+        for name in ("a/1.mp4", "a/2.mp4", "b/3.mp4"):
+            warn_of_local_disk(f"/srv/{name}")
+    named = [record.getMessage().split(" is on the disk")[0] for record in caplog.records]
+    assert named == ["destination /srv/a/1.mp4", "destination /srv/b/3.mp4"]
+    assert "With KubernetesExecutor, other workers" in caplog.text

@@ -18,14 +18,7 @@ from hypothesis import strategies as st
 from airflow_provider_videoretalk.airflow_adapters.object_storage_path import store_path
 from airflow_provider_videoretalk.batches.estimate import longest_speech, typical_speech
 from airflow_provider_videoretalk.batches.manifest import as_csv, manifest_document
-from airflow_provider_videoretalk.batches.plan import (
-    BatchSettings,
-    PlannedVideo,
-    Presenter,
-    Recording,
-    plan_videos,
-    total_cost,
-)
+from airflow_provider_videoretalk.batches.plan import plan_videos, total_cost
 from airflow_provider_videoretalk.batches.plan_document import plan_document, report, summary
 from airflow_provider_videoretalk.batches.plan_file import (
     RowToMake,
@@ -37,6 +30,13 @@ from airflow_provider_videoretalk.batches.plan_file import (
     rows_to_make,
     write_rows,
 )
+from airflow_provider_videoretalk.batches.planned_video import (
+    BatchSettings,
+    PlannedVideo,
+    Presenter,
+    Recording,
+    RenderSettings,
+)
 from airflow_provider_videoretalk.batches.prune import find_unused, remove_video
 from airflow_provider_videoretalk.batches.recipe import SpeechRecipe, VideoRecipe, content_digest, speech_of
 from airflow_provider_videoretalk.batches.table import VideoRow
@@ -44,6 +44,8 @@ from airflow_provider_videoretalk.batches.table_text import Fault
 from airflow_provider_videoretalk.dashscope.errors import StateReadError
 from airflow_provider_videoretalk.model_catalog.model import InputLength
 from airflow_provider_videoretalk.model_catalog.price import Price
+from airflow_provider_videoretalk.model_catalog.talking_photo import LIVEPORTRAIT, WAN_S2V, with_check
+from airflow_provider_videoretalk.model_catalog.videoretalk import VIDEORETALK
 
 PRICE = Price(per_second=Decimal("0.08"), currency="CNY", as_of=date(2026, 11, 22))
 MODEL = "cosyvoice-v3-flash"
@@ -58,8 +60,11 @@ def row(name: str = "welcome", *, line: int = 2, text: str = SCRIPT, **values: A
 
 
 def settings(**values: Any) -> BatchSettings:
-    given: dict[str, Any] = {"speech_model": MODEL, "speech_options": {}, "parameters": {"video_extension": True}}
-    return BatchSettings(**(given | {"price": PRICE} | values))
+    price = values.pop("price", PRICE)
+    video = RenderSettings(model=VIDEORETALK, parameters={"video_extension": True}, price=price)
+    photo = RenderSettings(model=LIVEPORTRAIT, parameters={}, price=with_check(LIVEPORTRAIT.price))
+    given: dict[str, Any] = {"speech_model": MODEL, "speech_options": {}, "video": video, "photo": photo}
+    return BatchSettings(**(given | values))
 
 
 class Store:
@@ -92,7 +97,8 @@ class Store:
         placed = [(one, self.path / one.file_name) for one in rows]
         presenters = dict.fromkeys((one.video for one in rows), presenter)
         stores = {"speech_store": self.speech, "piece_store": self.piece}
-        return plan_videos(placed, settings=settings(**values), presenters=presenters, recordings=recordings, **stores)
+        named = {"presenters": presenters, "photos": presenters, "recordings": recordings}
+        return plan_videos(placed, settings=settings(**values), **named, **stores)
 
     def publish(self, one: VideoRow, **fields: Any) -> Path:
         """The video of a row, as a run publishes it."""
@@ -132,7 +138,7 @@ def test_a_video_of_the_same_recipe_is_kept(store: Store) -> None:
         {"presenter": Presenter(digest=content_digest("other"))},
         {"speech_model": "cosyvoice-v3-plus"},
         {"speech_options": {"rate": 1.1}},
-        {"parameters": {"video_extension": False}},
+        {"video": RenderSettings(model=VIDEORETALK, parameters={"video_extension": False}, price=PRICE)},
     ],
     ids=lambda changed: next(iter(changed)),
 )
@@ -216,7 +222,7 @@ def document(planned: list[PlannedVideo], **values: Any) -> dict[str, Any]:
     given = {
         "faults": [],
         "unused": [],
-        "render_seconds": lambda seconds: 9 * seconds,
+        "render_seconds": lambda seconds, model: {"videoretalk": 9, "liveportrait": 5}[model] * seconds,
         "batch": "spring",
         "dag_id": "d",
         "run_id": "r",
@@ -367,3 +373,64 @@ def test_what_the_table_does_not_name(store: Store) -> None:
 
 def test_an_empty_folder(tmp_path: Path) -> None:
     assert find_unused(store_path((tmp_path / "none").as_uri()), batch="spring", named=()) == []
+
+
+PHOTO = {"video": "a.png", "is_photo": True}
+
+
+def test_a_photo_is_priced_by_its_own_model_with_its_check(store: Store) -> None:
+    (planned,) = store.plan(row(text=SCRIPT, **PHOTO))
+    assert (planned.state, planned.recipe.model) == ("make", "liveportrait")
+    assert planned.recipe.fields["photo_model"] == "liveportrait"
+    assert planned.estimate is not None
+    assert planned.most_video_cost == round(Decimal(str(planned.estimate.cost.seconds)) * Decimal("0.02"), 4) + Decimal(
+        "0.004"
+    )
+
+
+def test_a_photo_and_a_video_are_two_videos(store: Store) -> None:
+    store.publish(row())
+    assert [one.state for one in store.plan(row())] == ["keep"]
+    assert [one.state for one in store.plan(row(**PHOTO))] == ["make"]
+
+
+@pytest.mark.parametrize(
+    ("model", "words", "fault"),
+    [
+        (LIVEPORTRAIT, 60, None),
+        (
+            LIVEPORTRAIT,
+            400,
+            "line 2, column text: its speech takes about 184 s, and the video of a photo is made by one render job, "
+            "allowed is at most 80 s. Shorten it, or name a presenter video in place of the photo.",
+        ),
+        (WAN_S2V, 25, None),
+        (
+            WAN_S2V,
+            100,
+            "line 2, column text: its speech takes about 46 s, and the video of a photo is made by one render job, "
+            "allowed is at most 20 s. Shorten it, or name a presenter video in place of the photo.",
+        ),
+    ],
+)
+def test_the_video_of_a_photo_is_one_render_job(store: Store, model: Any, words: int, fault: str | None) -> None:
+    photo = RenderSettings(model=model, parameters=model.parameters(), price=with_check(model.price))
+    (planned,) = store.plan(row(text="good, " * words, **PHOTO), photo=photo)
+    assert [str(one) for one in planned.faults] == ([fault] if fault else [])
+    assert planned.state == ("refuse" if fault else "make")
+
+
+def test_a_batch_has_one_currency(store: Store) -> None:
+    dollars = Price(per_second=Decimal("0.012"), currency="USD", as_of=date(2026, 11, 22))
+    planned = store.plan(row(), row("photo", line=3, **PHOTO), price=dollars)
+    assert [str(fault) for one in planned for fault in one.faults] == [
+        "line 3, column photo: the price of liveportrait is in CNY, that of the batch in USD. "
+        "State the price of liveportrait in USD in the Connection."
+    ]
+
+
+def test_a_row_of_a_photo_names_its_model_in_xcom(store: Store) -> None:
+    planned = store.plan(row(**PHOTO), row("b", line=3))
+    rows = rows_to_make(planned, batch="spring", uris=["a", "b"], numbers=[0, 1])
+    assert [reference.get("photo_model") for reference in references(rows)] == ["liveportrait", None]
+    assert [RowToMake.parse(one.to_json()) for one in rows] == rows

@@ -344,3 +344,15 @@ def test_workbooks_that_cannot_be_read(content: bytes, message: str) -> None:
     with pytest.raises(InputError) as caught:
         read(content)
     assert message in str(caught.value)
+
+
+def test_a_photo_takes_the_place_of_the_presenter_that_is_the_default() -> None:
+    table = read("name,text,photo\na,Good morning.,https://clips.example/p.png\nb,Good night.,\n")
+    assert [(row.video, row.is_photo) for row in table.rows] == [("https://clips.example/p.png", True), (VIDEO, False)]
+
+
+def test_a_row_has_a_presenter_or_a_photo() -> None:
+    table = "name,text,video,photo\na,Good morning.,https://clips.example/a.mp4,https://clips.example/p.png\n"
+    assert faults(table) == [
+        "line 2, column photo: there are both video and photo, allowed is one of them. Remove one of them."
+    ]

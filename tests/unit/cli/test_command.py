@@ -46,6 +46,7 @@ def test_version_loads_nothing_heavy() -> None:
         "cli_check",
         "cli_command",
         "cli_copy_dags",
+        "cli_doctor",
         "cli_exit_code",
     ]
 
@@ -55,7 +56,7 @@ def test_wrong_usage(arguments: list[str]) -> None:
     assert command(*arguments).returncode == ExitCode.USAGE
 
 
-@pytest.mark.parametrize("arguments", [[], ["check"], ["dags"]])
+@pytest.mark.parametrize("arguments", [[], ["check"], ["dags"], ["doctor"]])
 def test_help_explains_every_exit_code(arguments: list[str]) -> None:
     explained = re.findall(r"^  (\d)  ", command(*arguments, "--help").stdout, re.MULTILINE)
     assert [int(code) for code in explained] == list(ExitCode)

@@ -75,6 +75,8 @@ def test_the_check_of_a_photo(client: Any, engine: CountingEngine, model: str, f
     reply = detect(client, model)
     assert reply.status_code == 200, reply.text
     assert (reply.json()["output"], reply.json()["usage"]) == (output, {"image_count": 1})
+    # Also a photo that does not pass.
+    assert client.emulator.state.requests[-1]["billed"] == {"model": model, "images": 1}
 
 
 def test_the_check_refuses(client: Any, engine: CountingEngine) -> None:

@@ -147,6 +147,13 @@ def test_the_book_of_all_voices(client: Any, emulator: Any, connect: Any) -> Non
         "pace": 1.0,
         "status": "OK",
     }
+    log = requests.get(f"{emulator.url}/emulator/requests", timeout=10).json()["requests"]
+    assert [entry["billed"] for entry in log] == [
+        {"model": "voice-enrollment", "voices": 1},
+        {"model": "qwen-voice-enrollment", "voices": 1},
+        {"model": "voice-enrollment", "voices": 1},
+        None,
+    ]
 
 
 def test_a_full_storage(client: Any) -> None:

@@ -17,6 +17,7 @@ from state_store import TaskStateStore
 
 from airflow_provider_videoretalk.airflow_adapters import variable_store
 from airflow_provider_videoretalk.airflow_adapters.job_history_writer import open_history
+from airflow_provider_videoretalk.job_history.charges import Charged
 from airflow_provider_videoretalk.job_history.facts import Submitted
 from airflow_provider_videoretalk.job_history.job_record import JobRecord
 from airflow_provider_videoretalk.model_catalog.catalog import MODELS
@@ -108,6 +109,7 @@ def test_jobs_of_failed_and_deleted_tasks_are_asked_about(states: dict[str, str]
         "unsaved": [],
         "left": 0,
         "submits_of_unknown_outcome": 0,
+        "charges": [],
     }
     asked = [request.path for request, _ in service.log]
     assert sorted(asked) == ["/api/v1/tasks/deleted", "/api/v1/tasks/failed"]
@@ -224,6 +226,25 @@ def test_the_rest_is_left_to_the_next_audit(
     assert [result["task_id"] for result in results] == ["t0", "t1"], "the oldest result expires first"
     assert summary["left"] == 1
     assert audit(timeout=timedelta(0))[1]["outcomes"] == {"not_asked": 2}
+
+
+def test_what_was_paid_without_a_job_is_added_up(states: dict[str, str], service: HTTPServer) -> None:
+    now = time.time()
+    for number, cost in enumerate((0.25, 0.5)):
+        fact = Charged(
+            task_instance=f"dag/{number}/speak/-1",
+            connection_id="c",
+            paid_for="speech",
+            model="cosyvoice-v3-flash",
+            first_at=now,
+            requests=2,
+            cost=cost,
+            currency="CNY",
+        )
+        open_history().note("charged", fact)
+    _, summary = audit()
+    assert summary["charges"] == [{"paid_for": "speech", "currency": "CNY", "requests": 4, "unpriced": 0, "cost": 0.75}]
+    assert summary["submits_of_unknown_outcome"] == 0
 
 
 def test_an_airflow_without_history_is_told(states: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:

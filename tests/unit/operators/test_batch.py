@@ -907,7 +907,7 @@ def test_a_batch_in_a_store_of_a_connection(batch: Batch) -> None:
 
 
 def test_how_much_is_read_at_once(batch: Batch, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Eight presenters and eight recordings by the plan, and sixteen metadata files by the manifest."""
+    """Eight presenters, photos and recordings by the plan, and sixteen metadata files by the manifest."""
     pools: list[int] = []
 
     class Pool(ThreadPoolExecutor):
@@ -918,4 +918,4 @@ def test_how_much_is_read_at_once(batch: Batch, monkeypatch: pytest.MonkeyPatch)
     for module in (batch_sources, manifest):
         monkeypatch.setattr(module, "ThreadPoolExecutor", Pool)
     batch.run()
-    assert pools == [8, 8, 16]
+    assert pools == [8, 8, 8, 16]

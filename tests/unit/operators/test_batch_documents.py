@@ -153,7 +153,7 @@ def test_a_video_and_what_is_missing(batch: Batch, folder: str) -> None:
         "remedy": "Cut or extend video and audio to 2 to 120 seconds each.",
     }
     message = "audio_url: audio duration is 1 s, allowed is 2 to 120 s"
-    assert batch.pushed["make", "videoretalk_error"] == [{"row": 1, "message": message, **error}]
+    assert batch.pushed["make", "videoretalk_error"] == [{"row": 1, "kind": "InputError", "message": message, **error}]
     sums = batch.manifest(tolerate=1)
     document = {**head(batch), "counts": {"published": 1, "failed": 1}, "cost": 0.24}
     uris = {

@@ -65,7 +65,7 @@ def test_a_crash_around_the_post_is_not_guessed_about(world: World, step: FaultP
     made = len(world.tasks)
     assert made == (step == "after_post")
     for _ in range(2):
-        with pytest.raises(AirflowFailException, match=r"its outcome is unknown.*clear the task"):
+        with pytest.raises(AirflowFailException, match=r"its outcome is unknown.*[Cc]lear the task"):
             world.attempt()
     assert len(world.tasks) == made
     world.clear()
@@ -98,7 +98,7 @@ def test_a_policy_that_sends_again_does_so_once(world: World) -> None:
         with pytest.raises(TaskDeferred):
             world.operator(on_unknown_submit="resubmit").execute(world.context)
     for _ in range(3):
-        with pytest.raises(AirflowFailException, match="2 submits were sent, and the outcome of none is known"):
+        with pytest.raises(AirflowFailException, match=r"2 submits were sent, .* and the outcome of none is known"):
             world.attempt(on_unknown_submit="resubmit")
     assert len(world.tasks) == 2
 
@@ -782,7 +782,7 @@ def test_another_connection_is_another_input(two_accounts: World) -> None:
     again = world.attempt(dashscope_conn_id="other")
     assert again not in (queued, world.tasks[0]["task_id"])
     assert {task["task_id"]: task["status"] for task in world.tasks}[queued] == "CANCELED"
-    assert world.spent == ["cancel", "submit"]
+    assert world.spent == ["cancel", "cancelled", "submit"]
     # The new job belongs to the new connection.
     assert world.attempt(dashscope_conn_id="other") == again
     assert world.store[KEY]["intent"]["connection_id"] == "other"

@@ -9,13 +9,14 @@ from typing import Any
 import pytest
 from airflow.providers.common.compat.sdk import AirflowSkipException
 from connections import connect
+from full_disk import no_file_larger_than
 from labelled_clips import beside_itself, blurred, changed_clip
 from media_files import wav
 from object_store import ObjectStore, attached
 from pytest_httpserver import HTTPServer
 from range_server import RangeServer
 
-from airflow_provider_videoretalk.dashscope.errors import ConfigurationError, InputError
+from airflow_provider_videoretalk.dashscope.errors import ConfigurationError, InputError, TransportError
 from airflow_provider_videoretalk.emulator.engine.sample_presenter import draw_presenter
 from airflow_provider_videoretalk.inputs import face_check
 from airflow_provider_videoretalk.media.local_copy import local_copy
@@ -153,6 +154,14 @@ def test_other_words(media: RangeServer, context: dict[str, Any], account: HTTPS
 def test_an_empty_field_is_off(media: RangeServer, context: dict[str, Any], account: HTTPServer) -> None:
     submit(media, context, "/blurred.mp4", face_check="")
     assert submits(account) == 1
+
+
+def test_a_full_disk_is_not_the_fault_of_the_source(media: RangeServer, tmp_path: Path) -> None:
+    with no_file_larger_than(1_000), pytest.raises(TransportError) as caught:
+        local_copy(media.url("/good.mp4"), tmp_path / "a", field="video_url", access=any_address)
+    assert caught.value.message == f"{tmp_path} has no room for a copy of video_url: it took 1,000 bytes"
+    assert "set TMPDIR on the workers" in caught.value.remedy
+    assert caught.value.retryable
 
 
 def test_a_copy_has_a_limit(media: RangeServer, tmp_path: Path) -> None:

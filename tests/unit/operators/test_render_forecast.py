@@ -48,16 +48,16 @@ def test_as_the_last_ones_for_each_second(known: SubmissionRegistry) -> None:
     ):
         known.write(record)
     # Six seconds for each one of output.
-    assert render_seconds(warned)(20.0) == 120.0
+    assert render_seconds(warned)(20.0, "videoretalk") == 120.0
 
 
 def test_as_the_last_one_where_its_length_is_unknown(known: SubmissionRegistry) -> None:
     known.write(rendered("one", 40.0, of=None))
-    assert render_seconds(warned)(20.0) == 40.0
+    assert render_seconds(warned)(20.0, "videoretalk") == 40.0
 
 
 def test_as_the_vendors_sample_before_any(known: SubmissionRegistry) -> None:
-    assert render_seconds(warned)(20.0) == 20.0 * VIDEORETALK.render_factor
+    assert render_seconds(warned)(20.0, "videoretalk") == 20.0 * VIDEORETALK.render_factor
 
 
 @pytest.mark.parametrize("has_keys", [True, False])
@@ -71,5 +71,5 @@ def test_a_forecast_needs_no_registry(
     monkeypatch.setattr(variable_store, "HAS_KEYS", has_keys)
     monkeypatch.setattr(SubmissionRegistry, "records", away)
     forecast = render_seconds(lambda message, *given: warnings.append(message % given))
-    assert forecast(20.0) == 20.0 * VIDEORETALK.render_factor
+    assert forecast(20.0, "videoretalk") == 20.0 * VIDEORETALK.render_factor
     assert warnings == (["The last renders cannot be read: Airflow is away"] if has_keys else [])

@@ -89,6 +89,17 @@ def test_files(speech: str, context: dict[str, Any], tmp_path: Path) -> None:
     assert (tmp_path / "talks/monday.vtt").read_text().startswith("WEBVTT\n\n")
 
 
+def test_a_transcript_that_allows_no_subtitles_is_not_lost(
+    speech: str, context: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said = [{"start": 1.0, "end": 1.1, "text": "Nobody can say so many words in so short a time."}]
+    module = "airflow_provider_videoretalk.operators.transcript_download"
+    monkeypatch.setattr(f"{module}.download_transcript", lambda *_, **__: said)
+    result = transcribed(operator(speech, destination=f"file://{tmp_path}/a"), context)
+    assert (result["segments"], result["files"]) == (said, {"json": f"file://{tmp_path}/a.json"})
+    assert [path.name for path in tmp_path.iterdir()] == ["a.json"]
+
+
 def test_sentences_of_a_long_recording_are_in_the_file_only(
     speech: str, context: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -268,23 +268,28 @@ def test_throttling_backs_off_up_to_its_limit(
     assert (slept, deferred_for) == expected
 
 
-@pytest.mark.parametrize("done", [True, False])
-def test_how_a_job_is_cancelled(service: HTTPServer, monkeypatch: pytest.MonkeyPatch, done: bool) -> None:
+@pytest.mark.parametrize(("done", "needless"), [(True, False), (False, False), (False, True)])
+def test_how_a_job_is_cancelled(
+    service: HTTPServer, monkeypatch: pytest.MonkeyPatch, done: bool, needless: bool
+) -> None:
     """In the time that is left, and the history and the log get the outcome."""
     asked: list[Any] = []
 
     def cancel(client: Any, task_id: str, *, sleep: Any, **options: Any) -> Cancellation:
         assert sleep == client.sleep
         asked.append((task_id, options))
-        return Cancellation(done=done, begun=False, sentence="A sentence.")
+        return Cancellation(done=done, begun=False, sentence="A sentence.", needless=needless)
 
     monkeypatch.setattr(job_wait_operator, "cancel", cancel)
     monkeypatch.setattr(job_wait_operator, "note_cancelled", lambda task_id: asked.append(("noted", task_id)))
-    monkeypatch.setattr(job_wait_operator, "record_spend", lambda log, *said: asked.append(said))
+    monkeypatch.setattr(job_wait_operator, "record_spend", lambda log, *said, tags: asked.append((*said, tags)))
     awaited = AwaitedJob(task_id="t1", expected_seconds=9.5)
     assert operator()._cancel(awaited, seconds=4.5).done is done
     options = {"expected_seconds": 9.5, "pauses": (0.5, 1.0, 2.0)}
-    assert asked == [("t1", options), ("cancel", "t1", "A sentence."), *([("noted", "t1")] if done else [])]
+    tags = {"connection_id": "dashscope_default", "model": "videoretalk"}
+    spent = [] if needless else [("cancel", "t1", "A sentence.", tags)]
+    done_too = [("cancelled", "t1", "It is not billed.", tags), ("noted", "t1")]
+    assert asked == [("t1", options), *spent, *(done_too if done else [])]
 
 
 def test_what_a_deferral_stores(service: HTTPServer, context: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -465,7 +470,7 @@ def test_execution_timeout_holds_while_deferred(
     late = errors.TaskTimeoutError("task t1 was not finished in the time allowed").to_json()
     with pytest.raises(errors.TaskTimeoutError, match="in the time allowed"):
         task.execute_complete(context, event_about("t1", error=late))
-    assert said == ["Render job t1 was still queued and is cancelled. It is not billed."]
+    assert said == ["Render job t1 was still queued and is cancelled. It is not billed.", "It is not billed."]
 
 
 def test_nothing_is_submitted_once_execution_timeout_is_over(service: HTTPServer, context: dict[str, Any]) -> None:

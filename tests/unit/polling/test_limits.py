@@ -75,7 +75,7 @@ class SlowClient(Client):
 def serve(monkeypatch: pytest.MonkeyPatch) -> Callable[[VirtualLoop], Service]:
     def serve(loop: VirtualLoop, **given: Any) -> Service:
         service = Service(loop, **given)
-        monkeypatch.setattr(module, "AsyncClient", lambda endpoint: SlowClient(service, endpoint))
+        monkeypatch.setattr(module, "AsyncClient", lambda endpoint, **_: SlowClient(service, endpoint))
         return service
 
     return serve
@@ -201,7 +201,7 @@ def test_every_wait_ends_in_time_with_the_truth_or_a_limit(
 
         service.fault = fault
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(module, "AsyncClient", lambda endpoint: SlowClient(service, endpoint))
+            patch.setattr(module, "AsyncClient", lambda endpoint, **_: SlowClient(service, endpoint))
             for number, render in enumerate(renders):
                 service.submit(f"t{number}", render)
             begun = loop.time()

@@ -757,7 +757,7 @@ def test_another_key_is_another_watcher(serve: Serve) -> None:
 def test_two_loops_have_two_watchers(monkeypatch: pytest.MonkeyPatch) -> None:
     endpoint = Endpoint(api_key="sk-1", base_url="http://two-loops.invalid")
     services: dict[int, Service] = {}
-    monkeypatch.setattr(module, "AsyncClient", lambda asked: services[threading.get_ident()].client(asked))
+    monkeypatch.setattr(module, "AsyncClient", lambda asked, **_: services[threading.get_ident()].client(asked))
 
     def wait() -> None:
         async def main(loop: VirtualLoop) -> None:
@@ -821,7 +821,7 @@ def test_a_session_that_cannot_be_opened_ends_all_waits_and_the_next_try_is_a_fr
         service.submit("t", 10.0)
 
         class Broken:
-            def __init__(self, endpoint: Endpoint) -> None:
+            def __init__(self, endpoint: Endpoint, *, note_request: object) -> None:
                 pass
 
             async def __aenter__(self) -> None:

@@ -17,6 +17,7 @@ from typing import Any, Literal, TypeVar
 
 from airflow_provider_videoretalk.dashscope.endpoint import Endpoint
 from airflow_provider_videoretalk.dashscope.request import Reply, Request
+from airflow_provider_videoretalk.dashscope.request_outcome import NoteRequest, ignore_request
 from airflow_provider_videoretalk.dashscope.task import BEIJING_TIME, Task
 from airflow_provider_videoretalk.polling.account import account_of, shared_poller
 from airflow_provider_videoretalk.polling.poll_policy import PollPolicy
@@ -150,7 +151,7 @@ class Service:
         self._queue.remove(clip)
         clip.ended, clip.outcome = self.loop.time(), "CANCELED"
 
-    def client(self, endpoint: Endpoint) -> Client:
+    def client(self, endpoint: Endpoint, *, note_request: NoteRequest = ignore_request) -> Client:
         """What stands for an ``AsyncClient``."""
         return Client(self, endpoint)
 

@@ -93,7 +93,7 @@ class Account:
         self.endpoint = Endpoint(api_key="sk-virtual", base_url=base_url, queries_per_second=1000)
         self.waiting: list[asyncio.Task[None]] = []
 
-    def client(self, endpoint: Endpoint, *, rate_limiter: object) -> Account:
+    def client(self, endpoint: Endpoint, *, rate_limiter: object, note_request: object) -> Account:
         return self
 
     async def __aenter__(self) -> Account:
@@ -319,6 +319,35 @@ def test_the_end_of_a_render_admits_the_next_one(monkeypatch: pytest.MonkeyPatch
 
     account = on_account(monkeypatch, scenario, queued=98)
     assert account.longest_queue <= 97
+
+
+def test_renders_that_turn_out_shorter_leave_no_pause(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another triggerer waits for these jobs, so nothing wakes this one."""
+
+    async def scenario(account: Account) -> None:
+        held = account.held("first", since=EPOCH, model="m", triggerer=None, limit=200.0)
+        account.waiting.append(account.loop.create_task(held))
+        await asyncio.sleep(10.1)
+        # Five jobs of 100 s each were expected.
+        while account.queued and not account.admitted:
+            await asyncio.sleep(33.0)
+            account.queued -= 1
+            assert account.queued > 1 or account.admitted
+
+    on_account(monkeypatch, scenario, queued=5)
+
+
+def test_those_who_come_at_once_have_a_place_each(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def scenario(account: Account) -> None:
+        triggerer = account.triggerer()
+        for name in ("a", "b", "c", "d", "e", "f"):
+            held = account.held(name, since=EPOCH, model="m", triggerer=triggerer)
+            account.waiting.append(account.loop.create_task(held))
+        await asyncio.sleep(20)
+
+    account = on_account(monkeypatch, scenario, queued=500)
+    assert [line.partition(" submits are")[0].rpartition(" ")[2] for line in account.lines] == list("012345")
+    assert len({line.partition("begin: ")[2] for line in account.lines}) == 6
 
 
 def test_they_are_admitted_in_the_order_of_their_arrival(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -62,6 +62,7 @@ def test_what_can_not_be_cancelled_is_told_as_it_stands(
         httpserver.expect_request("/api/v1/tasks/t1").respond_with_json(reply)
     cancellation = ask(httpserver, how, expected_seconds=7.5)
     assert (cancellation.done, cancellation.begun) == (done, True)
+    assert cancellation.needless is ("had already ended" in sentence)
     assert f"Render job t1 {sentence}" in cancellation.sentence
 
 
@@ -77,7 +78,8 @@ def accept(service: HTTPServer, *statuses: str) -> None:
 @pytest.mark.parametrize("status", ["CANCELED", "UNKNOWN"])
 def test_what_still_queues_bills_nothing(httpserver: HTTPServer, how: str, status: str) -> None:
     accept(httpserver, status)
-    assert ask(httpserver, how) == (True, False, "Render job t1 was still queued and is cancelled. It is not billed.")
+    sentence = "Render job t1 was still queued and is cancelled. It is not billed."
+    assert ask(httpserver, how) == (True, False, sentence, False)
 
 
 @pytest.mark.parametrize("how", ["sync", "async"])
@@ -92,7 +94,8 @@ def test_a_cancel_that_did_not_happen_is_not_believed(
     httpserver: HTTPServer, how: str, status: str, sentence: str
 ) -> None:
     accept(httpserver, status)
-    assert ask(httpserver, how, expected_seconds=7.5) == (False, True, f"Render job t1 {sentence}")
+    needless = status == "SUCCEEDED"
+    assert ask(httpserver, how, expected_seconds=7.5) == (False, True, f"Render job t1 {sentence}", needless)
 
 
 @pytest.mark.parametrize("how", ["sync", "async"])

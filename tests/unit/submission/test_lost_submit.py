@@ -101,6 +101,56 @@ def test_that_there_is_none_is_proved_by_a_job_that_is_shown(skew: float, offset
     assert account.find(lost) is None
 
 
+@pytest.mark.parametrize("submitter", [-300.0, -50.0, 0.0, 10.0, 300.0])
+@pytest.mark.parametrize("searcher", [-300.0, 0.0, 300.0])
+def test_another_worker_with_another_clock_finds_the_job(submitter: float, searcher: float) -> None:
+    account = Account(skew=submitter)
+    account.submit("earlier")
+    account.time.sleep(60)
+    lost = account.intend()
+    job = account.service.create("mine")
+    account.skew = searcher
+    for _ in range(10):
+        account.time.sleep(70)
+        # Never None, which would submit again.
+        assert account.find(lost) == job.task_id
+
+
+@pytest.mark.parametrize("submitter", [-300.0, -50.0, 0.0, 10.0, 300.0])
+@pytest.mark.parametrize("searcher", [-300.0, 0.0, 300.0])
+def test_another_clock_makes_no_late_list_a_proof(submitter: float, searcher: float) -> None:
+    account = Account(skew=submitter)
+    account.submit("earlier")
+    account.time.sleep(60)
+    lost = account.intend()
+    account.service.lag = lambda: 590.0
+    job = account.service.create("mine")
+    account.skew = searcher
+    account.time.sleep(60)
+    for _ in range(5):
+        with pytest.raises(DoubtError):
+            account.find(lost)
+        account.time.sleep(100)
+    account.time.sleep(40)
+    assert account.find(lost) == job.task_id
+
+
+def test_a_search_reads_each_record_of_a_known_job_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each reading is a request to Airflow, and to its secrets backend, which may cost money."""
+    account = Account()
+    for number in range(30):
+        account.submit(f"earlier{number}")
+    account.time.sleep(60)
+    lost = account.intend()
+    account.time.sleep(700)
+    read: list[str] = []
+    get = TaskStateStore.get
+    monkeypatch.setattr(TaskStateStore, "get", lambda store, key, *others: read.append(key) or get(store, key, *others))
+    assert account.find(lost) is None
+    assert len(set(read)) == 31
+    assert len(read) == 30 + 3, "the lost submit itself may get its job's id meanwhile"
+
+
 @pytest.mark.parametrize("lag", [30, 90, 500, 1e9])
 def test_a_late_list_is_never_taken_for_a_proof(lag: float) -> None:
     account = Account(lag=lambda: lag)

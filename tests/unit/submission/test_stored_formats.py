@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from pytest_httpserver import HTTPServer
 from state_store import TaskStateStore
 
-from airflow_provider_videoretalk.airflow_adapters.spend_metrics import record_spend
+from airflow_provider_videoretalk.airflow_adapters.job_metrics import record_spend
 from airflow_provider_videoretalk.airflow_adapters.variable_store import VariableStore
 from airflow_provider_videoretalk.dashscope.errors import DashScopeError, QueueTimeoutError, StateReadError
 from airflow_provider_videoretalk.dashscope.service_clock import TimeSpan
@@ -536,16 +536,19 @@ def test_xcom_keys(
 def test_metrics(monkeypatch: pytest.MonkeyPatch) -> None:
     counted: list[str] = []
     lines: list[str] = []
-    monkeypatch.setattr(Stats, "incr", counted.append)
+    monkeypatch.setattr(Stats, "incr", lambda name, amount, tags: counted.append(name))
     log = SimpleNamespace(info=lambda text, *values: lines.append(text % values))
     for event in get_args(SpendEvent):
-        record_spend(log, event, "t1", "why")  # type: ignore[arg-type]
+        record_spend(log, event, "t1", "why", tags={})  # type: ignore[arg-type]
     assert counted == [
         "videoretalk.submit",
         "videoretalk.adopt",
         "videoretalk.duplicate_prevented",
         "videoretalk.cancel",
+        "videoretalk.cancelled",
         "videoretalk.loss",
+        "videoretalk.lost_reply",
+        "videoretalk.in_doubt",
     ]
     assert lines[0] == "spend submit task_id=t1 why"
 

@@ -9,7 +9,7 @@ from typing import Any, TypeVar, cast
 
 import pytest
 from hostile_run import FlakyStore, KilledError
-from hostile_service import MODEL, HostileService, InProcessClient, Job, SubmitFault, VirtualTime
+from hostile_service import MODEL, HostileService, InProcessClient, Job, ListLie, SubmitFault, VirtualTime
 from state_store import TaskStateStore
 
 from airflow_provider_videoretalk.dashscope.client import Client
@@ -185,7 +185,8 @@ def test_an_unknown_outcome_without_a_record_is_never_sent_again(policy: OnUnkno
     world.service.submit_faults = ["lost_after"]
     with pytest.raises(OutcomeUnknownError, match="got no reply") as raised:
         world.run()
-    assert "clear the task to submit again" in raised.value.remedy
+    assert f"render jobs of that time: {world.made[0]} (PENDING, " in raised.value.message
+    assert "lear the task only if none is this task's" in raised.value.remedy
     assert len(world.made) == 1
 
 
@@ -203,10 +204,11 @@ def test_a_job_that_is_found_counts_from_the_submit() -> None:
     assert world.state["dashscope_submission"]["submitted_at"] == intended
     [job] = world.made
     assert world.spent == [
+        ("lost_reply", "unknown", "the submit was sent, but no usable reply arrived: got no reply"),
         ("adopt", job, "The list shows it as the one job of a submit of unknown outcome."),
         ("duplicate_prevented", job, "It is not submitted again."),
     ]
-    assert world.known == [job, job], "it is written down first"
+    assert world.known == [None, job, job], "it is written down first"
 
 
 def test_a_job_that_the_service_forgot_is_not_bought_again_by_a_clear() -> None:
@@ -358,7 +360,6 @@ def test_that_a_lost_submit_created_nothing_is_written_down() -> None:
         ("submitted", None, True),
         ("submitted", None, False),
         ("submitted", new, False),
-        ("drop_expired", None, None),
     ]
     assert sorted(copy["task_id"] for copy in world.variables.values()) == sorted([job.task_id, new])
 
@@ -374,9 +375,17 @@ def test_an_earlier_job_that_was_cancelled_is_a_loss_that_the_history_knows() ->
         ("loss", first, "It ended CANCELED. A new job will be submitted."),
         ("submit", second, "Submitted, request_id s."),
     ]
-    assert [kind for kind, _ in world.noted] == [
-        "submitted", "submitted", "drop_expired", "ended", "submitted", "submitted", "drop_expired",
-    ]  # fmt: skip
+    assert [kind for kind, _ in world.noted] == ["submitted", "submitted", "ended", "submitted", "submitted"]
+
+
+def test_one_submit_of_sixteen_deletes_old_facts() -> None:
+    """Each look is a request to Airflow. By the job's id, so that no number has to be kept."""
+    world = Try()
+    for _ in range(160):
+        world.run()
+        world.state.clear()
+        world.variables.clear()
+    assert [kind for kind, _ in world.noted].count("drop_expired") == 7
 
 
 def test_a_refused_submit_is_withdrawn_from_the_history() -> None:
@@ -386,3 +395,51 @@ def test_a_refused_submit_is_withdrawn_from_the_history() -> None:
         world.run()
     (_, submitted), (kind, withdrawn) = world.noted
     assert (kind, withdrawn) == ("withdrawn", submitted)
+
+
+SENT = r"the submit of 2\d{3}-\d\d-\d\d \d\d:\d\d:\d\d UTC on connection 'c'"
+
+
+@pytest.mark.parametrize("volatile", [False, True])
+def test_a_lost_submit_names_its_time_its_connection_and_the_job_that_nobody_has(volatile: bool) -> None:
+    world = Try(volatile=volatile)
+    world.service.offset = 3600
+    world.run()
+    [known] = world.made
+    world.state.clear()
+    old = world.service.create(None, at=world.time() - 3000)
+    world.service.submit_faults = ["no_id"]
+    with pytest.raises(OutcomeUnknownError, match=rf"{SENT} has no known outcome: ") as raised:
+        world.run()
+    _, lost = (job_id for job_id in world.made if job_id != old.task_id)
+    assert f"{lost} (PENDING, created " in raised.value.message
+    assert old.task_id not in raised.value.message
+    assert known not in raised.value.message
+    assert "wait for its id with a DashScopeTaskSensor" in raised.value.remedy
+
+
+def test_a_later_try_names_them_too() -> None:
+    world = Try()
+    world.service.on_submitted = killed
+    with pytest.raises(KilledError):
+        world.run()
+    [lost] = world.made
+    world.time.sleep(300)
+    message = rf"an earlier try sent {SENT}, and its outcome is unknown\. In the service's list, .*: {lost} \(SUCC"
+    with pytest.raises(OutcomeUnknownError, match=message):
+        world.run()
+
+
+def killed() -> None:
+    raise KilledError
+
+
+@pytest.mark.parametrize("lie", ["away", "empty"])
+def test_a_lost_submit_without_a_list_is_still_told(lie: ListLie) -> None:
+    world = Try()
+    world.service.lie = lie
+    world.service.submit_faults = ["no_id"]
+    with pytest.raises(OutcomeUnknownError, match=SENT) as raised:
+        world.run()
+    assert "created" not in raised.value.message
+    assert "Look into the service's list" in raised.value.remedy

@@ -379,14 +379,31 @@ def test_the_history_gets_a_cancel_only_if_it_is_confirmed(
 def test_what_a_job_that_cannot_be_cancelled_will_bill_is_told(
     service: HTTPServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    told: list[tuple[str, str, str]] = []
-    monkeypatch.setattr(dashscope, "record_spend", lambda log, *said: told.append(said))
+    told: list[tuple[Any, ...]] = []
+    monkeypatch.setattr(dashscope, "record_spend", lambda log, *said, tags: told.append((*said, tags)))
     service.expect_request(CANCEL, method="POST").respond_with_json({"request_id": "c"})
     reply = {"output": {"task_id": "t1", "task_status": "RUNNING"}}
     service.expect_request(CANCEL.removesuffix("/cancel"), method="GET").respond_with_json(reply)
     killed(monkeypatch, {"run": {"retalk": "failed"}}, expected_seconds=12.5)
     sentence = "Render job t1 is RUNNING and cannot be cancelled. If it succeeds, about 12.5 seconds will be billed."
-    assert told == [("cancel", "t1", sentence)]
+    assert told == [("cancel", "t1", sentence, {"connection_id": "dashscope_default"})]
+
+
+@pytest.mark.parametrize("state", ["success", "failed"])
+@pytest.mark.parametrize("status", ["SUCCEEDED", "FAILED", "CANCELED"])
+def test_a_triggerer_that_slept_through_the_end_notes_no_cancel(
+    service: HTTPServer, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], state: str, status: str
+) -> None:
+    """Another triggerer has seen the end, and the task instance has ended."""
+    told: list[tuple[str, str, str]] = []
+    monkeypatch.setattr(dashscope, "record_spend", lambda log, *said: told.append(said))
+    refused = {"code": "UnsupportedOperation", "message": "not PENDING", "request_id": "c"}
+    service.expect_request(CANCEL, method="POST").respond_with_json(refused, status=400)
+    reply = {"output": {"task_id": "t1", "task_status": status}}
+    service.expect_request(CANCEL.removesuffix("/cancel"), method="GET").respond_with_json(reply)
+    killed(monkeypatch, {"run": {"retalk": state}})
+    assert told == []
+    assert f"Render job t1 had already ended {status}. There was nothing to cancel." in capsys.readouterr().out
 
 
 def test_a_deleted_run_cancels(service: HTTPServer, monkeypatch: pytest.MonkeyPatch) -> None:

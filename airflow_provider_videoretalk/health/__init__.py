@@ -1,0 +1,1 @@
+"""Whether what render jobs need is well: connection, key, triggerer and pool."""
