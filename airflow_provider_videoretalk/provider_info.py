@@ -7,6 +7,12 @@ from typing import Any
 _PACKAGE = "airflow_provider_videoretalk"
 _INTEGRATION = "DashScope VideoRetalk"
 _CONFIG_DESCRIPTION = "What the tasks of the VideoRetalk provider may read and write, and how they mark it."
+# By the name behind ``@task.``.
+_TASK_DECORATORS = {
+    "videoretalk": "videoretalk.videoretalk_task",
+    "text_to_speech": "speech.text_to_speech_task",
+    "publish_media": "publish.publish_media_task",
+}
 
 
 def get_provider_info() -> dict[str, Any]:
@@ -44,6 +50,10 @@ def get_provider_info() -> dict[str, Any]:
             )
         ],
         "sensors": [_modules("sensors.dashscope")],
+        "task-decorators": [
+            {"name": name, "class-name": f"{_PACKAGE}.decorators.{function}"}
+            for name, function in _TASK_DECORATORS.items()
+        ],
         "triggers": [_modules("triggers.admission", "triggers.dashscope", "triggers.retry_later")],
         "extra-links": [f"{_PACKAGE}.links.WatchLink", f"{_PACKAGE}.links.BatchLink"],
         "filesystems": [f"{_PACKAGE}.airflow_adapters.oss_filesystem"],

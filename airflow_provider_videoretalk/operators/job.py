@@ -5,10 +5,11 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from functools import partial
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
 from airflow.providers.common.compat.sdk import AirflowFailException, conf
 
@@ -48,6 +49,7 @@ if TYPE_CHECKING:
     from airflow_provider_videoretalk.dashscope.request import Request
     from airflow_provider_videoretalk.dashscope.task import Submission, SubmissionResult, Task, TaskResult
     from airflow_provider_videoretalk.submission.record import Intent, Record
+    from airflow_provider_videoretalk.submission.resume import OnChangedInput
 
 # The map index from which on a pool of three slots would have held a task instance back. It alone logs the warning.
 _BEYOND_A_POOL = 3
@@ -88,6 +90,9 @@ class DashScopeJobOperator(JobLineage, JobWaitOperator):
     :raises DashScopeError: see :mod:`airflow_provider_videoretalk.dashscope.errors`
     """
 
+    on_changed_input: ClassVar[OnChangedInput] = "submit"
+    """What a policy that does not say it does about inputs that changed."""
+
     # What a triggerer said of the submit: "held_since", and "admitted_at" once it is admitted.
     _admission_note: Mapping[str, float] = MappingProxyType({})
 
@@ -118,7 +123,8 @@ class DashScopeJobOperator(JobLineage, JobWaitOperator):
         self.queue_timeout = as_seconds("queue_timeout", queue_timeout)
         self.render_timeout = as_seconds("render_timeout", render_timeout)
         self.durable = durable
-        self.resume = resume or ResumePolicy()
+        policy = resume or ResumePolicy()
+        self.resume = replace(policy, on_changed_input=policy.on_changed_input or self.on_changed_input)
         self.hold_back = hold_back
 
     @property

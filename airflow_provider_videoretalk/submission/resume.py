@@ -22,8 +22,14 @@ from airflow_provider_videoretalk.submission.spend_event import SpendEvent
 from airflow_provider_videoretalk.submission.unknown_outcome import outcome_unknown, submit_of
 
 OnClear = Literal["adopt_unfinished", "reuse", "fresh"]
-OnChangedInput = Literal["submit", "fail"]
+OnChangedInput = Literal["submit", "submit_after_clear", "fail"]
 OnUnknownSubmit = Literal["fail", "reconcile", "resubmit"]
+
+_SET_SUBMIT = "Restore the old values, or set on_changed_input='submit' to submit a new job."
+_CLEAR = (
+    "Restore the old values, or clear the task to submit a new job. A decorated function must return the same for the "
+    "same arguments."
+)
 
 MAX_POSTS = 2
 """One lost reply can happen at any time. After two in a row something is broken, and further submits cost money."""
@@ -37,7 +43,9 @@ class ResumePolicy:
         end. ``reuse`` also uses a finished result. ``fresh`` always submits a new job, and cancels the earlier one if
         it still queues.
     :param on_changed_input: What to do if the inputs or the connection changed. ``submit`` submits a new job, and
-        cancels the earlier one if it still queues. ``fail`` fails the task.
+        cancels the earlier one if it still queues. ``submit_after_clear`` does so only if a person has cleared the task
+        since, or if the earlier job failed or was cancelled; else it fails the task. ``fail`` fails the task. Defaults
+        to ``submit``, and in decorated tasks to ``submit_after_clear``.
     :param on_unknown_submit: What to do if the reply to a submit was lost. ``fail`` fails the task without a retry.
         ``reconcile`` looks for the job in the service's list. It uses the job, submits again if the list proves that
         there is none, or fails and names the jobs in question. ``resubmit`` submits a second time, which may pay twice.
@@ -47,16 +55,17 @@ class ResumePolicy:
     """
 
     on_clear: OnClear = "adopt_unfinished"
-    on_changed_input: OnChangedInput = "submit"
+    on_changed_input: OnChangedInput | None = None
     on_unknown_submit: OnUnknownSubmit = "fail"
     reconcile_after: timedelta | float = 60.0
 
     def __post_init__(self) -> None:
         words = {"on_clear": OnClear, "on_changed_input": OnChangedInput, "on_unknown_submit": OnUnknownSubmit}
         for field, literal in words.items():
-            if getattr(self, field) not in get_args(literal):
+            chosen = getattr(self, field)
+            if chosen not in get_args(literal) and (field, chosen) != ("on_changed_input", None):
                 raise InputError(
-                    f"{field} is {getattr(self, field)!r}, allowed is one of {', '.join(get_args(literal))}",
+                    f"{field} is {chosen!r}, allowed is one of {', '.join(get_args(literal))}",
                     remedy=f"Set {field} to one of these.",
                 )
         seconds = self.reconcile_seconds
@@ -208,13 +217,15 @@ def decide_resume(
         return Submit()
     change = _change(record.intent, intent)
     if change and policy.on_changed_input == "fail":
-        return Fail(error=_changed_input(record, change))
+        return Fail(error=_changed_input(record, change, remedy=_SET_SUBMIT))
     state = record_state(record, intent, on_clear=policy.on_clear)
     if state == "unknown_outcome_cleared":
         return Submit()
     if state == "unknown_outcome":
         return _decide_unknown_outcome(record, policy, now=now)
     if state in ("changed_input", "changed_connection", "replaced_by_clear"):
+        if state != "replaced_by_clear" and _is_refused(record, intent, policy.on_changed_input):
+            return Fail(error=_changed_input(record, change, remedy=_CLEAR))
         if record.task_id is None or record.ended:
             return Submit()
         return CancelThenSubmit(reason=f"{change or 'The task was cleared'}, so a new job replaces it.")
@@ -232,11 +243,17 @@ def _change(recorded: Intent, current: Intent) -> str:
     return "The inputs changed" if recorded.has_other_inputs(current) else ""
 
 
-def _changed_input(record: Record, change: str) -> ChangedInputError:
+def _is_refused(record: Record, intent: Intent, on_changed_input: OnChangedInput | None) -> bool:
+    """Whether nobody asked for a second job by a clear, and the earlier one is or may be billed."""
+    is_retry = record.intent.clear_count.max_tries == intent.clear_count.max_tries
+    return on_changed_input == "submit_after_clear" and is_retry and (record.succeeded or not record.ended)
+
+
+def _changed_input(record: Record, change: str, *, remedy: str) -> ChangedInputError:
     earlier = f"submitted render job {record.task_id}" if record.task_id else "sent a submit of unknown outcome"
     return ChangedInputError(
         f"{change[0].lower()}{change[1:]} since an earlier try {earlier}",
-        remedy="Restore the old values, or set on_changed_input='submit' to submit a new job.",
+        remedy=remedy,
     )
 
 

@@ -28,7 +28,7 @@ MODULES = [
     for kind in ("operators", "sensors", "triggers")
     for entry in get_provider_info()[kind]
     for module in entry["python-modules"]
-]
+] + [entry["class-name"].rpartition(".")[0] for entry in get_provider_info()["task-decorators"]]
 
 
 def loaded_by(statement: str) -> list[str]:

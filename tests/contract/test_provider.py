@@ -14,7 +14,7 @@ from typing import Any
 import jsonschema
 import pytest
 from airflow.models.trigger import Trigger
-from airflow.sdk import BaseHook, BaseOperator, BaseSensorOperator
+from airflow.sdk import DAG, BaseHook, BaseOperator, BaseSensorOperator
 from airflow.triggers.base import BaseTrigger
 
 import airflow_provider_videoretalk
@@ -59,7 +59,7 @@ def test_by_airflows_schemas() -> None:
     schema = json.loads(files("airflow").joinpath("provider_info.schema.json").read_text())
     jsonschema.validate(INFO, schema)
     strict = json.loads(files("airflow").joinpath("provider.yaml.schema.json").read_text())
-    for name in ("integrations", "hooks", "operators", "sensors", "triggers", "connection-types"):
+    for name in ("integrations", "hooks", "operators", "sensors", "triggers", "connection-types", "task-decorators"):
         jsonschema.validate(INFO[name], strict["properties"][name])
 
 
@@ -145,6 +145,29 @@ def test_every_public_module_is_listed(kind: str) -> None:
     assert set(listed(kind)) == modules - shared
     for module in listed(kind):
         assert len(public_classes(module, KINDS[kind])) == 1, f"{module} holds one noun"
+
+
+DECORATORS = {entry["name"]: entry["class-name"] for entry in INFO["task-decorators"]}
+
+
+def test_every_decorator_is_listed() -> None:
+    modules = {f"{PACKAGE.name}.decorators.{path.stem}" for path in (PACKAGE / "decorators").glob("[!_]*.py")}
+    helpers = {f"{PACKAGE.name}.decorators.returned_fields"}
+    assert {path.rpartition(".")[0] for path in DECORATORS.values()} == modules - helpers
+
+
+@pytest.mark.parametrize("name", DECORATORS)
+def test_airflow_finds_a_decorator_by_its_operators_name(name: str) -> None:
+    from airflow.sdk import task
+
+    function = getattr(task, name)
+    assert f"{function.__module__}.{function.__qualname__}" == DECORATORS[name]
+    with DAG("dag", schedule=None):
+        decorated = function(task_id="one")(lambda: None)().operator
+    (operator,) = [kind for kind in OPERATORS if isinstance(decorated, kind)]
+    words = "".join(part.title() for part in name.split("_"))
+    assert operator.__name__.lower() == f"{words}Operator".lower()
+    assert decorated.operator_name == f"@task.{name}"
 
 
 # An operator's dry_run is a method of Airflow's own.

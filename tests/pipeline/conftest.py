@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -29,9 +30,13 @@ class Run:
     def run_id(self) -> str:
         return str(self._dag_run.run_id)
 
+    @property
+    def task_instances(self) -> list[Any]:
+        return list(self._dag_run.get_task_instances())
+
     def states(self, task_id: str) -> list[str]:
         """The states of the task's instances, in order of their map index."""
-        found = [ti for ti in self._dag_run.get_task_instances() if ti.task_id == task_id]
+        found = [ti for ti in self.task_instances if ti.task_id == task_id]
         return [str(ti.state) for ti in sorted(found, key=lambda ti: ti.map_index)]
 
     def xcom(self, task_id: str, key: str = "return_value", map_index: int = -1) -> Any:
@@ -60,15 +65,19 @@ def database() -> None:
 def run_dag(database: None, connection: str) -> RunDag:
     """Runs a DAG to its end, on the emulator."""
 
-    def run(dag: DAG, **conf: Any) -> Run:
-        return Run(dag.test(run_conf=conf))
+    def run(dag: DAG, *, logical_date: datetime | None = None, **conf: Any) -> Run:
+        return Run(dag.test(run_conf=conf, logical_date=logical_date))
 
     return run
 
 
 def load(source: str, *, name: str) -> DAG:
     """The one DAG in a file's text, from Airflow's own DAGs folder: ``dag.test()`` runs none that lies elsewhere."""
-    from airflow.dag_processing.dagbag import DagBag
+    try:
+        from airflow.dag_processing.dagbag import DagBag
+    except ImportError:
+        # Airflow 3.1.
+        from airflow.models.dagbag import DagBag
 
     path = Path(os.environ["AIRFLOW_HOME"]) / "dags" / f"{name}.py"
     path.parent.mkdir(exist_ok=True)

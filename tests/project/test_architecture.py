@@ -9,6 +9,7 @@ import pytest
 from contract.test_rooms import FLOORS
 from documents import PAGES, ROOT, Page
 
+from airflow_provider_videoretalk.decorators import returned_fields
 from airflow_provider_videoretalk.polling.poll_policy import PollPolicy
 from airflow_provider_videoretalk.polling.trigger_event import AwaitedJob
 from airflow_provider_videoretalk.provider_info import get_provider_info
@@ -61,7 +62,7 @@ def test_every_stored_field_is_in_the_table(kind: type) -> None:
 
 def test_every_other_stored_name_is_in_the_table() -> None:
     stored = _section(_DESIGN, "Stored names")
-    for key in (ledger.KEY, registry.PREFIX, admitting_triggerers.PREFIX):
+    for key in (ledger.KEY, registry.PREFIX, admitting_triggerers.PREFIX, returned_fields.KEPT):
         assert f"`{key}" in stored
     triggers = (
         DashScopeTaskTrigger(

@@ -22,6 +22,7 @@ GROUPS = set(PYPROJECT["dependency-groups"])
 # The extras and groups that the files below each path may import.
 OPTIONAL = {
     f"{PACKAGE}/emulator/engine/espeak.py": {"espeak"},
+    f"{PACKAGE}/emulator/pytest_plugin.py": {"emulator", "dev"},
     f"{PACKAGE}/emulator/": {"emulator"},
     f"{PACKAGE}/media/ffmpeg_probe.py": {"media"},
     f"{PACKAGE}/editing/content_credentials.py": {"c2pa"},

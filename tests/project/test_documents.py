@@ -39,7 +39,7 @@ ABSOLUTE = (
 """The beginnings of absolute links into this repository: to a page, a folder, a picture."""
 
 RUNNERS = {
-    "python": "tests/pipeline/test_documented_code.py runs it: a DAG with dag.test(), anything else as a script",
+    "python": "tests/pipeline/test_documented_code.py runs it: DAGs by dag.test(), tests by pytest, else as a script",
     "shell": "tests/pipeline/test_documented_commands.py runs it",
     "json": "parsed here",
     "yaml": "parsed here; a values file for Helm needs a cluster",

@@ -62,8 +62,11 @@ class EmulatorState:
         known = key.startswith("sk-") if self.settings.api_keys is None else key in self.settings.api_keys
         if scheme.lower() != "bearer" or not known:
             raise ServiceError(401, "InvalidApiKey", "Invalid API-key provided.")
-        name = self.settings.accounts.get(key) or f"account-{hashlib.sha256(key.encode()).hexdigest()[:12]}"
-        return Caller(account=self.account(name), api_key_id=key_id(key))
+        return Caller(account=self.account(self.account_name(key)), api_key_id=key_id(key))
+
+    def account_name(self, key: str) -> str:
+        """The name of the account of an API key."""
+        return self.settings.accounts.get(key) or f"account-{hashlib.sha256(key.encode()).hexdigest()[:12]}"
 
     def account(self, name: str) -> Account:
         """The account of this name; creates it on first use."""

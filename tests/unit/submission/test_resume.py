@@ -129,6 +129,43 @@ def test_a_change_replaces_the_job(intent: Intent, cleared: bool) -> None:
         assert named.lower() in str(error).lower()
 
 
+AFTER_CLEAR: dict[str, Any] = {"on_changed_input": "submit_after_clear"}
+
+
+@pytest.mark.parametrize("record", [LOST, SUBMITTED, FINISHED, SEEN])
+@pytest.mark.parametrize("clear_number", [0, 1], ids=["retry", "another task was cleared"])
+def test_a_retry_with_other_inputs_pays_for_no_second_job(record: Record, clear_number: int) -> None:
+    intent = replace(OTHER_INPUT, clear_count=ClearCount(max_tries=1, clear_number=clear_number))
+    error = failure(decide(record, intent, **AFTER_CLEAR))
+    assert isinstance(error, ChangedInputError)
+    assert not error.retryable
+    assert "clear the task to submit a new job" in str(error)
+
+
+@pytest.mark.parametrize(
+    ("record", "expected"), [(LOST, Submit), (SUBMITTED, CancelThenSubmit), (FINISHED, Submit), (SEEN, Submit)]
+)
+def test_after_a_clear_other_inputs_are_submitted(record: Record, expected: type[Decision]) -> None:
+    intent = replace(OTHER_INPUT, clear_count=CLEARED.clear_count)
+    assert isinstance(decide(record, intent, **AFTER_CLEAR), expected)
+
+
+def test_a_job_that_failed_does_not_stand_in_the_way_of_other_inputs() -> None:
+    assert decide(replace(SUBMITTED, ended=True), OTHER_INPUT, **AFTER_CLEAR) == Submit()
+
+
+def test_a_recorded_result_is_used_on_any_connection() -> None:
+    assert isinstance(decide(FINISHED, OTHER_CONNECTION, **AFTER_CLEAR), ReturnResult)
+    assert isinstance(failure(decide(SUBMITTED, OTHER_CONNECTION, **AFTER_CLEAR)), ChangedInputError)
+
+
+@pytest.mark.parametrize("on_clear", ["adopt_unfinished", "reuse", "fresh"])
+def test_the_same_inputs_are_resumed_as_ever(on_clear: Any) -> None:
+    for record, intent in ((SUBMITTED, INTENT), (FINISHED, CLEARED), (SUBMITTED, CLEARED_WHILE_RUNNING)):
+        decided = decide(record, intent, on_clear=on_clear, **AFTER_CLEAR)
+        assert decided == decide(record, intent, on_clear=on_clear)
+
+
 def test_other_inputs_may_be_submitted_whatever_became_of_the_lost_submit() -> None:
     assert decide(LOST, OTHER_INPUT) == Submit()
 

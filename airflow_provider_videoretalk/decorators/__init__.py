@@ -1,0 +1,1 @@
+"""Decorators of TaskFlow: operators whose fields a function returns."""
