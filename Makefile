@@ -71,17 +71,13 @@ test-endings: $(TESTS)  ## Sixty endings on a real Airflow, and what page, spend
 test-scale: $(TESTS)  ## 200 clips and a batch of 200 rows through a real Airflow, while parts of it are killed; an hour.
 	$(BIN)/python -m pytest $(SCALE)
 
-<<<<<<< ours
 test-month: $(TESTS)  ## 100,000 videos of a month on a simulated clock, and what they leave behind; half an hour.
 	VIDEORETALK_MONTH_CLIPS=100000 $(BIN)/python -m pytest tests/month
 
 test-year: $(TESTS)  ## The query plans of the pages on a PostgreSQL with a year of videos; five minutes.
 	$(BIN)/python -m pytest $(YEAR)
 
-test-distributed: $(CLUSTER)/.installed  ## Airflow on Celery, several of everything, which lose each other; 40 minutes. ROWS="Redis or publishing" chooses.
-=======
 test-distributed: $(CLUSTER)/.installed  ## Airflow on Celery, several of everything, parts of which are lost; 40 minutes. ROWS="Redis or publishing" chooses.
->>>>>>> theirs
 	@command -v redis-server >/dev/null || { echo "Redis is missing: apt-get install -y redis-server"; exit 1; }
 	PATH="$(abspath $(BIN)):$$PATH" $(CLUSTER)/bin/python -m pytest $(DISTRIBUTED) $(if $(ROWS),-k "$(ROWS)")
 
