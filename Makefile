@@ -12,6 +12,7 @@ MONITORING := .monitoring/.installed
 BROWSER := tests/browser
 CHART := tests/deployment
 YEAR := tests/year
+MONITORED := tests/monitoring tests/unit/operators/test_openlineage_events.py
 SECURITY := tests/security
 SYSTEM := $(addprefix tests/system/,test_asked_to_end.py test_crashes.py test_short_deferrals.py test_poisoned_replies.py)
 DUB := tests/system/test_dub_crashes.py
@@ -51,7 +52,7 @@ ui: $(DEMO)  ## A local Airflow on the emulator, with connection, pool and DAGs 
 	$(BIN)/python scripts/ui.py $(if $(PORT),--port $(PORT))
 
 test: $(TESTS)  ## All tests, with branch coverage. Files are not ordered by their number of tests: the slow ones have few.
-	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder --cov --cov-report=term:skip-covered $(addprefix --ignore=,$(SYSTEM) $(DUB) $(ENDINGS) $(SCALE) $(DISTRIBUTED) $(YEAR) $(BROWSER) $(CHART) tests/monitoring)
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder --cov --cov-report=term:skip-covered $(addprefix --ignore=,$(SYSTEM) $(DUB) $(ENDINGS) $(SCALE) $(DISTRIBUTED) $(YEAR) $(BROWSER) $(CHART) $(MONITORED))
 
 test-security: $(TESTS)  ## The trust model, by role; a part of test.
 	$(BIN)/python -m pytest $(SECURITY)
@@ -86,7 +87,7 @@ test-browser: $(TESTS)  ## A user's steps in the UI, in a headless Chromium; wri
 	VIDEORETALK_PICTURES=docs/images/ui $(BIN)/python -m pytest $(BROWSER)
 
 test-monitoring: $(MONITORING)  ## Metrics, traces and lineage of a real Airflow; dashboard and alerts by a real Prometheus; ten minutes.
-	.monitoring/bin/python -m pytest tests/monitoring tests/unit/operators/test_lineage.py
+	.monitoring/bin/python -m pytest $(MONITORED)
 
 mutants: $(TESTS)  ## How many random mutants of the code that handles money the tests notice; an hour. COUNT=, SEED= choose.
 	$(BIN)/python scripts/mutants.py $(if $(COUNT),--count $(COUNT)) $(if $(SEED),--seed $(SEED))

@@ -80,6 +80,7 @@ OPERATORS: list[tuple[Any, dict[str, Any], dict[str, Any], str, list[type]]] = [
             "speech_options": None,
             "video_extension": True,
             "query_face_threshold": 170,
+            "photo_model": "liveportrait",
             "face_check": "off",
             "max_cost": None,
             "max_cost_per_video": None,
@@ -92,9 +93,9 @@ OPERATORS: list[tuple[Any, dict[str, Any], dict[str, Any], str, list[type]]] = [
             "storage_conn_id": None,
             "dashscope_conn_id": "dashscope_default",
         },
-        "table folder batch defaults speech_model speech_options video_extension query_face_threshold face_check "
-        "max_cost max_cost_per_video skip_bad_rows force prune is_dry_run allowed_sources allowed_destinations "
-        "storage_conn_id dashscope_conn_id",
+        "table folder batch defaults speech_model speech_options video_extension query_face_threshold photo_model "
+        "face_check max_cost max_cost_per_video skip_bad_rows force prune is_dry_run allowed_sources "
+        "allowed_destinations storage_conn_id dashscope_conn_id",
         [BatchLink],
     ),
     (ApproveVideosOperator, {"plan": {}}, {"approve_above": None}, "plan approve_above", []),
