@@ -19,7 +19,7 @@ from airflow_provider_videoretalk.batches.recipe import (
     is_made_again,
 )
 from airflow_provider_videoretalk.dashscope.errors import InputError
-from airflow_provider_videoretalk.model_catalog.talking_photo import TALKING_PHOTO_MODELS, TalkingPhotoModel, with_check
+from airflow_provider_videoretalk.model_catalog.talking_photo import TALKING_PHOTO_MODELS, with_check
 from airflow_provider_videoretalk.model_catalog.videoretalk import VIDEORETALK
 from airflow_provider_videoretalk.operators.batch_sources import BatchSources, check_unchanged
 from airflow_provider_videoretalk.operators.catalog_model import CatalogModelOperator
@@ -211,14 +211,8 @@ class MakeVideoOperator(CatalogModelOperator):
         if isinstance(recipe.speech, RecordingRecipe):
             check_unchanged("recording", self._recording, recipe.speech.recording)
         prepared = super().prepare(intent)
-        if isinstance(self.catalog_entry, TalkingPhotoModel):
-            check = PhotoCheck(
-                model=self.catalog_entry,
-                client=self.hook.client,
-                states=self._states,
-                charges=self._check_charges,
-                in_price=bool(self.price().per_job),
-            )
+        if self._row_to_make.recipe.photo_model:
+            check = PhotoCheck.of(self, states=self._states, charges=self._check_charges)
             check.check(self._presenter)
         if not self._row_to_make.in_pieces:
             return prepared

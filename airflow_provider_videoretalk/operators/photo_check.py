@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from airflow_provider_videoretalk.dashscope.client import Client
     from airflow_provider_videoretalk.dashscope.multipart_upload import Content
     from airflow_provider_videoretalk.inputs.source import Source
+    from airflow_provider_videoretalk.operators.catalog_model import CatalogModelOperator
     from airflow_provider_videoretalk.submission.record_store import Store
 
 # In the task's state: what the service said of the photo.
@@ -48,6 +49,14 @@ class PhotoCheck:
     states: Store | None
     charges: ChargeWriter
     in_price: bool
+
+    @classmethod
+    def of(cls, operator: CatalogModelOperator, *, states: Store | None, charges: ChargeWriter) -> PhotoCheck:
+        """The check before a job of ``operator``, whose ``catalog_entry`` makes a photo speak."""
+        model = operator.catalog_entry
+        assert isinstance(model, TalkingPhotoModel)
+        in_price = bool(operator.price().per_job)
+        return cls(model=model, client=operator.hook.client, states=states, charges=charges, in_price=in_price)
 
     def check(self, photo: Source) -> None:
         """Asks the service, unless the task knows its answer.

@@ -142,12 +142,6 @@ class TalkingPhotoOperator(CatalogModelOperator):
     def prepare(self, intent: Intent) -> Intent:
         prepared = super().prepare(intent)
         if self.photo_check != "off":
-            check = PhotoCheck(
-                model=self.catalog_entry,
-                client=self.hook.client,
-                states=self._states,
-                charges=self._check_charges,
-                in_price=bool(self.price().per_job),
-            )
+            check = PhotoCheck.of(self, states=self._states, charges=self._check_charges)
             check.check(self._job_inputs.sources["image_url"])
         return prepared
