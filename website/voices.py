@@ -14,7 +14,8 @@ _BEGIN = f"""# Voices and languages
 
 These are the voices that the forms offer, for `cosyvoice-v3-flash`. The first one is the default. The vendor has
 [more of them]({SYSTEM_VOICES_PAGE}). A voice of another speech model, or
-[a voice of your own](../operators.md#voices-voiceoperator), is entered by its name.
+[a voice of your own](../operators.md#voices-voiceoperator), is entered by its name. None of these is documented for the
+other languages below, such as Spanish or German. An empty field is the default voice, whatever the language.
 
 """
 _SPEECH = """
