@@ -47,7 +47,7 @@ def error_noted(context: Context, row: object = None) -> Iterator[None]:
     except (AirflowSkipException, AirflowRescheduleException):
         raise
     except (Exception, AirflowTaskTimeout) as error:
-        _push(context, _note_of(error, row))
+        _push(context, error, row)
         raise
     finally:
         _is_noting.reset(token)
@@ -82,11 +82,12 @@ def _note_of(error: BaseException, row: object) -> dict[str, Any]:
 
 def _safe(text: str, longest: int) -> str:
     """Airflow masks what it logs, but no XComs."""
-    return safe_text(str(redact(clean_text(text, max_length=longest))))
+    return clean_text(safe_text(str(redact(text))), max_length=longest)
 
 
-def _push(context: Context, note: Mapping[str, Any]) -> None:
+def _push(context: Context, error: BaseException, row: object) -> None:
     try:
-        context["ti"].xcom_push(key=ERROR_KEY, value=note)
-    except Exception as error:
-        _log.warning("The error is in this log only, because Airflow does not take it as an XCom: %s", error)
+        context["ti"].xcom_push(key=ERROR_KEY, value=_note_of(error, row))
+    except Exception as failure:
+        reason = type(failure).__name__
+        _log.warning("The error is in this log only, because Airflow does not take it as an XCom (%s)", reason)

@@ -11,7 +11,7 @@ import socket
 import threading
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TypeAlias
 
 from airflow_provider_videoretalk.airflow_adapters import metrics
@@ -66,8 +66,10 @@ class MetricBuffer:
         if self._thread is None or not self._thread.is_alive():
             # Not alive also in a process that was forked.
             self._thread = threading.Thread(target=self._send_for_ever, name="videoretalk-metrics", daemon=True)
-            self._thread.start()
-            atexit.register(self.send)
+            # Without a thread the numbers wait for the next one: nothing that is counted may fail for it.
+            with suppress(RuntimeError):
+                self._thread.start()
+                atexit.register(self.send)
 
     def _send_for_ever(self) -> None:
         pause = threading.Event()

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 from airflow.sdk.bases.decorator import DecoratedOperator
 from airflow.sdk.definitions._internal.types import SetDuringExecution
 
+from airflow_provider_videoretalk.airflow_adapters.error_note import error_noted, notes_error
 from airflow_provider_videoretalk.airflow_adapters.url_masking import mask_rendered_urls
 from airflow_provider_videoretalk.dashscope.errors import InputError
 from airflow_provider_videoretalk.operators.location_fields import is_task_output
@@ -33,9 +34,9 @@ _DECORATORS_OWN = (
     "allowed_destinations",
     "dashscope_conn_id",
     "storage_conn_id",
+    "max_cost",
+    "is_dry_run",
 )
-# BaseOperator has a method dry_run.
-_ATTRIBUTES = {"dry_run": "is_dry_run"}
 
 
 class ReturnedFieldsOperator(DecoratedOperator):
@@ -77,6 +78,7 @@ class ReturnedFieldsOperator(DecoratedOperator):
         # Asked before they are rendered.
         self._are_outputs = [_are_outputs(arg) for arg in (*self.op_args, *self.op_kwargs.values())]
 
+    @notes_error
     def execute(self, context: Context) -> Any:
         self._set_fields(self._call(context))
         self._check_fields()
@@ -84,17 +86,20 @@ class ReturnedFieldsOperator(DecoratedOperator):
 
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
         arguments = dict(next_kwargs or {})
-        kept = arguments.pop(KEPT, None)
+        with error_noted(context):
+            self._take_kept(arguments.pop(KEPT, None), is_begun_again=next_method == "execute_again", context=context)
+            return super().resume_execution(next_method, arguments, context)
+
+    def _take_kept(self, kept: object, *, is_begun_again: bool, context: Context) -> None:
         is_readable = isinstance(kept, Mapping) and kept.get("version") == VERSION
-        if kept is not None and is_readable:
+        if isinstance(kept, Mapping) and is_readable:
             self._set_fields(kept)
         # After the end of a paid job, the fields are only shown. Nothing about them may fail the task.
-        if next_method == "execute_again":
+        if is_begun_again:
             if not is_readable:
                 # dag.test() drops what a deferral keeps, and another release may have kept it otherwise.
                 self._set_fields(self._call(context))
             self._check_fields()
-        return super().resume_execution(next_method, arguments, context)
 
     def defer(self, *, kwargs: dict[str, Any] | None = None, **options: Any) -> NoReturn:
         super().defer(kwargs={**(kwargs or {}), KEPT: self._kept}, **options)
@@ -102,9 +107,7 @@ class ReturnedFieldsOperator(DecoratedOperator):
     @property
     def returnable_fields(self) -> list[str]:
         """The fields that the function may return."""
-        names = [name for name in self.template_fields if name not in _DECORATORS_OWN]
-        renamed = {attribute: name for name, attribute in _ATTRIBUTES.items()}
-        return [renamed.get(name, name) for name in names]
+        return [name for name in self.template_fields if name not in _DECORATORS_OWN]
 
     def _call(self, context: Context) -> dict[str, Any]:
         """Runs the function.
@@ -121,7 +124,7 @@ class ReturnedFieldsOperator(DecoratedOperator):
         return {
             "version": VERSION,
             "fields": dict(as_json(f"what {self.python_callable.__name__} returned", _with_texts(fields))),
-            "outputs": [name for name in self.output_flags if name in fields and fields[name] in outputs],
+            "outputs": [name for name in self.output_flags if any(_is_same(fields.get(name), one) for one in outputs)],
         }
 
     def _fields_in(self, returned: object) -> dict[str, Any]:
@@ -162,7 +165,7 @@ class ReturnedFieldsOperator(DecoratedOperator):
         """
         self._kept = kept
         for name, value in kept["fields"].items():
-            setattr(self, _ATTRIBUTES.get(name, name), value)
+            setattr(self, name, value)
             if name in self.output_flags:
                 setattr(self, self.output_flags[name], name in kept["outputs"])
         mask_rendered_urls(self)
@@ -177,6 +180,12 @@ class ReturnedFieldsOperator(DecoratedOperator):
                 f"{missing[0]} has no value: {self.python_callable.__name__} did not return it",
                 remedy=f"Return {missing[0]}, or give it to the decorator.",
             )
+
+
+def _is_same(value: object, output: object) -> bool:
+    # Arrays and data frames of other libraries compare element by element.
+    is_plain = isinstance(value, str | Mapping | list | tuple) and type(value) is type(output)
+    return value is output or (is_plain and value == output)
 
 
 def _keyword_arguments(

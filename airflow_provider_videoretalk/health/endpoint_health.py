@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from airflow.providers.common.compat.sdk import redact
+
 from airflow_provider_videoretalk.dashscope.errors import (
     AccessError,
     ConfigurationError,
@@ -24,7 +26,7 @@ def endpoint_findings(hook: DashScopeHook) -> list[Finding]:
         _ = hook.endpoint, hook.settings, hook.prices
     except Exception as error:
         # Not only this package's errors: Airflow's secrets backend or its database may be the cause.
-        reason = error.message if isinstance(error, DashScopeError) else type(error).__name__
+        reason = safe_text(str(redact(error.message))) if isinstance(error, DashScopeError) else type(error).__name__
         remedy = error.remedy if isinstance(error, DashScopeError) else "See the log of Airflow's secrets backend."
         return [
             _finding("connection", name, "unwell", f"The connection {name!r} is not usable: {reason}.", remedy),

@@ -19,6 +19,7 @@ from airflow_provider_videoretalk.batches.recipe import (
     is_made_again,
 )
 from airflow_provider_videoretalk.dashscope.errors import InputError
+from airflow_provider_videoretalk.model_catalog.catalog import price_of
 from airflow_provider_videoretalk.model_catalog.talking_photo import TALKING_PHOTO_MODELS, with_check
 from airflow_provider_videoretalk.model_catalog.videoretalk import VIDEORETALK
 from airflow_provider_videoretalk.operators.batch_sources import BatchSources, check_unchanged
@@ -210,10 +211,10 @@ class MakeVideoOperator(CatalogModelOperator):
         check_unchanged("presenter", self._presenter, recipe.presenter)
         if isinstance(recipe.speech, RecordingRecipe):
             check_unchanged("recording", self._recording, recipe.speech.recording)
+        if recipe.photo_model:
+            # Before the speech is paid for.
+            PhotoCheck.of(self, states=self._states, charges=self._check_charges).check(self._presenter)
         prepared = super().prepare(intent)
-        if self._row_to_make.recipe.photo_model:
-            check = PhotoCheck.of(self, states=self._states, charges=self._check_charges)
-            check.check(self._presenter)
         if not self._row_to_make.in_pieces:
             return prepared
         return replace(prepared, cost_estimate={**prepared.cost_estimate, PIECE_FIELD: self._piece_name})
@@ -236,7 +237,9 @@ class MakeVideoOperator(CatalogModelOperator):
         return plan_name(self._ti.dag_id, self._ti.run_id)
 
     def price(self) -> Price:
-        return with_check(super().price()) if self._row_to_make.recipe.photo_model else super().price()
+        # Not that of the inputs, which would make the speech.
+        price = price_of(self.model, self.hook.prices, parameters=self._row_to_make.recipe.parameters)
+        return with_check(price) if self._row_to_make.recipe.photo_model else price
 
     def job_inputs(self) -> JobInputs:
         location, seconds = self._speech()

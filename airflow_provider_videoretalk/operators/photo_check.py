@@ -68,10 +68,10 @@ class PhotoCheck:
         if detection is None:
             detection = self._detect(photo)
             log.info("Checked the photo for %s CNY: passed is %s", DETECTION_PRICE, detection.passed)
-            if self.states is not None:
-                self.states.set(_STATE, {**checked, "passed": detection.passed, "reason": detection.reason})
             if not (detection.passed and self.in_price):
                 self.charges.add(DETECTION_PRICE, currency="CNY", model=self.model.detect_model)
+            if self.states is not None:
+                self.states.set(_STATE, {**checked, "passed": detection.passed, "reason": detection.reason})
             fault_point("after_check")
         if not detection.passed:
             raise InputError(

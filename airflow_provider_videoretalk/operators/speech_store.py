@@ -71,11 +71,11 @@ class SpeechStore:
             mask_urls(unkept)
             return url_of_output("audio_url", unkept, names=("audio_url",)), amount_in(unkept, "seconds")
         speech = self.hook.client.send(request)
+        cost = speech_cost(recipe.script, recipe.model)
+        self.charges.add(cost, currency=SPEECH_CURRENCY, model=recipe.model)
         fault_point("after_post")
         result = speech_result(speech, model=recipe.model, voice=recipe.voice, audio_format="wav", hook=self.hook)
         self._keep(result, recipe, stored)
-        cost = speech_cost(recipe.script, recipe.model)
-        self.charges.add(cost, currency=SPEECH_CURRENCY, model=recipe.model)
         fault_point("after_speech")
         return result["audio_url"], result["seconds"]
 

@@ -218,6 +218,9 @@ class Submitter:
     def _outcome_unknown(
         self, reason: str, lost: Record, intent: Intent, *, cause: DashScopeError | None = None
     ) -> OutcomeUnknownError:
+        if not self.ledger.durable:
+            # Its registry knows no other task's jobs. And a kill here would be followed by a retry that submits again.
+            return outcome_unknown(reason, cause=cause)
         try:
             client = self._client_of(lost, intent)
         except DashScopeError:

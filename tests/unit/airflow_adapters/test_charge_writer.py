@@ -5,12 +5,13 @@ from __future__ import annotations
 import logging
 from datetime import date
 from decimal import Decimal
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from state_store import TaskStateStore
 
-from airflow_provider_videoretalk.airflow_adapters import variable_store
+from airflow_provider_videoretalk.airflow_adapters import charge_writer, variable_store
 from airflow_provider_videoretalk.airflow_adapters.charge_writer import ChargeWriter
 from airflow_provider_videoretalk.job_history.charges import Charged
 from airflow_provider_videoretalk.job_history.history import JobHistory
@@ -41,6 +42,20 @@ def test_each_request_is_added(variables: TaskStateStore, context: dict[str, Any
     assert (found.connection_id, found.paid_for, found.model) == ("c", "speech", "m")
     ti = context["ti"]
     assert found.task_instance == f"{ti.dag_id}/{ti.run_id}/{ti.task_id}/{ti.map_index}"
+
+
+@pytest.mark.parametrize(("moment", "looks"), [(1_000.000, 0), (1_000.016, 1), (1_000.017, 0)])
+def test_one_task_of_sixteen_looks_for_old_facts(
+    variables: TaskStateStore, context: dict[str, Any], monkeypatch: pytest.MonkeyPatch, moment: float, looks: int
+) -> None:
+    """A deployment without render jobs has no submit that does."""
+    seen: list[str] = []
+    monkeypatch.setattr(JobHistory, "drop_expired", lambda self: seen.append("looked"))
+    monkeypatch.setattr(charge_writer, "time", SimpleNamespace(time=lambda: moment))
+    charges = writer(context)
+    charges.add(Decimal(1), currency="CNY", model="m")
+    charges.add(Decimal(1), currency="CNY", model="m")
+    assert len(seen) == looks
 
 
 def test_a_store_that_fails_fails_no_task(

@@ -75,6 +75,21 @@ def test_a_secret_and_a_signature_are_not_kept(context: dict[str, Any]) -> None:
     assert "https://h/v.mp4" in noted
 
 
+def test_a_secret_at_the_cut_is_not_kept_in_part(context: dict[str, Any]) -> None:
+    mask_secret("sk-0123456789abcdefghij")
+    noted = fail(context, OSError("x" * 990 + " sk-0123456789abcdefghij"), row={"row": 7})
+    assert "sk-0" not in noted["message"]
+
+
+def test_an_error_that_cannot_be_told_stays_the_error(context: dict[str, Any]) -> None:
+    class Odd(Exception):
+        def __str__(self) -> str:
+            raise TypeError("no text")
+
+    with pytest.raises(Odd), error_noted(context):
+        raise Odd
+
+
 def test_of_nested_ones_the_outermost_notes_once(context: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
     pushed: list[Any] = []
     monkeypatch.setattr(type(context["ti"]), "xcom_push", lambda ti, key, value: pushed.append(value))

@@ -186,10 +186,28 @@ def test_without_what_was_kept_a_finished_job_does_not_run_the_function_either(w
     assert (result["video_url"], calls) == ("http://r/1.mp4", [0])
 
 
-def test_a_dry_run_that_the_function_asks_for(world: World) -> None:
-    function, _ = returns({**INPUTS, "dry_run": "maybe"})
-    with pytest.raises(InputError, match="dry_run is 'maybe'"):
-        retalk(function).execute(world.context)
+@pytest.mark.parametrize("field", ["max_cost", "dry_run", "is_dry_run", "allowed_sources", "dashscope_conn_id"])
+def test_a_function_lifts_no_limit_of_the_author(world: World, field: str) -> None:
+    function, _ = returns({**INPUTS, field: 1_000_000})
+    context, pushed = world.context, {}
+    context["ti"].xcom_push = lambda key, value: pushed.update({key: value})
+    with pytest.raises(InputError, match=f"returned the field '{field}'"):
+        retalk(function, max_cost=1).execute(context)
+    assert pushed["videoretalk_error"]["kind"] == "InputError"
+
+
+def test_an_argument_that_compares_by_elements(world: World) -> None:
+    """As arrays and data frames do."""
+
+    class Frame:
+        def __eq__(self, other: object) -> Any:
+            raise ValueError("The truth value is ambiguous")
+
+        __hash__ = None  # type: ignore[assignment]
+
+    operator = retalk(lambda frame: INPUTS, Frame())
+    operator._are_outputs = [True]
+    assert operator._call({})["outputs"] == []
 
 
 def test_what_it_returns_is_not_rendered(world: World) -> None:
@@ -217,7 +235,7 @@ def test_paths_are_kept_as_texts(tmp_path: Path) -> None:
         ({**INPUTS, "op_args": []}, "returned the field 'op_args'"),
         ({"video_url": VIDEO}, "audio_url has no value: <lambda> did not return it"),
         ({**INPUTS, "audio_url": object()}, "cannot be written as JSON"),
-        ({**INPUTS, "max_cost": float("nan")}, "cannot be written as JSON"),
+        ({**INPUTS, "query_face_threshold": float("nan")}, "cannot be written as JSON"),
     ],
 )
 def test_other_values_are_refused_before_anything_is_sent(world: World, returned: object, message: str) -> None:
@@ -315,11 +333,11 @@ def test_whatever_was_kept_a_paid_result_is_returned(world: World, kept: object)
 def test_what_a_deferral_keeps_is_read_by_later_releases(world: World) -> None:
     """Golden: a release that writes it otherwise raises the version."""
     world.emulator.faults.arm(FaultRule(operation="submit", effect="throttle"))
-    deferred = deferral(world, lambda: {**INPUTS, "max_cost": 50})
+    deferred = deferral(world, lambda: {**INPUTS, "query_face_threshold": 150})
     assert deferred.kwargs == {
         "decorated_function_returned": {
             "version": 1,
-            "fields": {"video_url": VIDEO, "audio_url": AUDIO, "max_cost": 50},
+            "fields": {"video_url": VIDEO, "audio_url": AUDIO, "query_face_threshold": 150},
             "outputs": [],
         }
     }

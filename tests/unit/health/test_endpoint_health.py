@@ -63,6 +63,14 @@ def test_a_connection_with_a_setting_that_cannot_be_used(service: HTTPServer, mo
     assert service.log == []
 
 
+@pytest.mark.parametrize("host", ["ftp://user:hunter22pass@h/api", "http://user:hunter22pass@h:port/api"])
+def test_a_login_in_the_host_is_not_shown(monkeypatch: pytest.MonkeyPatch, host: str) -> None:
+    connect(monkeypatch, host=host)
+    connection, _ = found()
+    assert connection.state == "unwell"
+    assert "hunter22pass" not in connection.sentence
+
+
 def test_an_error_of_airflow_itself_is_named_without_its_text(monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: Any) -> Any:
         raise RuntimeError("postgresql://airflow:secret@db/airflow")

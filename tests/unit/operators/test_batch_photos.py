@@ -104,6 +104,8 @@ def test_a_photo_without_a_face_is_told_before_its_job(batch: PhotoBatch, tmp_pa
     with pytest.raises(InputError, match="image_url is a photo that liveportrait cannot make speak"):
         batch.make(row)
     assert batch.paid == {"checks": 1, "jobs": 0}
+    speeches = [one for one in batch.emulator.state.requests if one["operation"] == "speech"]
+    assert [one for one in speeches if one["account"] == batch.account] == [], "the check comes before the speech"
     assert batch.pushed["videoretalk_error"]["remedy"].startswith("Give a photo of one person")
 
 
