@@ -82,12 +82,12 @@ def test_a_secret_at_the_cut_is_not_kept_in_part(context: dict[str, Any]) -> Non
 
 
 def test_an_error_that_cannot_be_told_stays_the_error(context: dict[str, Any]) -> None:
-    class Odd(Exception):
+    class OddError(Exception):
         def __str__(self) -> str:
             raise TypeError("no text")
 
-    with pytest.raises(Odd), error_noted(context):
-        raise Odd
+    with pytest.raises(OddError), error_noted(context):
+        raise OddError
 
 
 def test_of_nested_ones_the_outermost_notes_once(context: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
