@@ -9,6 +9,7 @@ from decimal import Decimal
 from functools import partial
 
 from airflow_provider_videoretalk.batches.estimate import (
+    VideoEstimate,
     estimate_video,
     total_estimate,
 )
@@ -20,6 +21,7 @@ from airflow_provider_videoretalk.batches.planned_video import (
     PlannedVideo,
     Presenter,
     Recording,
+    RenderSettings,
 )
 from airflow_provider_videoretalk.batches.recipe import (
     RecordingRecipe,
@@ -131,23 +133,7 @@ def _priced(
     """
     :param problems: of the recording
     """
-    render = settings.render(planned.row)
-    # The part of the presenter is as long as the speech of its piece.
-    parameters = {**render.parameters, "video_extension": True} if planned.in_pieces else render.parameters
-    estimate = total_estimate(
-        [
-            estimate_video(
-                speech,
-                model=render.model,
-                presenter=presenter.length,
-                parameters=parameters,
-                speech_seconds=seconds,
-                price=render.price,
-            )
-            for speech, seconds in planned.speeches
-        ],
-        price=render.price,
-    )
+    estimate = _estimate(planned, presenter, settings.render(planned.row))
     most, limit = estimate.cost.cost, settings.max_cost_per_video
     unusable = (Fault(line=planned.row.line, column="audio", value=value, remedy=remedy) for value, remedy in problems)
     faults = (*unusable, *find_faults(planned, presenter, estimate, limit), *find_photo_faults(planned, settings))
@@ -162,6 +148,25 @@ def _priced(
         most_cost=most + (spoken or 0),
         most_video_cost=most,
         faults=faults,
+    )
+
+
+def _estimate(planned: PlannedVideo, presenter: Presenter, render: RenderSettings) -> VideoEstimate:
+    # The part of the presenter is as long as the speech of its piece.
+    parameters = {**render.parameters, "video_extension": True} if planned.in_pieces else render.parameters
+    return total_estimate(
+        [
+            estimate_video(
+                speech,
+                model=render.model,
+                presenter=presenter.length,
+                parameters=parameters,
+                speech_seconds=seconds,
+                price=render.price,
+            )
+            for speech, seconds in planned.speeches
+        ],
+        price=render.price,
     )
 
 
