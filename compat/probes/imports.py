@@ -12,6 +12,7 @@ import airflow_provider_videoretalk as package
 # Modules that need another Airflow version or an extra that is not installed, and a part of their error message.
 ALLOWED_ERRORS = {
     "airflow_provider_videoretalk.retry_policy": "needs Airflow 3.3 or newer",
+    "airflow_provider_videoretalk.airflow_adapters.openlineage_facets": "airflow.providers.openlineage",
     "airflow_provider_videoretalk.emulator.engine.espeak": "espeakng_loader",
 }
 
