@@ -7,7 +7,10 @@ from typing import Any
 
 import pytest
 from airflow.providers.common.compat.sdk import Stats
-from airflow.sdk._shared.observability.metrics.statsd_logger import SafeStatsdLogger
+
+_logger = pytest.importorskip(
+    "airflow.sdk._shared.observability.metrics.statsd_logger", reason="older Airflow has its StatsD logger elsewhere"
+)
 
 
 class StatsdLines:
@@ -29,7 +32,7 @@ class StatsdLines:
 def record_metrics(monkeypatch: pytest.MonkeyPatch, *, with_tags: bool = True, name_handler: Any = None) -> list[str]:
     """The lines that Airflow sends from now on."""
     client = StatsdLines()
-    logger = SafeStatsdLogger(
+    logger = _logger.SafeStatsdLogger(
         client,  # type: ignore[arg-type]
         influxdb_tags_enabled=with_tags,
         statsd_influxdb_enabled=with_tags,
