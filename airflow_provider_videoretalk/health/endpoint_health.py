@@ -12,7 +12,7 @@ from airflow_provider_videoretalk.dashscope.errors import (
     DashScopeError,
     ThrottledError,
 )
-from airflow_provider_videoretalk.health.report import Finding
+from airflow_provider_videoretalk.health.report import Finding, Part, State
 from airflow_provider_videoretalk.outbound.signed_url import safe_text
 
 if TYPE_CHECKING:
@@ -59,5 +59,5 @@ def key_finding(hook: DashScopeHook) -> Finding:
     return _finding("key", name, "well", f"The service accepts the key of {name!r}.{queued}")
 
 
-def _finding(part: str, subject: str, state: str, sentence: str, remedy: str = "") -> Finding:
-    return Finding(part=part, subject=subject, state=state, sentence=sentence, remedy=remedy)  # type: ignore[arg-type]
+def _finding(part: Part, subject: str, state: State, sentence: str, remedy: str = "") -> Finding:
+    return Finding(part=part, subject=subject, state=state, sentence=sentence, remedy=remedy)
