@@ -7,6 +7,7 @@ With ``--dub``, a video of two minutes in English becomes three in other languag
 from __future__ import annotations
 
 import argparse
+import csv
 import json
 import time
 from collections.abc import Mapping
@@ -137,8 +138,8 @@ def _original(stack: ExitStack, *, base_url: str) -> dict[str, str]:
     return {"video": original.video, "voice_sample": original.voice_sample}
 
 
-def _print_paid(base_url: str) -> None:
-    """What the emulator's book says of all jobs."""
+def _print_paid(airflow: LocalAirflow, base_url: str) -> None:
+    """What the emulator's book says of all jobs, and what Airflow's page Spend says was paid."""
     with requests.Session() as web:
         web.trust_env = False
         book = web.get(f"{base_url.removesuffix('/api/v1')}/emulator/tasks", timeout=60).json()
@@ -147,6 +148,8 @@ def _print_paid(base_url: str) -> None:
         seconds[job["model"]] = seconds.get(job["model"], 0.0) + job["billed_seconds"]
     for model, billed in seconds.items():
         log(f"the emulator's book: {billed:.2f} s of {model}")
+    for line in csv.DictReader(airflow.read_page("/spend.csv").splitlines()):
+        log(f"the page Spend: {line['amount']} {line['unit']} for {line['paid_for']}")
 
 
 def _file_name(uri: str) -> str:
@@ -184,7 +187,7 @@ def main() -> int:
             return 1
         task_id, map_index = demo.publish
         if demo.is_dub:
-            _print_paid(base_url)
+            _print_paid(airflow, base_url)
         path = f"{run}/taskInstances/{task_id}/xcomEntries/return_value?map_index={map_index}"
         published = airflow.call("GET", path)["value"]
         log("stopping Airflow and the emulator")

@@ -17,6 +17,7 @@ from urllib.parse import quote, urljoin
 import requests
 from child_processes import ChildProcesses, free_port
 
+from airflow_provider_videoretalk.links import PREFIX
 from airflow_provider_videoretalk.provider_info import get_provider_info
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -124,11 +125,12 @@ class LocalAirflow:
 
     def call(self, method: str, path: str, **arguments: Any) -> Any:
         """Sends one request to the REST API; returns the JSON of the reply."""
-        self._token = self._token or self._web.get(f"{self.url}/auth/token", timeout=60).json()["access_token"]
-        headers = {"Authorization": f"Bearer {self._token}"}
-        response = self._web.request(method, f"{self.url}/api/v2{path}", headers=headers, timeout=60, **arguments)
-        response.raise_for_status()
+        response = self._send(method, f"/api/v2{path}", **arguments)
         return response.json() if response.content else None
+
+    def read_page(self, path: str) -> str:
+        """The content of a page of this package."""
+        return self._send("GET", f"{PREFIX}{path}").text
 
     def configure(self, *, base_url: str, api_key: str) -> None:
         """Creates the connection, the pool and the Variables, or updates those of an earlier run."""
@@ -162,6 +164,13 @@ class LocalAirflow:
 
     def run_path(self, dag_id: str, run_id: str) -> str:
         return f"/dags/{dag_id}/dagRuns/{quote(run_id)}"
+
+    def _send(self, method: str, path: str, **arguments: Any) -> requests.Response:
+        self._token = self._token or self._web.get(f"{self.url}/auth/token", timeout=60).json()["access_token"]
+        headers = {"Authorization": f"Bearer {self._token}"}
+        response = self._web.request(method, f"{self.url}{path}", headers=headers, timeout=60, **arguments)
+        response.raise_for_status()
+        return response
 
     def _set_variable(self, key: str, value: str) -> None:
         self._put("/variables", key, {"key": key, "value": value})

@@ -6,11 +6,12 @@ import shutil
 import threading
 import wave
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 import requests
 
@@ -82,13 +83,18 @@ def _speech(text: str, *, base_url: str, api_key: str) -> bytes:
         return web.get(reply.json()["output"]["audio"]["url"], timeout=60).content
 
 
-class _Quiet(SimpleHTTPRequestHandler):
+class _Handler(SimpleHTTPRequestHandler):
     def log_message(self, *_: object) -> None: ...
+
+    def copyfile(self, *files: Any) -> None:
+        # The preflight reads a part of the file, and closes the connection.
+        with suppress(ConnectionError):
+            super().copyfile(*files)
 
 
 @contextmanager
 def _served(folder: Path) -> Iterator[str]:
-    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(_Quiet, directory=str(folder)))
+    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(_Handler, directory=str(folder)))
     threading.Thread(target=server.serve_forever, daemon=True).start()
     try:
         yield f"http://127.0.0.1:{server.server_port}"
