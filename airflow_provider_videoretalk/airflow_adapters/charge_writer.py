@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from airflow_provider_videoretalk.job_history.charges import ChargeKind
     from airflow_provider_videoretalk.job_history.history import JobHistory
 
-_TASKS_A_CLEANUP = 16
-
 _log = logging.getLogger(__name__)
 
 
@@ -49,9 +47,8 @@ class ChargeWriter:
                 cost=round(charged.cost + float(cost or 0), 6),
             )
             self.history.note("charged", self._charged, now=charged.first_at)
-            # As a submit does: one task of some looks for old facts.
-            if self._charged.requests == 1 and int(charged.first_at * 1000) % _TASKS_A_CLEANUP == 0:
-                self.history.drop_expired()
+            if self._charged.requests == 1:
+                self.history.clean_up(written_at=charged.first_at)
         except Exception as error:
             _log.warning("The job history lacks what was paid for %s (%s)", self.paid_for, type(error).__name__)
 

@@ -28,6 +28,14 @@ _MAX_DROPPED = 100
 _log = logging.getLogger(__name__)
 
 
+def is_clean_up_turn(moment: float) -> bool:
+    """Whether the writer of a record deletes old ones. One of sixteen does: to find them takes a listing of all keys.
+
+    :param moment: when it is written, in seconds since the epoch. Its millisecond chooses
+    """
+    return round(moment * 1000) % 16 == 0
+
+
 class FactStore(Protocol):
     """The part of Airflow's Variables that the history needs. Values are of JSON's types.
 
@@ -85,6 +93,14 @@ class JobHistory:
             self.store.delete(str(FactKey.of("submitted", fact, now=noted_at)))
         except Exception as error:
             _log.warning("The job history keeps a submit that created no job (%s: %s)", type(error).__name__, error)
+
+    def clean_up(self, *, written_at: float) -> None:
+        """Lets one of sixteen writers delete old facts.
+
+        :param written_at: of the fact that it has written, in seconds since the epoch
+        """
+        if is_clean_up_turn(written_at):
+            self.drop_expired()
 
     def drop_expired(self) -> None:
         """Deletes some facts that are months old. Without the audit, which folds them, their number stays bounded.

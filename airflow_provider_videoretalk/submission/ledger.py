@@ -18,7 +18,6 @@ from typing import Any
 
 from airflow_provider_videoretalk.dashscope.service_clock import TimeSpan
 from airflow_provider_videoretalk.dashscope.task import Submission, Task, TaskResult
-from airflow_provider_videoretalk.job_history.fact_keys import hash_of
 from airflow_provider_videoretalk.job_history.history import JobHistory
 from airflow_provider_videoretalk.job_history.reports import cancelled_report, report_of, report_of_result
 from airflow_provider_videoretalk.polling.job_end import has_ended
@@ -32,9 +31,6 @@ KEY = "dashscope_submission"
 """The record's key in the task state store. Airflow's UI shows it in the tab "Storage"."""
 
 _NAME = f"task state {KEY}"
-
-# One submit of so many deletes old facts of the history: a hundred, and the facts of so many jobs are fewer.
-_SUBMITS_A_CLEANUP = 16
 
 _log = logging.getLogger(__name__)
 
@@ -118,8 +114,7 @@ class Ledger:
             self._write(replace(self.required, task_id=submission.task_id, request_id=request_id, submitted_at=now))
         finally:
             self._note_submit()
-        if int(hash_of(submission.task_id), 16) % _SUBMITS_A_CLEANUP == 0:
-            self.history.drop_expired()
+        self.history.clean_up(written_at=now)
 
     def record_resumed(self, intent: Intent) -> None:
         """Writes that the current try, which may follow a clear, resumes the recorded job."""

@@ -16,6 +16,7 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from airflow_provider_videoretalk.dashscope.errors import StateReadError, TransportError
+from airflow_provider_videoretalk.job_history.history import is_clean_up_turn
 from airflow_provider_videoretalk.polling.stored_json import unreadable
 from airflow_provider_videoretalk.submission.record import Record
 from airflow_provider_videoretalk.submission.record_store import SharedStore
@@ -28,8 +29,6 @@ _KEY = re.compile(rf"{PREFIX}[0-9a-f]{{16}}_(?P<account>[0-9a-f]{{16}})_(?P<mill
 
 LIFETIME = 6 * 3600.0
 """Seconds after which a record is deleted: twice the time after which the service drops a job without a result."""
-
-_SUBMITS_A_CLEAN_UP = 16
 
 _MISSING = object()
 
@@ -148,11 +147,11 @@ class SubmissionRegistry:
         self.store.delete(_key(record))
 
     def clean_up(self, *, intended_at: float) -> None:
-        """Lets one of sixteen submits delete the old records. To find them takes a listing of all keys.
+        """Lets one of sixteen submits delete the old records.
 
-        :param intended_at: of the submit. Its millisecond chooses
+        :param intended_at: of the submit
         """
-        if round(intended_at * 1000) % _SUBMITS_A_CLEAN_UP == 0:
+        if is_clean_up_turn(intended_at):
             self.drop_old()
 
     def drop_old(self) -> None:

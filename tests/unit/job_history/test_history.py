@@ -133,6 +133,21 @@ def test_months_old_facts_are_dropped_a_hundred_at_a_time(store: TaskStateStore)
     assert len(store) == 4 + 150
 
 
+def test_one_writer_of_sixteen_drops_old_facts() -> None:
+    """To find them takes a request to Airflow."""
+    listed: list[str] = []
+
+    class Listing(TaskStateStore):
+        def names(self, prefix: str) -> list[str]:
+            listed.append(prefix)
+            return super().names(prefix) or ["of somebody else"]
+
+    history = JobHistory(Listing(), clock=lambda: NOW)
+    for milliseconds in range(32):
+        history.clean_up(written_at=NOW + milliseconds / 1000)
+    assert len(listed) == 2
+
+
 def test_a_submit_does_not_list_a_whole_month_of_facts() -> None:
     """At 100,000 videos a month, each submit would list 300,000 keys."""
 
