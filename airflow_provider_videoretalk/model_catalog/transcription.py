@@ -21,7 +21,9 @@ from airflow_provider_videoretalk.model_catalog.limit import MEGABYTE, Limit
 from airflow_provider_videoretalk.model_catalog.model import InputLength, MediaInput, Model, OutputLength
 from airflow_provider_videoretalk.model_catalog.price import Price
 
-TranscriptionModelName = Literal["qwen3-asr-flash-filetrans", "qwen-audio-3.0-asr-flash-filetrans"]
+TranscriptionModelName = Literal[
+    "qwen3-asr-flash-filetrans", "qwen-audio-3.0-asr-flash-filetrans", "fun-asr", "paraformer-v2"
+]
 TRANSCRIPTION_PATH = "services/audio/asr/transcription"
 DEFAULT_MODEL: TranscriptionModelName = "qwen3-asr-flash-filetrans"
 
@@ -116,9 +118,9 @@ def _recording_length(inputs: Mapping[str, InputLength], parameters: Mapping[str
 
 
 def _model(
-    name: TranscriptionModelName, *, takes_list: bool, per_second: str, currency: str, billed_seconds_field: str
+    name: TranscriptionModelName, *, takes_list: bool, per_second: str, currency: str, as_of: date
 ) -> TranscriptionModel:
-    price = Price(per_second=Decimal(per_second), currency=currency, as_of=date(2026, 11, 25))
+    price = Price(per_second=Decimal(per_second), currency=currency, as_of=as_of)
     recording = MediaInput(kind="audio", containers=MEDIA_CONTAINERS, size=MEDIA_BYTES, seconds=MEDIA_SECONDS)
     return TranscriptionModel(
         name=name,
@@ -131,7 +133,7 @@ def _model(
         max_output_seconds=MEDIA_SECONDS.high or 0.0,
         result_kind="transcript",
         result_url_field="transcription_url",
-        billed_seconds_field=billed_seconds_field,
+        billed_seconds_field="duration" if takes_list else "seconds",
         takes_list=takes_list,
     )
 
@@ -144,15 +146,19 @@ TRANSCRIPTION_MODELS: Mapping[str, TranscriptionModel] = {
             takes_list=False,
             per_second="0.00022",
             currency="CNY",
-            billed_seconds_field="seconds",
+            as_of=date(2026, 11, 25),
         ),
         _model(
             "qwen-audio-3.0-asr-flash-filetrans",
             takes_list=True,
             per_second="0.000032",
             currency="USD",
-            billed_seconds_field="duration",
+            as_of=date(2026, 11, 25),
         ),
+        # The price in Singapore. That of Beijing is lower.
+        _model("fun-asr", takes_list=True, per_second="0.000035", currency="USD", as_of=date(2026, 11, 27)),
+        # Only seconds with speech in them are billed, so this is the most that a recording costs.
+        _model("paraformer-v2", takes_list=True, per_second="0.00008", currency="CNY", as_of=date(2026, 11, 27)),
     )
 }
 

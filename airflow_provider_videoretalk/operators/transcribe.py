@@ -74,7 +74,7 @@ class TranscribeOperator(CatalogModelOperator):
     :param language: The language that is spoken, a code such as ``en``. By default the service detects it. (templated)
     :param words: Whether each segment has its ``words``, with their times. (templated)
     :param speakers: How many speakers are told apart, 2 to 100, or 0 for as many as there are. By default none are.
-        Only ``qwen-audio-3.0-asr-flash-filetrans`` tells speakers apart. (templated)
+        ``qwen3-asr-flash-filetrans`` tells none apart. (templated)
     :param destination: Where the files are written: their URI without a suffix, e.g.
         ``s3://aws_default@bucket/talks/monday``. Files of these names are replaced. By default none are written.
         (templated)
@@ -159,9 +159,10 @@ class TranscribeOperator(CatalogModelOperator):
             return None
         speakers = as_int("speakers", self.speakers)
         if not self.catalog_entry.takes_list:
-            able = next(model.name for model in TRANSCRIPTION_MODELS.values() if model.takes_list)
+            able = [repr(model.name) for model in TRANSCRIPTION_MODELS.values() if model.takes_list]
             raise InputError(
-                f"speakers is {speakers}, but {self.model} tells no speakers apart", remedy=f"Use model={able!r}."
+                f"speakers is {speakers}, but {self.model} tells no speakers apart",
+                remedy=f"Use as model one of {', '.join(able)}.",
             )
         if speakers != 0 and not 2 <= speakers <= MAX_SPEAKERS:
             raise InputError(

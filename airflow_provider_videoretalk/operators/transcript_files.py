@@ -1,4 +1,4 @@
-"""The files of a transcript: the whole of it as JSON, and subtitles."""
+"""The files of a transcript: the whole of it as JSON, and subtitles. The JSON is read again where it is translated."""
 
 from __future__ import annotations
 
@@ -7,13 +7,16 @@ import logging
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
+from airflow_provider_videoretalk.batches.table_text import MAX_BYTES
 from airflow_provider_videoretalk.dashscope.errors import InputError
+from airflow_provider_videoretalk.dashscope.reply_values import parse_reply
 from airflow_provider_videoretalk.operators.template_values import as_text, check_word
 
 if TYPE_CHECKING:
     from airflow.sdk import ObjectStoragePath
 
     from airflow_provider_videoretalk.editing.subtitles import Cue
+    from airflow_provider_videoretalk.operators.batch_sources import BatchSources
 
 TranscriptFormat = Literal["srt", "vtt", "json"]
 FORMATS: tuple[TranscriptFormat, ...] = ("srt", "vtt", "json")
@@ -82,6 +85,28 @@ def write_transcript(
             write_object(path, content, content_type=_CONTENT_TYPES[name])
         written[name] = uri_of(path)
     return written
+
+
+def read_transcript(field: str, location: str, *, sources: BatchSources) -> Mapping[str, Any]:
+    """The transcript in a JSON file that :func:`write_transcript` wrote.
+
+    :param field: that names it, for messages
+    :raises InputError: the location is not allowed or cannot be read, or has no transcript
+    :raises TransportError: it cannot be read now
+    """
+    content = sources.table(location, field=field)
+    if len(content) > MAX_BYTES:
+        raise InputError(
+            f"{field} at {location} has over {MAX_BYTES:,} bytes, allowed are {MAX_BYTES:,}",
+            remedy="Transcribe it without words.",
+        )
+    try:
+        transcript = parse_reply(content)
+    except ValueError:
+        transcript = None
+    if not isinstance(transcript, Mapping):
+        raise InputError(f"{field} at {location} is no transcript", remedy="Give what TranscribeOperator returned.")
+    return transcript
 
 
 def _cues(transcript: Mapping[str, Any]) -> Sequence[Cue] | None:

@@ -24,6 +24,7 @@ from airflow_provider_videoretalk.operators.template_values import (
     as_text,
     check_word,
 )
+from airflow_provider_videoretalk.operators.transcript_files import read_transcript
 from airflow_provider_videoretalk.operators.translation_answers import TranslationAnswers
 from airflow_provider_videoretalk.operators.translation_job import TranslationJob, TranslationSource
 from airflow_provider_videoretalk.submission.fault_points import fault_point
@@ -55,7 +56,8 @@ class TranslateOperator(DashScopeOperator):
     An optional field without a value is left out: None, an empty text, or the text ``None``, which a template renders.
 
     :param source: A text; or a transcript: a mapping with ``segments``, a list of ``{"start", "end", "text"}`` with
-        times in seconds. Its ``language`` and ``seconds`` are used if it has them. (templated)
+        times in seconds. Its ``language`` and ``seconds`` are used if it has them. What ``TranscribeOperator`` returns
+        of a long recording has none, and they are read from its JSON file. (templated)
     :param target_language: A code or an English name, such as ``de`` or ``German``. (templated)
     :param source_language: Likewise, or ``auto`` to let the service detect it. Defaults to the transcript's
         ``language``, else ``auto``. (templated)
@@ -68,9 +70,9 @@ class TranslateOperator(DashScopeOperator):
     :param on_too_long: What to do about segments that will not fit. ``flag`` says so in the result. ``faster`` raises
         the ``rate`` of these segments up to ``max_rate``, and flags those that do not fit then. ``fail`` fails the
         task.
-    :param allowed_sources: Where a glossary may be: a list of prefixes such as ``s3://conn@bucket/folder/``, or one
-        text with commas between them. It narrows ``[videoretalk] allowed_sources`` of Airflow's configuration.
-        (templated)
+    :param allowed_sources: Where a glossary or a transcript may be: a list of prefixes such as
+        ``s3://conn@bucket/folder/``, or one text with commas between them. It narrows ``[videoretalk] allowed_sources``
+        of Airflow's configuration. (templated)
     :param max_cost: Highest cost, in the price's currency. Compared with the most that the translation can cost.
         Defaults to no limit. (templated)
     :param dashscope_conn_id: The Airflow connection of type ``dashscope``. (templated)
@@ -168,7 +170,7 @@ class TranslateOperator(DashScopeOperator):
     @cached_property
     def _job(self) -> TranslationJob:
         """The translation, by the rendered fields."""
-        source = TranslationSource.read(self.source)
+        source = TranslationSource.read(self._whole_source())
         model = as_optional_text("model", self.model) or DEFAULT_MODEL
         target = _language("target_language", as_text("target_language", self.target_language), model=model)
         spoken = self._source_language(source, model)
@@ -193,6 +195,14 @@ class TranslateOperator(DashScopeOperator):
             rate=self.rate,
             max_rate=self.max_rate if self.on_too_long == "faster" else self.rate,
         )
+
+    def _whole_source(self) -> object:
+        """The source. Of a long transcript, Airflow's database has no segments: they are read from its JSON file."""
+        given = self.source
+        if not isinstance(given, Mapping) or given.get("segments") or not isinstance(given.get("files"), Mapping):
+            return given
+        location = given["files"].get("json")
+        return read_transcript("source", location, sources=self._sources) if isinstance(location, str) else given
 
     @property
     def _sources(self) -> BatchSources:

@@ -78,6 +78,20 @@ def test_all_of_a_recording_is_billed() -> None:
     assert str(FILE.price.cost(3600)) == "0.7920"
 
 
+@pytest.mark.parametrize(
+    ("name", "currency", "cost"),
+    [
+        ("qwen3-asr-flash-filetrans", "CNY", "0.7920"),
+        ("qwen-audio-3.0-asr-flash-filetrans", "USD", "0.1152"),
+        ("fun-asr", "USD", "0.1260"),
+        ("paraformer-v2", "CNY", "0.2880"),
+    ],
+)
+def test_the_price_of_an_hour(name: str, currency: str, cost: str) -> None:
+    price = TRANSCRIPTION_MODELS[name].price
+    assert (str(price.cost(3600)), price.currency) == (cost, currency)
+
+
 def sentence(start: object, end: object, text: object, **more: object) -> dict[str, Any]:
     return {"begin_time": start, "end_time": end, "text": text, **more}
 

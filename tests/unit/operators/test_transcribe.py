@@ -110,6 +110,13 @@ def test_sentences_of_a_long_recording_are_in_the_file_only(
     assert len(transcribed(operator(speech), context)["segments"]) == 2
 
 
+@pytest.mark.parametrize(("model", "currency"), [("fun-asr", "USD"), ("paraformer-v2", "CNY")])
+def test_other_models(speech: str, context: dict[str, Any], model: Any, currency: str) -> None:
+    result = transcribed(operator(speech, model=model, speakers=2, words=True), context)
+    assert (result["text"], result["currency"]) == (TEXT, currency)
+    assert [word["text"] for word in result["segments"][1]["words"]] == ["The", "weather", "is", "warm", "today"]
+
+
 def test_speakers_are_told_apart(speech: str, context: dict[str, Any]) -> None:
     result = transcribed(operator(speech, model=WITH_SPEAKERS, speakers="2"), context)
     assert [segment["speaker"] for segment in result["segments"]] == [0, 0]

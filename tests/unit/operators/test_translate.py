@@ -212,6 +212,42 @@ def test_a_long_transcript_is_sent_in_parts(qwen: Service, context: dict[str, An
     assert result["request_ids"] == ["r-1", "r-2", "r-3"]
 
 
+def test_the_segments_of_a_long_recording_are_read_from_its_file(
+    qwen: Service, context: dict[str, Any], tmp_path: Path
+) -> None:
+    file = tmp_path / "talk.json"
+    file.write_text(json.dumps(TRANSCRIPT))
+    transcript = {**TRANSCRIPT, "segments": [], "files": {"json": f"file://{file}"}}
+    whole = operator().execute(context)
+    assert operator(source=transcript).execute(context)["segments"] == whole["segments"]
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("[]", "is no transcript"),
+        ("{", "is no transcript"),
+        ('{"segments": []}', "source.segments is a list of 0"),
+        (None, "talk.json"),
+    ],
+)
+def test_a_file_without_a_transcript(
+    qwen: Service, context: dict[str, Any], tmp_path: Path, content: str | None, message: str
+) -> None:
+    file = tmp_path / "talk.json"
+    if content is not None:
+        file.write_text(content)
+    with pytest.raises(InputError, match=message):
+        operator(source={"segments": [], "files": {"json": f"file://{file}"}}).execute(context)
+    assert qwen.asked == []
+
+
+def test_a_transcript_is_read_where_sources_are_allowed(qwen: Service, context: dict[str, Any], tmp_path: Path) -> None:
+    given = {"segments": [], "files": {"json": f"file://{tmp_path}/talk.json"}}
+    with pytest.raises(InputError, match="allowed_sources"):
+        operator(source=given, allowed_sources=["s3://bucket/"]).execute(context)
+
+
 def test_a_long_segment_is_sent_as_sentences_and_joined(qwen: Service, context: dict[str, Any]) -> None:
     text = "This is a sentence of about sixty letters, as people speak. " * 40
     result = operator(source=segments(text, seconds=300)).execute(context)
