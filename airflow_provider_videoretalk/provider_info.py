@@ -89,7 +89,7 @@ def _option(description: str, *, example: str) -> dict[str, Any]:
     return {
         "description": f"{description} Prefixes with commas between them; remote stands for every URL and store. A "
         "file on a disk is allowed below a file:/// prefix only. Operators can narrow it, and not widen it.\n",
-        "version_added": "0.1.0",
+        "version_added": "0.2.0",
         "type": "string",
         "example": example,
         "default": "remote",
@@ -99,7 +99,7 @@ def _option(description: str, *, example: str) -> dict[str, Any]:
 def _text_option(description: str, *, example: str) -> dict[str, Any]:
     return {
         "description": f"{description}\n",
-        "version_added": "0.1.0",
+        "version_added": "0.2.0",
         "type": "string",
         "example": example,
         "default": "",
