@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import re
 import subprocess
@@ -13,6 +14,7 @@ from typing import Any
 
 import pytest
 import requests
+from airflow.triggers.callback import CallbackTrigger
 from documents import ROOT, Block, Page, blocks
 
 from airflow_provider_videoretalk.emulator.server import Emulator
@@ -58,6 +60,23 @@ def test_dag(run_dag: Callable[..., Any], presenter: None, s3: Any, tmp_path: Pa
     assert run_dag(dag, **dated).state == "success"
     if dated:
         assert "bucket/videos/daily/2026-11-02.wav" in s3.find("bucket")
+
+
+def test_the_callback_of_a_deadline(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As Airflow's triggerer calls it."""
+    (code,) = [block.code for block in SCRIPTS if "async def batch_is_late" in block.code]
+    (tmp_path / "team_alerts.py").write_text(code)
+    monkeypatch.syspath_prepend(tmp_path)
+    run = {"dag_id": "batch_with_deadline", "dag_run_id": "manual__1"}
+    trigger = CallbackTrigger("team_alerts.batch_is_late", {"channel": "videos", "context": {"dag_run": run}})
+
+    async def states() -> list[str]:
+        return [event.payload["state"] async for event in trigger.run()]
+
+    assert asyncio.run(states()) == ["running", "success"]
+    assert "For videos: run manual__1 of batch_with_deadline is late" in caplog.text
 
 
 def test_the_tests_of_a_dag(database: None, tmp_path: Path) -> None:
