@@ -30,7 +30,7 @@ def measure(*, quick: bool) -> Result:
     rows = [_row(batch) for batch in batches]
     note = (
         f"All clips start at once, on eight workers. Their renders take {RENDERS / HOUR:.1f} hours together. A look at "
-        "the account is a worker's before a submit, or the triggerer's for all that it holds back. The triggerer writes "
+        "the account is a worker's before a submit, or the triggerer's for all that it holds back. The triggerer sets "
         "one Variable in half an hour, and each write asks the secrets backend."
     )
     return Result(
