@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import pytest
 from batch_rows import DAG as BATCH_DAG
 from batch_rows import failed, many_rows
+from query_plans import nodes_of, rows_read, statements_of
 from sqlalchemy import create_engine, event, insert, text
 from sqlalchemy.orm import Session
 from video_rows import NOW, Row, add_runs, finished_run, tables, write_dags
@@ -148,12 +149,11 @@ def steps(engine: Engine, statement: str, parameters: Any) -> Iterator[Step]:
                 if found and found[2].rstrip("_1234567890") in {name.rstrip("_12") for name in BIG}:
                     yield Step(what, found[1] == "SEARCH" and what.count("=?") >= _columns(what), 0)
             return
-        rows = connection.exec_driver_sql(f"EXPLAIN (ANALYZE, FORMAT JSON) {statement}", parameters)
-        for node in _nodes(rows.scalar_one()[0]["Plan"]):
-            if node.get("Relation Name") in BIG:
-                what = json.dumps({name: node.get(name) for name in ("Node Type", "Relation Name", "Index Cond")})
-                read = node["Actual Rows"] + node.get("Rows Removed by Filter", 0)
-                yield Step(what, "Index Cond" in node and read <= 1, node["Actual Loops"])
+    for node in nodes_of(engine, statement, parameters):
+        if node.get("Relation Name") in BIG:
+            what = json.dumps({name: node.get(name) for name in ("Node Type", "Relation Name", "Index Cond")})
+            is_probe = "Index Cond" in node and rows_read(node) <= node["Actual Loops"]
+            yield Step(what, is_probe, node["Actual Loops"])
 
 
 def _columns(what: str) -> int:
@@ -162,27 +162,10 @@ def _columns(what: str) -> int:
     return next((count for name, count in known.items() if name in what), 99)
 
 
-def _nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    yield plan
-    for inner in plan.get("Plans", []):
-        yield from _nodes(inner)
-
-
 def asked(engine: Engine, page: Callable[[Session], object], *, tables: set[str] = BIG) -> list[tuple[str, Any]]:
     """The statements by which a page reads these tables."""
-    found: list[tuple[str, Any]] = []
-
-    def note(_connection: Any, _cursor: Any, statement: str, parameters: Any, *_: Any) -> None:
-        if any(re.search(rf"\b{name}\b", statement) for name in tables):
-            found.append((statement, parameters))
-
-    event.listen(engine, "before_cursor_execute", note)
-    try:
-        with Session(engine) as session:
-            page(session)
-    finally:
-        event.remove(engine, "before_cursor_execute", note)
-    return found
+    names = re.compile("|".join(rf"\b{name}\b" for name in tables))
+    return [(statement, parameters) for statement, parameters in statements_of(engine, page) if names.search(statement)]
 
 
 def result_page(session: Session) -> object:
@@ -295,10 +278,9 @@ def test_the_triggers_of_runs_are_looked_up_one_by_one(filled: Engine) -> None:
                 plan = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters).all()
                 assert re.search(r"SEARCH dag_run USING INDEX \w+ \(dag_id=\? AND run_id=\?\)", str(plan))
                 continue
-            rows = connection.exec_driver_sql(f"EXPLAIN (ANALYZE, FORMAT JSON) {statement}", parameters).scalar_one()
-            (node,) = [node for node in _nodes(rows[0]["Plan"]) if node.get("Relation Name") == "dag_run"]
-            read = (node["Actual Rows"] + node.get("Rows Removed by Filter", 0)) * node["Actual Loops"]
-            assert read <= VIDEOS + 10, node
+        nodes = nodes_of(filled, statement, parameters)
+        (node,) = [node for node in nodes if node.get("Relation Name") == "dag_run"]
+        assert rows_read(node) <= VIDEOS + 10, node
 
 
 def test_a_dag_that_may_have_videos_makes_no_scan_either(filled: Engine) -> None:
@@ -327,9 +309,9 @@ def test_the_audit_log_is_read_by_its_index(filled: Engine) -> None:
                 plan = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters).all()
                 assert "SEARCH log USING INDEX idx_log_task_instance (dag_id=? AND task_id=? AND run_id=?)" in str(plan)
                 continue
-            rows = connection.exec_driver_sql(f"EXPLAIN (ANALYZE, FORMAT JSON) {statement}", parameters).scalar_one()
-            read = [node for node in _nodes(rows[0]["Plan"]) if "idx_log_task_instance" in node.get("Index Name", "")]
-            assert [node for node in read if "run_id" in node["Index Cond"]]
+        nodes = nodes_of(filled, statement, parameters)
+        read = [node for node in nodes if "idx_log_task_instance" in node.get("Index Name", "")]
+        assert [node for node in read if "run_id" in node["Index Cond"]]
 
 
 @pytest.mark.parametrize(
@@ -353,12 +335,10 @@ def test_a_batch_reads_no_task_of_others(
                 plan = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters).all()
                 assert not re.search(r"SCAN (task_instance|dag_run)", str(plan))
                 continue
-            rows = connection.exec_driver_sql(f"EXPLAIN (ANALYZE, FORMAT JSON) {statement}", parameters).scalar_one()
-            for node in _nodes(rows[0]["Plan"]):
-                if node.get("Relation Name") in ("task_instance", "hitl_detail"):
-                    read = (node["Actual Rows"] + node.get("Rows Removed by Filter", 0)) * node["Actual Loops"]
-                    # Of two runs, whose tasks the planner may read at once.
-                    assert read <= 2 * BATCH_TASKS, node
+        for node in nodes_of(filled, statement, parameters):
+            if node.get("Relation Name") in ("task_instance", "hitl_detail"):
+                # Of two runs, whose tasks the planner may read at once.
+                assert rows_read(node) <= 2 * BATCH_TASKS, node
 
 
 def test_a_page_of_failures_reads_no_log_of_others(filled: Engine) -> None:

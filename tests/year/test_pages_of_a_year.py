@@ -13,7 +13,8 @@ from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from sqlalchemy import create_engine, event, text
+from query_plans import nodes_of, rows_read, statements_of
+from sqlalchemy import create_engine, text
 from sqlalchemy.orm import Session
 from video_rows import write_dags
 from year_rows import BATCH_DAG, BIG_BATCH, DAG, KINDS, OTHER, VIDEOS, XCOMS, fill_year
@@ -147,31 +148,7 @@ def test_a_scan_would_be_seen(year: Engine) -> None:
 
 def _rows_read(engine: Engine, page: Callable[[Session], Any]) -> Iterator[tuple[str, int]]:
     """The statements by which a page reads the big tables, with the rows that each takes from them."""
-    asked: list[tuple[str, Any]] = []
-
-    def note(_connection: Any, _cursor: Any, statement: str, parameters: Any, *_: Any) -> None:
-        asked.append((statement, parameters))
-
-    event.listen(engine, "before_cursor_execute", note)
-    try:
-        with Session(engine) as session:
-            page(session)
-    finally:
-        event.remove(engine, "before_cursor_execute", note)
-    for statement, parameters in asked:
-        with engine.connect() as connection:
-            rows = connection.exec_driver_sql(f"EXPLAIN (ANALYZE, FORMAT JSON) {statement}", parameters).scalar_one()
-        nodes = [node for node in _nodes(rows[0]["Plan"]) if node.get("Relation Name") in BIG]
+    for statement, parameters in statements_of(engine, page):
+        nodes = [node for node in nodes_of(engine, statement, parameters) if node.get("Relation Name") in BIG]
         if nodes:
-            yield json.dumps([statement, [node["Node Type"] for node in nodes]]), int(sum(map(_read, nodes)))
-
-
-def _read(node: dict[str, Any]) -> float:
-    found: float = node["Actual Rows"] + node.get("Rows Removed by Filter", 0)
-    return found * node["Actual Loops"]
-
-
-def _nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    yield plan
-    for inner in plan.get("Plans", []):
-        yield from _nodes(inner)
+            yield json.dumps([statement, [node["Node Type"] for node in nodes]]), sum(map(rows_read, nodes))
