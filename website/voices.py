@@ -20,8 +20,8 @@ _BEGIN = f"""# Voices and languages
 These are the voices that the forms offer, for `cosyvoice-v3-flash`. The first one is the default, and an empty field is
 that voice, whatever the language. The vendor has
 [more of them]({SYSTEM_VOICES_PAGE}). That list is in Chinese: each voice has its
-name after *voice参数*, and its languages after *语言*. The vendor warns that a voice may mispronounce other languages. A
-voice of another speech model, or [a voice of your own](../producer.md#your-own-voice), is entered by its name.
+name after *voice参数*, and its languages after *语言*. The vendor warns that a voice may mispronounce other languages.
+A voice of another speech model, or [a voice of your own](../producer.md#your-own-voice), is entered by its name.
 
 """
 _OTHERS = """
