@@ -7,7 +7,7 @@ pieces (install the extra `media`).
 1. **plan** checks all rows, and says what each problem is. It looks at the videos that are there already, and keeps
    those whose rows have not changed. It says what the others cost and when they are ready. A *dry run* ends here.
 2. **approve** asks a person if the videos cost more than the form says.
-3. **make** makes the speech and the video of each row, and **publish** copies it to its folder. A row that fails stops
+3. **make** makes the speech and the video of each row, and **publish** copies it to the folder. A row that fails stops
    no other. If the form says so, **review** lets a person watch each video before it is published.
 4. **manifest** lists all videos, with the cause and the remedy of each that is missing. The run fails if more are
    missing than you tolerate. Run it again with the same table: only what is missing or changed is made and paid for.
@@ -123,7 +123,7 @@ with DAG(
             None,
             type=["null", "string"],
             title="Presenter video",
-            description="Of the rows that name none. "
+            description="URL, of the rows that name none. "
             "Empty: the one that the Variable videoretalk_presenter names, or the vendor's sample.",
             section="Rows without their own",
         ),
@@ -150,7 +150,7 @@ with DAG(
             exclusiveMinimum=0,
             maximum=MAX_COST,
             title="Highest cost",
-            description="Of all videos. If they may cost more, none is made.",
+            description="Of all videos that this run makes, with their speech. If they may cost more, none is made.",
             section="What it may cost",
         ),
         "max_cost_per_video": Param(
@@ -159,7 +159,8 @@ with DAG(
             exclusiveMinimum=0,
             maximum=MAX_COST_PER_VIDEO,
             title="Highest cost of a video",
-            description="A video with a higher estimate is not made.",
+            description="Without its speech. A video that costs more is not made. One whose speech is not made yet "
+            "counts with no more than this.",
             section="What it may cost",
         ),
         "approve_above": Param(

@@ -5,9 +5,10 @@
    speech is paid for. Turn that off in the form. **speech** speaks each sentence when the presenter speaks it.
 3. If the form names a sample of the presenter's voice, and who agreed to its use, **voice** enrols it once.
 4. **plan** says what the videos cost, **approve** asks a person if they cost more than the form says, **make** replaces
-   the lips, and **publish** copies each video to its folder, with subtitle files.
-5. **manifest** lists all videos. Run the DAG again after a failure, or with a corrected sentence: what has not changed
-   is not paid for again.
+   the lips, and **publish** copies each video to the folder, with subtitle files.
+5. **manifest** lists all videos. After a failure, clear the tasks that failed. A new run makes transcript and
+   translations again, and pays for the speech and the videos that come out different. To correct a sentence of a
+   finished dub, clear **proofread** of its language.
 
 A video may be longer than two minutes: it is made of pieces. The workers need the extra `media`. Make the pool before
 the first run:
@@ -157,7 +158,7 @@ with DAG(
             None,
             type=["null", "string"],
             title="Video",
-            description="One person who speaks. "
+            description="URL of a video in which one person speaks. "
             "Empty: the one that the Variable videoretalk_presenter names, or the vendor's sample.",
         ),
         "name": Param("dub", type="string", title="Name", description="Of the new files, before the language."),
@@ -193,14 +194,15 @@ with DAG(
             None,
             type=["null", "string"],
             title="Sample of the voice",
-            description="10 to 20 s of the presenter's speech. Empty: a system voice speaks.",
+            description="URL of 10 to 20 s of the presenter's speech: WAV, MP3 or M4A, at most 60 s and 10 MB. "
+            "Empty: a system voice speaks.",
             section="The presenter's own voice",
         ),
         "consent": Param(
             None,
             type=["null", "string"],
             title="Consent",
-            description="Who agreed to the use of the voice, and when.",
+            description="Who agreed to the use of the voice, and when. Needed with a sample.",
             section="The presenter's own voice",
         ),
         "max_cost": Param(
@@ -209,7 +211,8 @@ with DAG(
             exclusiveMinimum=0,
             maximum=MAX_COST,
             title="Highest cost",
-            description="Of all videos. If they may cost more, none is made.",
+            description="Of all videos that this run makes, without transcript, translation and speech. If they may "
+            "cost more, none is made.",
             section="What it may cost",
         ),
         "approve_above": Param(

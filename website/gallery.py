@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from website.example_dags import ExampleDag, FormField, example_dags
 from website.markdown import code, table
+from website.site_links import slug
 
 _BEGIN = """# Example DAGs
 
@@ -14,8 +15,8 @@ them into your DAG folder:
 python -m airflow_provider_videoretalk dags dags/
 ```
 
-They publish in the folder that the Variable `videoretalk_folder` names, such as `s3://aws_default@videos/`:
-[set it up](get-started.md#with-your-own-key).
+**The folder** in this page is the one that the Variable `videoretalk_folder` names, such as `s3://aws_default@videos/`:
+[set it up](get-started.md#with-your-own-key). All of them publish in it: [file names](producer.md#file-names).
 
 """
 
@@ -33,6 +34,13 @@ PICTURES = {
 }
 """The pictures of each DAG, with what they show. The DAGs with pictures come first, in this order."""
 
+HOW_TO = {
+    "videoretalk_quickstart": ("One video, from the form",),
+    "videoretalk_batch": ("12 videos in 6 languages", "Long scripts"),
+    "videoretalk_dub": ("A video in other languages", "Your own voice", "Correct a sentence of a dub"),
+}
+"""The sections of the producers' page about each DAG."""
+
 
 def page() -> str:
     order = list(PICTURES)
@@ -44,6 +52,9 @@ def page() -> str:
 def _section(dag: ExampleDag) -> str:
     name = dag.path.stem
     parts = [f"\n## {name}\n", f"**{dag.title}.** [Source](../dags/{dag.path.name}).\n", f"{dag.description}\n"]
+    if name in HOW_TO:
+        links = "".join(f"- [{heading}](producer.md#{slug(heading, '-')})\n" for heading in HOW_TO[name])
+        parts.append(f"Step by step:\n\n{links}")
     parts += [f"![{text}]({path})\n" for text, path in PICTURES.get(name, ())]
     if dag.fields:
         rows = [(_title(field), code(field.name), _default(field), _meaning(field)) for field in dag.fields]

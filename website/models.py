@@ -19,8 +19,8 @@ the vendor, with the day on which each was read. The connection's field *Prices*
 """
 _SPEECH = """## Speech
 
-The first row whose begin a model's name has. A Han character counts twice. [Voices and languages](voices.md) has the
-voices.
+The first row that the model's name begins with counts. A Han character counts twice. [Voices and
+languages](voices.md) has the voices.
 
 """
 _TRANSLATION = """

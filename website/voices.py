@@ -8,15 +8,48 @@ from airflow_provider_videoretalk.model_catalog.translation import DEFAULT_MODEL
 from airflow_provider_videoretalk.model_catalog.translation_languages import LANGUAGES, LITE_LANGUAGES, find_language
 from website.markdown import code, codes, table
 
+# The vendor's pages, of 2026-03-31 those on enrolled voices.
+_CLONES = "https://www.alibabacloud.com/help/en/model-studio/cosyvoice-clone-design-api"
+_QWEN_CLONES = "https://www.alibabacloud.com/help/doc-detail/2975034.html"
+_QWEN_VOICES = "https://help.aliyun.com/model-studio/qwen-tts"
+
 _BEGIN = f"""# Voices and languages
 
 ## System voices
 
-These are the voices that the forms offer, for `cosyvoice-v3-flash`. The first one is the default. The vendor has
-[more of them]({SYSTEM_VOICES_PAGE}). A voice of another speech model, or
-[a voice of your own](../operators.md#voices-voiceoperator), is entered by its name. None of these is documented for the
-other languages below, such as Spanish or German. An empty field is the default voice, whatever the language.
+These are the voices that the forms offer, for `cosyvoice-v3-flash`. The first one is the default, and an empty field is
+that voice, whatever the language. The vendor has
+[more of them]({SYSTEM_VOICES_PAGE}). That list is in Chinese: each voice has its
+name after *voice参数*, and its languages after *语言*. The vendor warns that a voice may mispronounce other languages.
+A voice of another speech model, or [a voice of your own](../producer.md#your-own-voice), is entered by its name.
 
+"""
+_OTHERS = """
+## Languages that no system voice speaks
+
+No voice above is documented for the other languages below, such as Spanish or German, and no other system voice of that
+model is known to be. What a system voice makes of them is not known: listen to a short video first. By the vendor's
+pages, as read on 2026-11-27, these speak some of them:
+
+"""
+_SPEAK_OTHERS = (
+    (
+        "an enrolled voice of `cosyvoice-v3-flash`, the forms' model",
+        "[Chinese, English, French, German, Indonesian, Japanese, Korean, Portuguese, Russian, Thai, "
+        f"Vietnamese]({_CLONES}). Not Spanish, and not Italian",
+    ),
+    (
+        "an enrolled voice of a model `qwen3-tts-vc-*`",
+        f"[Chinese, English, French, German, Italian, Japanese, Korean, Portuguese, Russian, Spanish]({_QWEN_CLONES})",
+    ),
+    (
+        "`qwen3-tts-flash`, whose voices speak several languages each, such as `Cherry`",
+        f"[the same ten]({_QWEN_VOICES})",
+    ),
+)
+_MODELS = """
+The forms have no field for the model. An engineer sets `speech_model="qwen3-tts-flash"` of
+[`PlanVideosOperator`](../operators.md#many-videos-planvideosoperator), and the table then names languages as `Spanish`.
 """
 _SPEECH = """
 ## Languages of speech
@@ -43,7 +76,9 @@ def page() -> str:
     speech = table(("code", "language"), [(code(one), _name(one)) for one in LANGUAGE_CODES])
     rows = [(code(one), name, "yes" if one in LITE_LANGUAGES else "no") for one, name in LANGUAGES.items()]
     translation = table(("code", "language", "`qwen-mt-lite` has it"), rows)
-    return f"{_BEGIN}{voices}{_SPEECH}{speech}{_TRANSLATION}{translation}{_WORDS}{codes(WORD_LANGUAGES)}.\n"
+    others = table(("what speaks", "languages"), _SPEAK_OTHERS)
+    systems = f"{_BEGIN}{voices}{_OTHERS}{others}{_MODELS}"
+    return f"{systems}{_SPEECH}{speech}{_TRANSLATION}{translation}{_WORDS}{codes(WORD_LANGUAGES)}.\n"
 
 
 def _name(language: str) -> str:
