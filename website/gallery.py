@@ -22,6 +22,7 @@ python -m airflow_provider_videoretalk dags dags/
 
 PICTURES = {
     "videoretalk_quickstart": (
+        ("The demo, from the form to the board", "images/ui/demo.webp"),
         ("The form", "images/ui/trigger.png"),
         ("The finished video beside its source", "images/ui/result.png"),
     ),

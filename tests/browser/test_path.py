@@ -8,7 +8,9 @@ from typing import Any
 
 import pytest
 import requests
+from PIL import Image
 
+from .film import Film
 from .person import Person
 
 SCRIPT = "Welcome. This video was made from a few lines of text, by a pipeline that ran on its own."
@@ -47,18 +49,25 @@ def test_the_connection_form_and_its_test_button(person: Person, base_url: str) 
 
 
 @pytest.mark.usefixtures("folder")
-def test_from_the_trigger_form_to_the_board(person: Person, airflow: Any) -> None:
-    triggers_the_quickstart(person)
+def test_from_the_trigger_form_to_the_board(person: Person, airflow: Any, pictures: Path) -> None:
+    film = Film(person)
+    triggers_the_quickstart(person, film)
     run_id = person.waits_for(lambda: newest_run(airflow, "videoretalk_quickstart"), why="no run began")
     follows_the_watch_link(person, run_id)
-    watches_the_result(person)
+    film.shows()
+    watches_the_result(person, film)
     run = airflow.run_path("videoretalk_quickstart", run_id)
     person.waits_for(lambda: states(airflow, run).get("publish") == "success", why="it is not published")
     sees_the_published_one(person)
+    film.shows()
     opens_the_board(person)
+    film.shows()
+    film.save(pictures / "demo.webp")
+    with Image.open(pictures / "demo.webp") as saved:
+        assert (saved.format, saved.is_animated) == ("WEBP", True)
 
 
-def triggers_the_quickstart(person: Person) -> None:
+def triggers_the_quickstart(person: Person, film: Film) -> None:
     """With the form as it is: the docs' pictures are what it makes."""
     person.goes_to("/dags/videoretalk_quickstart")
     person.clicks("button", text="Trigger")
@@ -66,6 +75,7 @@ def triggers_the_quickstart(person: Person) -> None:
         lambda: person.finds("textarea[name=element_script]").get_attribute("value") == SCRIPT, why="it has no script"
     )
     person.takes_picture("trigger")
+    film.shows()
     person.clicks("[role=dialog] button", text="Trigger")
 
 
@@ -89,7 +99,7 @@ def follows_the_watch_link(person: Person, run_id: str) -> None:
     assert person.serious_violations() == []
 
 
-def watches_the_result(person: Person) -> None:
+def watches_the_result(person: Person, film: Film) -> None:
     # The page goes on by itself once the video is made.
     person.reads("h1", text="Done")
     person.waits_for(
@@ -99,6 +109,7 @@ def watches_the_result(person: Person) -> None:
     person.clicks("#both")
     person.waits_for(lambda: person.asks("document.getElementById('result').currentTime > 0.5"), why="it stands still")
     assert person.asks("document.getElementById('source').currentTime") > 0
+    film.follows(seconds=3)
     person.clicks("#both")
     person.waits_for(lambda: person.asks("document.getElementById('result').paused"), why="it does not pause")
     seeks(person, 3)
