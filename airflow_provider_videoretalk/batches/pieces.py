@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
-from itertools import pairwise
 from typing import Any
 
 from airflow_provider_videoretalk.batches.recipe import (
+    RecordingPart,
     RecordingRecipe,
     Speech,
     VideoRecipe,
@@ -54,15 +54,22 @@ class Piece:
 
     @property
     def name(self) -> str:
-        """The same for two pieces that are the same video, also of two scripts."""
+        """The same for two pieces that are the same video, also of two scripts, or of two recordings."""
         made_of = {
-            **self.speech.fields,
+            **self._spoken,
             "presenter": self.video.presenter,
             "parameters": dict(self.video.parameters),
-            "start_frame": self.start_frame,
             "replaces": self.replaces,
         }
         return digest_of(made_of)
+
+    @property
+    def _spoken(self) -> dict[str, Any]:
+        """What is heard, and where the presenter begins."""
+        if not isinstance(self.speech, RecordingRecipe):
+            return {**self.speech.fields, "start_frame": self.start_frame}
+        # Not by the pieces before it: if one of them is made again, this one is the same.
+        return {"sound": self.speech.sound, "start": self.speech.part.start if self.speech.part else 0.0}
 
     @property
     def file_name(self) -> str:
@@ -88,14 +95,27 @@ class KeptPiece:
         return int(self.metadata[FRAMES_FIELD])
 
 
-def speeches_of(recipe: Speech, *, cuts: Sequence[float] = ()) -> tuple[Speech, ...]:
+@dataclass(frozen=True, kw_only=True)
+class FoundPieces:
+    """
+    :param kept: the pieces that are made, in their order
+    :param current: the first that is not; ``None`` if all are made
+    :param speeches: of the pieces that are to be made, as far as it is known which
+    """
+
+    kept: tuple[KeptPiece, ...]
+    current: Piece | None
+    speeches: tuple[Speech, ...]
+
+
+def speeches_of(recipe: Speech, *, parts: Sequence[RecordingPart] = ()) -> tuple[Speech, ...]:
     """The speech of each piece; one if it is short enough for one render job.
 
-    :param cuts: where a recording is cut, in seconds, with its beginning and its end; none for one that is short enough
+    :param parts: of a recording, in their order; none for one that is short enough
     :raises InputError: the script cannot be cut
     """
     if isinstance(recipe, RecordingRecipe):
-        return tuple(replace(recipe, part=part) for part in pairwise(cuts)) or (recipe,)
+        return tuple(replace(recipe, part=part) for part in parts) or (recipe,)
     scripts = split_script(recipe.script, model=recipe.model, rate=speaking_rate(recipe.options))
     return tuple(replace(recipe, script=script) for script in scripts)
 
@@ -103,44 +123,53 @@ def speeches_of(recipe: Speech, *, cuts: Sequence[float] = ()) -> tuple[Speech, 
 def find_pieces(
     recipe: VideoRecipe,
     *,
-    cuts: Sequence[float],
+    parts: Sequence[RecordingPart],
     replaces: str | None,
     store: Callable[[str], Destination],
-    known: Sequence[KeptPiece] = (),
-) -> tuple[list[KeptPiece], Piece | None]:
-    """The pieces that are made, up to the first that is not; and that one, ``None`` if all are made.
+    known: Iterable[KeptPiece] = (),
+) -> FoundPieces:
+    """The pieces that are made, and those that are to be made.
 
-    A piece goes on from the frame of the presenter at which the one before it ends. So it is only known when that one
-    is made.
+    A piece goes on from the frame of the presenter at which the one before it ends. So the pieces of a script are only
+    known when those before them are made. Those of a recording begin where their sound does.
 
-    :param cuts: see :func:`speeches_of`
+    :param parts: see :func:`speeches_of`
     :param store: the object of a piece, by its file's name
-    :param known: the first pieces that are made, whose metadata is not read again
+    :param known: pieces that are made, whose metadata is not read again
     :raises TransportError: the store cannot be read
     """
-    kept = list(known)
-    for piece in _pieces(recipe, cuts, replaces, kept):
-        metadata = read_metadata(store(piece.file_name))
-        frames = amount_in(metadata or {}, FRAMES_FIELD)
-        if metadata is None or metadata.get(PIECE_FIELD) != piece.name or not frames:
-            return kept, piece
-        kept.append(KeptPiece(piece=piece, metadata=metadata))
-    return kept, None
+    speeches = speeches_of(recipe.speech, parts=parts)
+    kept = {one.piece.number: one for one in known}
 
-
-def _pieces(
-    recipe: VideoRecipe, cuts: Sequence[float], replaces: str | None, kept: Sequence[KeptPiece]
-) -> Iterator[Piece]:
-    speeches = speeches_of(recipe.speech, cuts=cuts)
-    for number, speech in enumerate(speeches[len(kept) :], start=len(kept)):
-        yield Piece(
+    def piece(number: int) -> Piece:
+        return Piece(
             number=number,
             count=len(speeches),
-            speech=speech,
+            speech=speeches[number],
             video=recipe,
-            start_frame=sum(one.frames for one in kept),
+            start_frame=sum(one.frames for before, one in kept.items() if before < number),
             replaces=replaces,
         )
+
+    for number in range(len(speeches)):
+        found = kept.get(number) or _kept(piece(number), store)
+        if found is not None:
+            kept[number] = found
+        elif not isinstance(recipe.speech, RecordingRecipe):
+            break
+    missing = [number for number in range(len(speeches)) if number not in kept]
+    return FoundPieces(
+        kept=tuple(kept[number] for number in sorted(kept)),
+        current=piece(missing[0]) if missing else None,
+        speeches=tuple(speeches[number] for number in missing),
+    )
+
+
+def _kept(piece: Piece, store: Callable[[str], Destination]) -> KeptPiece | None:
+    metadata = read_metadata(store(piece.file_name))
+    if metadata is None or metadata.get(PIECE_FIELD) != piece.name or not amount_in(metadata, FRAMES_FIELD):
+        return None
+    return KeptPiece(piece=piece, metadata=metadata)
 
 
 def cost_of(pieces: Sequence[KeptPiece]) -> Decimal:

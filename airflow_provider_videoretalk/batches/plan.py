@@ -79,8 +79,8 @@ def plan_videos(
             parameters=render.parameters,
             photo_model=render.model.name if row.is_photo else None,
         )
-        cuts = recording.cuts if recording else ()
-        planned = PlannedVideo(row=row, destination=destination, state="make", recipe=recipe, cuts=cuts)
+        parts = recording.parts if recording else ()
+        planned = PlannedVideo(row=row, destination=destination, state="make", recipe=recipe, parts=parts)
         metadata = read_metadata(destination)
         if is_made_from(metadata, recipe):
             if not settings.force:
@@ -101,8 +101,7 @@ def plan_videos(
 def _seconds_of(speech: Speech, *, recording: Recording | None, store: Callable[[str], Destination]) -> float | None:
     """The duration of a speech that was recorded or paid for before; ``None`` if there is none."""
     if isinstance(speech, RecordingRecipe):
-        start, end = speech.part or (0.0, recording.seconds if recording else None)
-        return end - start if end is not None else None
+        return speech.part.seconds if speech.part else recording.seconds if recording else None
     metadata = read_metadata(store(speech.file_name))
     return amount_in(metadata, "seconds") if metadata and is_made_from(metadata, speech) else None
 
@@ -114,11 +113,11 @@ def _with_pieces(
     piece_store: Callable[[str], Destination],
 ) -> PlannedVideo:
     """The video with its speeches, without those of pieces that are made."""
-    speeches = speeches_of(planned.recipe.speech, cuts=planned.cuts)
+    speeches = speeches_of(planned.recipe.speech, parts=planned.parts)
     in_pieces, paid = len(speeches) > 1 or presenter.in_parts, Decimal(0)
     if in_pieces:
-        kept, _ = find_pieces(planned.recipe, cuts=planned.cuts, replaces=planned.replaces, store=piece_store)
-        speeches, paid = speeches[len(kept) :], cost_of(kept)
+        found = find_pieces(planned.recipe, parts=planned.parts, replaces=planned.replaces, store=piece_store)
+        speeches, paid = found.speeches, cost_of(found.kept)
     spoken = tuple((speech, seconds(speech)) for speech in speeches)
     return replace(planned, in_pieces=in_pieces, paid_before=paid, speeches=spoken)
 

@@ -11,12 +11,12 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from itertools import count
 from typing import Any, Protocol, TypedDict
 
 from airflow_provider_videoretalk.batches.planned_video import PlannedVideo
-from airflow_provider_videoretalk.batches.recipe import VideoRecipe
+from airflow_provider_videoretalk.batches.recipe import RecordingPart, VideoRecipe
 from airflow_provider_videoretalk.dashscope.errors import StateReadError
 from airflow_provider_videoretalk.publishing.atomic_object import Destination
 from airflow_provider_videoretalk.publishing.object_store import (
@@ -79,7 +79,7 @@ class RowToMake:
     :param planned_before: an earlier plan of the run had the row, so its video may be paid for and not published
     :param video: location of the presenter, or of a photo of the presenter
     :param audio: location of the recording; ``None`` if the script has to be spoken
-    :param cuts: of the recording, see :func:`~airflow_provider_videoretalk.batches.pieces.speeches_of`
+    :param parts: of the recording, see :func:`~airflow_provider_videoretalk.batches.pieces.speeches_of`
     :param in_pieces: one render job cannot make it, see :mod:`~airflow_provider_videoretalk.batches.pieces`
     :param paid_before: what the pieces that the plan found did cost, which ``most_cost`` does not include
     """
@@ -96,12 +96,12 @@ class RowToMake:
     kept: bool = False
     planned_before: bool = False
     audio: str | None = None
-    cuts: tuple[float, ...] = ()
+    parts: tuple[RecordingPart, ...] = ()
     in_pieces: bool = False
     paid_before: str = "0"
 
     def to_json(self) -> dict[str, Any]:
-        return {**vars(self), "recipe": self.recipe.fields}
+        return {**vars(self), "recipe": self.recipe.fields, "parts": [asdict(part) for part in self.parts]}
 
     @classmethod
     def parse(cls, data: Mapping[str, Any]) -> RowToMake:
@@ -110,7 +110,8 @@ class RowToMake:
         :raises KeyError: a field is missing
         """
         known = {name: data[name] for name in cls.__annotations__}
-        return cls(**{**known, "cuts": tuple(data["cuts"]), "recipe": VideoRecipe.parse(data["recipe"])})
+        parts = tuple(RecordingPart(**part) for part in data["parts"])
+        return cls(**{**known, "parts": parts, "recipe": VideoRecipe.parse(data["recipe"])})
 
 
 def plan_name(dag_id: str, run_id: str) -> str:
@@ -162,7 +163,7 @@ def rows_to_make(
             replaces=one.replaces,
             planned_before=number < len(earlier) and one.replaces is None,
             audio=one.row.audio,
-            cuts=one.cuts,
+            parts=one.parts,
             in_pieces=one.in_pieces,
             paid_before=str(one.paid_before),
         )

@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import Any, Literal
 
 from airflow_provider_videoretalk.batches.estimate import VideoEstimate
-from airflow_provider_videoretalk.batches.recipe import Speech, VideoRecipe
+from airflow_provider_videoretalk.batches.recipe import RecordingPart, Speech, VideoRecipe
 from airflow_provider_videoretalk.batches.table import VideoRow
 from airflow_provider_videoretalk.batches.table_text import Fault
 from airflow_provider_videoretalk.model_catalog.model import InputLength, Model
@@ -43,13 +43,13 @@ class Recording:
 
     :param digest: of its content, see :func:`~airflow_provider_videoretalk.batches.recipe.content_digest`
     :param seconds: its length, as far as it is known
-    :param cuts: see :func:`~airflow_provider_videoretalk.batches.pieces.speeches_of`
+    :param parts: see :func:`~airflow_provider_videoretalk.batches.pieces.speeches_of`
     :param problems: why no video can be made of it, each with its remedy
     """
 
     digest: str = ""
     seconds: float | None = None
-    cuts: tuple[float, ...] = ()
+    parts: tuple[RecordingPart, ...] = ()
     problems: tuple[tuple[str, str], ...] = ()
 
 
@@ -101,7 +101,7 @@ class PlannedVideo:
     :param most_cost: the most that it can cost, in the currency of the price; with its speech, if that has to be made
         and its price is known in this currency
     :param most_video_cost: the part of it that is not for speech. A video that costs more is not submitted
-    :param cuts: of the recording, see :class:`Recording`
+    :param parts: of the recording, see :class:`Recording`
     :param in_pieces: one render job cannot make it, see :mod:`~airflow_provider_videoretalk.batches.pieces`
     :param paid_before: what the pieces that are made did cost
     :param speeches: of a video to make, or of its pieces that are not made; each with its seconds if it is kept
@@ -116,7 +116,7 @@ class PlannedVideo:
     estimate: VideoEstimate | None = None
     most_cost: Decimal = Decimal(0)
     most_video_cost: Decimal = Decimal(0)
-    cuts: tuple[float, ...] = ()
+    parts: tuple[RecordingPart, ...] = ()
     in_pieces: bool = False
     paid_before: Decimal = Decimal(0)
     speeches: tuple[tuple[Speech, float | None], ...] = ()

@@ -47,19 +47,37 @@ class SpeechRecipe:
 
 
 @dataclass(frozen=True, kw_only=True)
+class RecordingPart:
+    """The part of a recording that a piece of a video has.
+
+    :param start: where it begins, in seconds
+    :param end: where it ends, in seconds
+    :param sound: a digest of its samples
+    """
+
+    start: float
+    end: float
+    sound: str
+
+    @property
+    def seconds(self) -> float:
+        return self.end - self.start
+
+
+@dataclass(frozen=True, kw_only=True)
 class RecordingRecipe:
     """A recording of speech, or the part of it that a piece of a video has. Nothing is paid for it.
 
     :param recording: a digest of what identifies its content, see :func:`content_digest`
     :param script: what is said in all of it, for subtitles; ``""`` if it is not known
     :param language: of the subtitles; ``None`` if it is not known
-    :param part: where the part begins and ends, in seconds; ``None`` for all of it
+    :param part: ``None`` for all of it
     """
 
     recording: str
     script: str = ""
     language: str | None = None
-    part: tuple[float, float] | None = None
+    part: RecordingPart | None = None
 
     @property
     def fields(self) -> dict[str, Any]:
@@ -68,13 +86,18 @@ class RecordingRecipe:
             "script": self.script,
             "language": self.language,
             "recording": self.recording,
-            "recording_part": list(self.part) if self.part else None,
+            "recording_part": [self.part.start, self.part.end] if self.part else None,
         }
 
     @property
+    def sound(self) -> str:
+        """What is heard. The words do not change it."""
+        return self.part.sound if self.part else self.recording
+
+    @property
     def file_name(self) -> str:
-        """The name of the part in the store of speeches. The words do not change it."""
-        return f"{digest_of([self.recording, self.part])}.wav"
+        """The name of the part in the store of speeches."""
+        return f"{digest_of(self.sound)}.wav"
 
 
 Speech = SpeechRecipe | RecordingRecipe

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from threading import Lock
@@ -14,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider_videoretalk.airflow_adapters.location_policy import LocationPolicy
 from airflow_provider_videoretalk.batches.plan_file import VERSION, read_document, write_document
 from airflow_provider_videoretalk.batches.planned_video import Presenter, Recording
-from airflow_provider_videoretalk.batches.recipe import content_digest, digest_of
+from airflow_provider_videoretalk.batches.recipe import RecordingPart, content_digest, digest_of
 from airflow_provider_videoretalk.batches.script_pieces import MAX_SECONDS
 from airflow_provider_videoretalk.batches.table_text import MAX_BYTES
 from airflow_provider_videoretalk.dashscope.errors import DashScopeError, InputError, StateReadError
@@ -203,24 +205,25 @@ class BatchSources:
             if problems:
                 return Recording(problems=problems)
             digest = content_digest(source.content_identity())
-            cuts = self._cuts(source, folder.speech(f"{digest_of(digest)}-cuts.json")) if found.findings else ()
+            parts = self._parts(source, folder.speech(f"{digest_of(digest)}-parts.json")) if found.findings else ()
         except DashScopeError as error:
             return Recording(problems=((error.message.removeprefix("audio: "), error.remedy or "Correct it."),))
         media = found.media.get("audio_url")
-        return Recording(digest=digest, seconds=media.seconds if media else None, cuts=cuts)
+        return Recording(digest=digest, seconds=media.seconds if media else None, parts=parts)
 
-    def _cuts(self, source: Source, kept: Destination) -> tuple[float, ...]:
-        """Where a recording is cut, in seconds, with its beginning and its end.
+    def _parts(self, source: Source, kept: Destination) -> tuple[RecordingPart, ...]:
+        """The parts that a recording is cut to, in its pauses.
 
         :param kept: the document of an earlier plan
         :raises InputError: there is no pause where one is needed, or the recording is too long
         :raises TransportError: the recording cannot be read, or a store failed
         """
         try:
-            return tuple(float(second) for second in read_document(kept)["cuts"])
-        except (StateReadError, KeyError, TypeError, ValueError):
+            return tuple(RecordingPart(**part) for part in read_document(kept)["parts"])
+        except (StateReadError, KeyError, TypeError):
             pass
         # Loads PyAV.
+        from airflow_provider_videoretalk.editing.sound_part import cut_sound
         from airflow_provider_videoretalk.editing.speech_cuts import choose_cuts
         from airflow_provider_videoretalk.editing.speech_pauses import find_pauses
         from airflow_provider_videoretalk.media.local_copy import local_copy
@@ -229,16 +232,19 @@ class BatchSources:
         with TemporaryDirectory(prefix="videoretalk-") as folder:
             file = local_copy(source.location, Path(folder, "recording"), field="audio", access=self.access)
             sound = find_pauses(file, field="the recording")
-        if sound.seconds > MAX_SECONDS:
-            raise InputError(
-                f"the recording takes {sound.seconds / 60:.0f} minutes, allowed are {MAX_SECONDS / 60:g} minutes",
-                remedy="Split it into several rows.",
-            )
-        cuts = (0.0, *choose_cuts(sound, field="the recording"), sound.seconds)
+            if sound.seconds > MAX_SECONDS:
+                raise InputError(
+                    f"the recording takes {sound.seconds / 60:.0f} minutes, allowed are {MAX_SECONDS / 60:g} minutes",
+                    remedy="Split it into several rows.",
+                )
+            part, parts = Path(folder, "part.wav"), []
+            for start, end in pairwise((0.0, *choose_cuts(sound, field="the recording"), sound.seconds)):
+                cut_sound(file, part, start=start, end=end)
+                parts.append(RecordingPart(start=start, end=end, sound=hashlib.sha256(part.read_bytes()).hexdigest()))
         with store_errors_named(kept):
             make_folder_of(kept)
-        write_document(kept, {"version": VERSION, "cuts": list(cuts)})
-        return cuts
+        write_document(kept, {"version": VERSION, "parts": [asdict(one) for one in parts]})
+        return tuple(parts)
 
     def _read(self, field: str, location: str, *, most: int) -> bytes:
         """The bytes at a location, one more than ``most`` at most."""

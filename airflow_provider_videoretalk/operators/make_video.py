@@ -194,8 +194,9 @@ class MakeVideoOperator(CatalogModelOperator):
 
     def identity(self) -> Mapping[str, Any]:
         # Not the speech: it is made after the ledger has been asked.
-        made_of = {"model": self.model, "made_of": self._row_to_make.recipe.fields}
-        return {**made_of, PIECE_FIELD: self._piece_name} if self._row_to_make.in_pieces else made_of
+        if self._row_to_make.in_pieces:
+            return {"model": self.model, PIECE_FIELD: self._piece_name}
+        return {"model": self.model, "made_of": self._row_to_make.recipe.fields}
 
     def input_locations(self) -> Mapping[str, Any]:
         return self.identity()

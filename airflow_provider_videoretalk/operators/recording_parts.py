@@ -66,14 +66,15 @@ class RecordingParts:
         with tempfile.TemporaryDirectory(prefix="videoretalk-") as folder:
             recording = local_copy(self.source.location, Path(folder, "recording"), field="audio", access=self.access)
             for recipe in recipes:
-                start, end = recipe.part or (0.0, 0.0)
+                assert recipe.part is not None
                 file = Path(folder, "part.wav")
-                part = cut_sound(recording, file, start=start, end=end)
-                metadata = {**_made_of(recipe), "seconds": part.seconds}
+                part = cut_sound(recording, file, start=recipe.part.start, end=recipe.part.end)
+                cut_at = [recipe.part.start, recipe.part.end]
+                metadata = {**_made_of(recipe), "recording_part": cut_at, "seconds": part.seconds}
                 upload_file(file, self.folder.speech(recipe.file_name), content_type="audio/wav", metadata=metadata)
         log.info("Cut the recording to %s parts", len(recipes))
 
 
 def _made_of(recipe: RecordingRecipe) -> dict[str, Any]:
-    """What the part's metadata says. The words that are said there do not change it."""
-    return {name: value for name, value in recipe.fields.items() if name in ("recording", "recording_part")}
+    """What the part's metadata says."""
+    return {"sound": recipe.sound}

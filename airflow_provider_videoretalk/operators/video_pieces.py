@@ -21,7 +21,6 @@ from airflow_provider_videoretalk.batches.pieces import (
     cost_of,
     find_pieces,
     joined_name,
-    speeches_of,
 )
 from airflow_provider_videoretalk.batches.plan_file import RowToMake
 from airflow_provider_videoretalk.batches.recipe import RecordingRecipe, Speech, amount_in
@@ -67,25 +66,35 @@ class VideoPieces:
         self._find()
 
     def _find(self, *, known: Sequence[KeptPiece] = ()) -> None:
-        self.kept, self.current = find_pieces(
+        self._found = find_pieces(
             self._row.recipe,
-            cuts=self._row.cuts,
+            parts=self._row.parts,
             replaces=self._row.replaces,
             store=self._folder.piece,
             known=known,
         )
 
     @property
-    def required(self) -> Piece:
+    def current(self) -> Piece | None:
         """The first piece that is not made."""
+        return self._found.current
+
+    @property
+    def required(self) -> Piece:
+        """The first piece that is not made, in a state that has one."""
         if self.current is None:
             raise RuntimeError("all pieces are made")
         return self.current
 
     @property
     def speeches(self) -> tuple[Speech, ...]:
-        """Of the current piece, and of those that follow."""
-        return speeches_of(self._row.recipe.speech, cuts=self._row.cuts)[len(self.kept) :]
+        """Of the current piece, and of those that are to be made after it."""
+        return self._found.speeches
+
+    @property
+    def kept(self) -> tuple[KeptPiece, ...]:
+        """The pieces that are made."""
+        return self._found.kept
 
     @property
     def paid(self) -> Decimal:
@@ -237,8 +246,7 @@ def _frames(media: Mapping[str, Any], piece: Piece) -> int:
 def _expected_seconds(speech: Speech) -> float:
     if not isinstance(speech, RecordingRecipe):
         return typical_seconds(speech.script, rate=speaking_rate(speech.options))
-    start, end = speech.part or (0.0, 0.0)
-    return end - start
+    return speech.part.seconds if speech.part else 0.0
 
 
 def _sums(pieces: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

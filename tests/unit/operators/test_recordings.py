@@ -12,6 +12,7 @@ import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException
 from spoken_sounds import silence, word, words_and_pauses, write_wav
 
+from airflow_provider_videoretalk.batches.recipe import RecordingPart, RecordingRecipe
 from airflow_provider_videoretalk.dashscope.errors import InputError
 from airflow_provider_videoretalk.editing import speech_pauses
 from airflow_provider_videoretalk.media import local_copy
@@ -24,7 +25,7 @@ from .test_video_pieces import CrashError, dies_at, make
 __all__ = ["batch"]
 
 # A pause of a second after every four seconds of speech.
-LONG = words_and_pauses(*[1.0, 4.0] * 30)
+LONG, SECONDS = words_and_pauses(*[1.0, 4.0] * 30), 150.0
 
 
 def record(batch: Batch, samples: np.ndarray, *, name: str = "talk.wav") -> str:
@@ -89,6 +90,44 @@ def test_a_long_recording_is_cut_in_its_pauses(batch: Batch, monkeypatch: pytest
 
 def samples_of_recording(batch: Batch) -> np.ndarray:
     return samples_of(batch.folder.parent / "talk.wav")
+
+
+def changed(samples: np.ndarray, *, begin: float, end: float) -> np.ndarray:
+    """A recording with other words between two seconds."""
+    changed, rate = samples.copy(), len(samples) / SECONDS
+    changed[round(begin * rate) : round(end * rate)] //= 2
+    return changed
+
+
+@pytest.mark.parametrize(("begin", "cost"), [(2.0, 4.0424), (82.0, 4.0), (142.0, 3.9624)])
+def test_a_corrected_sentence_costs_its_piece(batch: Batch, begin: float, cost: float) -> None:
+    (row,) = batch.plan(table(record(batch, LONG), text="As it was."))
+    make(batch, row)
+    (row,) = batch.plan(
+        table(record(batch, changed(LONG, begin=begin, end=begin + 2), name="corrected.wav"), text="As it is.")
+    )
+    # The pieces are cut at 50.5 s and 100.5 s, and a second costs 0.08 CNY.
+    assert batch.sums["most_cost"] == cost
+    result = make(batch, row)
+    assert batch.paid() == {"speech": 0, "videos": 4}
+    assert len(result["task_ids"]) == 3
+    assert submitted(batch)[-1] != submitted(batch)[-2]
+    kept = list(batch.folder.glob("pieces/*.mp4.json"))
+    assert len([1 for path in kept if "piece" in json.loads(path.read_text())]) == 4
+
+
+def test_a_corrected_piece_that_an_earlier_try_submitted_is_not_paid_twice(
+    batch: Batch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The sentence of another piece is corrected while a piece renders."""
+    (row,) = batch.plan(table(record(batch, LONG)))
+    with monkeypatch.context() as patched:
+        dies_at(patched, "after_id")
+        with pytest.raises(CrashError):
+            make(batch, row)
+    (row,) = batch.plan(table(record(batch, changed(LONG, begin=82.0, end=84.0), name="corrected.wav")))
+    make(batch, row)
+    assert batch.paid() == {"speech": 0, "videos": 3}
 
 
 def test_a_killed_try_pays_for_no_piece_of_a_recording_twice(batch: Batch, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -156,9 +195,8 @@ def test_the_words_of_a_recording_may_be_longer_than_a_model_speaks(batch: Batch
 
 
 def test_the_expected_length_of_a_part_is_its_own() -> None:
-    from airflow_provider_videoretalk.batches.recipe import RecordingRecipe
-
-    assert video_pieces._expected_seconds(RecordingRecipe(recording="sha256:1", part=(60.0, 97.5))) == 37.5
+    part = RecordingPart(start=60.0, end=97.5, sound="1")
+    assert video_pieces._expected_seconds(RecordingRecipe(recording="sha256:1", part=part)) == 37.5
 
 
 def test_how_long_a_part_is_is_known(batch: Batch) -> None:
@@ -169,8 +207,7 @@ def test_how_long_a_part_is_is_known(batch: Batch) -> None:
         operator._planned(batch.context("make", 0))  # type: ignore[arg-type]
         location, seconds = operator._speech()
         (part, *_) = operator._pieces.speeches
-        start, end = part.part
-        assert seconds == pytest.approx(end - start, abs=0.01)
+        assert seconds == pytest.approx(part.part.seconds, abs=0.01)
         assert str(location).startswith(f"{batch.folder.as_uri()}/speech/")
 
 
