@@ -59,11 +59,63 @@ _RETURNS = (
     ("`TranscribeOperator`", "[TranscriptionResult](#transcriptionresult)"),
     ("`TranslateOperator`, `ProofreadOperator`", "[TranslationResult](#translationresult)"),
     ("`SegmentSpeechOperator`", "[SegmentSpeechResult](#segmentspeechresult)"),
-    ("`PublishMediaOperator`", "the metadata: [consume the asset event](../engineer.md#consume-the-asset-event)"),
+    ("`PublishMediaOperator`", "the [metadata of the published object](#metadata-of-a-published-object)"),
     ("`PlanVideosOperator`", "the rows to map over"),
     ("`WriteManifestOperator`", "the sums of [the manifest](../batch.md#the-manifest)"),
     ("`AuditJobsOperator`", f"the results that can be saved, each a {_PRICED} with its `connection_id`"),
 )
+
+METADATA = (
+    (
+        "those of `source`",
+        "",
+        "such as those of [PricedResult](#pricedresult); not `video_url`, `audio_url`, `url` and `expires_at`",
+    ),
+    ("those of `metadata`", "", "what the operator's argument adds, such as `script` and `language`"),
+    ("`uri`", "str", "of the object"),
+    ("`size`", "int", "in bytes"),
+    ("`sha256`", "str", "of the object's bytes"),
+    ("`content_type`", "str", "by the bytes, whatever the server says"),
+    (
+        "`media`",
+        "dict[str, Any]",
+        "`kind` and `container`, what the file says of itself, such as `seconds`, `width` and `height`, and in "
+        "`unchecked` what could not be looked at",
+    ),
+    (
+        "`verified`",
+        "list[str]",
+        "what the server says of its file, and was confirmed: `length`, `md5`, `crc64`; or `sha256` of a source in a "
+        "store",
+    ),
+    ("`unverified`", "dict[str, str]", "what the server says and was not checked, each with the reason"),
+    ("`published_at`", "str", "when the metadata was written"),
+    (
+        "`edits`",
+        "dict[str, Any]",
+        "`names` of what changed the file, a `digest` of the settings, and the `original`'s size and hash",
+    ),
+    ("`aigc`", "dict[str, str]", "the elements of the AIGC label, if the file has one"),
+    ("`content_credentials`", "dict[str, str]", "`manifest`, `signer`, `action` and `source_type`, if it is signed"),
+    ("`lips`", "dict[str, Any]", "with `lip_check`: whether they `changed`, in what `share` of how many `frames`"),
+    ("`subtitles`", "dict[str, str]", "the URI of each subtitle file, by format"),
+    ("`subtitle_track`", "dict[str, str]", "its `language`, if the file has one"),
+    ("`metadata_uri`", "str", "of the metadata file. Only in the return value"),
+    (
+        "`uris`, `metadata_uris`",
+        "list[str]",
+        "for a list of destinations; all other fields are those of the first. Only in the return value",
+    ),
+)
+"""The fields of what ``PublishMediaOperator`` returns."""
+
+_METADATA = """
+## Metadata of a published object
+
+What `PublishMediaOperator` returns. The same is in the file `<name>.json` beside the object, and in the `extra` of the
+asset event. The fields from `edits` to `subtitle_track` are there only if they apply.
+
+"""
 
 _BASES = ("StoredEstimate", "SubmissionResult", "TaskResult", "_Track")
 _PARAM = re.compile(r"^:param (\w+): (.*?)(?=^:|\Z)", re.DOTALL | re.MULTILINE)
@@ -116,6 +168,8 @@ def page() -> str:
         _BEGIN
         + table(("operator", "returns"), _RETURNS)
         + "".join(_section(name) for name in RESULTS if name not in _BASES)
+        + _METADATA
+        + table(("field", "type", "meaning"), [(field, code(kind), meaning) for field, kind, meaning in METADATA])
     )
 
 

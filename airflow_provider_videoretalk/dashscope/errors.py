@@ -1,4 +1,4 @@
-"""All errors of this package.
+"""The errors of this package. Those of a download are beside the code that raises them.
 
 ::
 

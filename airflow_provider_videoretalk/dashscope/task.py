@@ -79,8 +79,8 @@ class TaskResult(TypedDict):
     :param submitted_at: when the job was submitted
     :param started_at: when its render began
     :param finished_at: when its render ended
-    :param queue_seconds: from the submit to the begin of the render
-    :param render_seconds: from the begin of the render to its end
+    :param queue_seconds: from the submit to the start of the render
+    :param render_seconds: from the start of the render to its end
     """
 
     task_id: str

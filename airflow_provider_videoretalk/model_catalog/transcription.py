@@ -164,7 +164,7 @@ TRANSCRIPTION_MODELS: Mapping[str, TranscriptionModel] = {
 
 
 def parse_transcript(transcript: object, *, words: bool = False) -> list[TranscribedSegment]:
-    """The sentences of a transcript, in the order of their begin.
+    """The sentences of a transcript, in the order of their start.
 
     What has no text or no possible times is left out: the service's JSON is not trusted.
 

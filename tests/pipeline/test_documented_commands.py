@@ -155,7 +155,6 @@ def made_video(run_dag: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.
 
 def test_removal(made_video: None, shell: Callable[[str], Any], home: Path) -> None:
     """After the removal, neither a finished video nor a submit that was held back has rows in Airflow's database."""
-    (block,) = [block for block in SHELL if "variables delete" in block.code]
     held = VolatileStore()
     AdmittingTriggerers(held, "dashscope_default", model="videoretalk").enter()
     shell(
@@ -171,7 +170,7 @@ def test_removal(made_video: None, shell: Callable[[str], Any], home: Path) -> N
     assert [key for key in before["variable"] if key.startswith("dashscope_admission_")] == list(held)
     assert before["task_state_store"] == ["dashscope_submission"]
     assert {"dashscope_task_id", "return_value", "videoretalk_watch"} == set(before["xcom"])
-    shell(block.code)
+    shell(_block_of("docs/installation.md").code)
     assert _left(home) == {
         "variable": ["dashscope_submission_notes"],
         "xcom": [],
@@ -179,6 +178,25 @@ def test_removal(made_video: None, shell: Callable[[str], Any], home: Path) -> N
         "connection": [],
         "slot_pool": ["default_pool"],
     }
+
+
+def test_variables_of_0_1_0_are_removed(shell: Callable[[str], Any], home: Path) -> None:
+    digest = "0123456789abcdef"
+    old = [
+        f"dashscope_submission_{digest}_1795000000000",
+        f"dashscope_waiting_{digest}_1795000000000_1795000900000_{digest}",
+    ]
+    new = f"dashscope_submission_{digest}_{digest}_1795000000000"
+    shell("".join(f"airflow variables set {key} mine\n" for key in [*old, new]))
+    before = _left(home)["variable"]
+    assert {*old, new} <= set(before)
+    shell(_block_of("docs/upgrade.md").code)
+    assert _left(home)["variable"] == [key for key in before if key not in old]
+
+
+def _block_of(page: str) -> Block:
+    (block,) = [block for block in SHELL if "variables delete" in block.code and block.name.startswith(page)]
+    return block
 
 
 def _left(home: Path) -> dict[str, list[str]]:

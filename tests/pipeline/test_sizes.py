@@ -20,6 +20,8 @@ QUICKSTART = Path(__file__).parents[2] / "dags" / "videoretalk_quickstart.py"
 SCRIPT = "Good morning, and welcome to the morning news. The weather is warm and the people are happy."
 _VARIABLE = "SELECT length(key) + length(val) + length(description) FROM variable WHERE key LIKE '{}%'"
 LEFT = {
+    "DAG run": "SELECT length(CAST(conf AS TEXT)) FROM dag_run WHERE run_id = :run",
+    "asset event": "SELECT length(CAST(extra AS TEXT)) FROM asset_event WHERE source_run_id = :run",
     "task instances": "SELECT 0 FROM task_instance WHERE run_id = :run",
     "rendered fields": "SELECT length(CAST(rendered_fields AS TEXT)) FROM rendered_task_instance_fields "
     "WHERE run_id = :run",

@@ -18,6 +18,10 @@ from project_files import PYPROJECT
 from airflow_provider_videoretalk.dashscope import errors
 from airflow_provider_videoretalk.links import BatchLink, WatchLink
 from airflow_provider_videoretalk.provider_info import get_provider_info
+from airflow_provider_videoretalk.publishing import object_metadata
+from airflow_provider_videoretalk.publishing.checksums import VerifiedContent
+from airflow_provider_videoretalk.publishing.object_metadata import describe_object
+from airflow_provider_videoretalk.publishing.transfer import DownloadedObject
 from website import example_dags, fetches, generated, llms, navigation, results, site_links
 
 from .test_examples import forms
@@ -126,6 +130,15 @@ def test_every_field_of_a_return_value_has_a_meaning(name: str) -> None:
     assert {field for field, _, _ in fields} == set(getattr(module, name).__annotations__)
     if name != "_Track":
         assert [field for field, _, meaning in fields if not meaning] == []
+
+
+def test_every_field_of_a_published_object_is_in_the_table() -> None:
+    content = VerifiedContent(size=1, sha256="", verified=(), unverified={})
+    found = DownloadedObject(content=content, content_type="video/mp4", media={})
+    described = describe_object(found, uri="", source={})
+    listed = {name for cell, _, _ in results.METADATA for name in re.findall(r"`(\w+)`", cell)}
+    assert set(described) <= listed
+    assert {*object_metadata._OF_EDITS, "metadata_uri", "uris", "metadata_uris"} <= listed
 
 
 def _pushed_keys() -> set[str]:
