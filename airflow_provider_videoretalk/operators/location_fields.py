@@ -9,6 +9,7 @@ from airflow.sdk import XComArg
 
 from airflow_provider_videoretalk.dashscope.errors import InputError
 from airflow_provider_videoretalk.dashscope.media_url import media_url
+from airflow_provider_videoretalk.outbound.signed_url import safe_text
 
 URL_FIELDS = ("video_url", "audio_url", "url")
 """The fields of a return value that can hold a URL, in the order in which they are looked for."""
@@ -17,12 +18,20 @@ LOCATION_FIELD = "video_location"
 """The field of a return value whose video is in a store, and has no URL."""
 
 # Fields of a return value that expire, and that give access to the result before.
-_EXPIRING_FIELDS = (*URL_FIELDS, "expires_at")
+_EXPIRING_FIELDS = (*URL_FIELDS, "expires_at", "output", "result_urls")
 
 
 def permanent_fields(value: Mapping[str, Any]) -> dict[str, Any]:
-    """The fields of a return value that may be stored."""
-    return {name: one for name, one in value.items() if name not in _EXPIRING_FIELDS}
+    """The fields of a return value that may be stored: those without a signed URL, at any depth."""
+    return {name: one for name, one in value.items() if name not in _EXPIRING_FIELDS and not _has_signature(one)}
+
+
+def _has_signature(value: object) -> bool:
+    if isinstance(value, Mapping):
+        return any(map(_has_signature, value.values()))
+    if isinstance(value, list | tuple):
+        return any(map(_has_signature, value))
+    return isinstance(value, str) and safe_text(value) != value
 
 
 def is_task_output(value: object) -> bool:

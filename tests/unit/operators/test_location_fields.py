@@ -54,6 +54,25 @@ def test_what_of_a_return_value_may_be_stored() -> None:
     assert permanent_fields(value) == {"task_id": "t", "cost": 0.1}
 
 
+def test_no_signed_url_of_a_return_value_is_stored() -> None:
+    """Also not one that lies deep in what a model without an operator of its own returned."""
+    signed = "https://h.example/a.mp4?Expires=1900000000&OSSAccessKeyId=id&Signature=c2VjcmV0"
+    value = {
+        "task_id": "t",
+        "output": {"results": [{"url": "https://h.example/a.mp4"}]},
+        "result_urls": ["https://h.example/a.mp4"],
+        "poster": "https://h.example/poster.png",
+        "scripts": ["one", "two"],
+        "preview": signed,
+        "parts": [{"name": "one", "link": f"see {signed}"}],
+    }
+    assert permanent_fields(value) == {
+        "task_id": "t",
+        "poster": "https://h.example/poster.png",
+        "scripts": ["one", "two"],
+    }
+
+
 @pytest.mark.parametrize(
     ("value", "location"),
     [
