@@ -10,7 +10,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict, cast
 
-from airflow_provider_videoretalk.batches.recipe import SpeechRecipe, digest_of
+from airflow_provider_videoretalk.batches.recipe import SpeechRecipe, amount_in, digest_of
 from airflow_provider_videoretalk.batches.speech_timing import PlacedSegment, SpokenSegment, place_segments
 from airflow_provider_videoretalk.batches.timed_segments import read_segments
 from airflow_provider_videoretalk.dashscope.errors import InputError, ThrottledError
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 
     from airflow_provider_videoretalk.editing.speech_pauses import SpeechSound
     from airflow_provider_videoretalk.media.location import Location
+    from airflow_provider_videoretalk.publishing.atomic_object import Destination
 
 RATE = Limit(field="rate", low=0.5, high=2.0, code="")
 MAX_TEMPO = Limit(field="max_tempo", low=1.0, high=2.0, code="")
@@ -258,7 +259,7 @@ class SegmentSpeechOperator(DashScopeOperator):
         *,
         length: float,
     ) -> _Track:
-        """Puts the speeches on the time line, and writes the track.
+        """Puts the speeches on the time line, and writes the track unless it is there.
 
         :raises TransportError: a store failed; a retry pays for nothing
         """
@@ -278,13 +279,18 @@ class SegmentSpeechOperator(DashScopeOperator):
             placed = self._placed(texts, sounds, length=length)
             made_of = _made_of(recipes, placed, length=length)
             path = store.folder.speech(f"{digest_of(made_of)}-track.wav")
-            spoken = [
-                TrackSpeech(path=file, start=one.start, tempo=one.tempo, begin=words.speech_start, end=words.speech_end)
-                for file, words, one in zip(files, sounds, placed, strict=True)
-            ]
-            target = Path(name, "track.wav")
-            seconds = write_speech_track(spoken, target, seconds=length)
-            upload_file(target, path, content_type="audio/wav", metadata={**made_of, "seconds": seconds})
+            # Some stores give an object that is written again another version, and its video would be paid for again.
+            seconds = _kept_seconds(path, made_of)
+            if seconds is None:
+                spoken = [
+                    TrackSpeech(
+                        path=file, start=one.start, tempo=one.tempo, begin=words.speech_start, end=words.speech_end
+                    )
+                    for file, words, one in zip(files, sounds, placed, strict=True)
+                ]
+                target = Path(name, "track.wav")
+                seconds = write_speech_track(spoken, target, seconds=length)
+                upload_file(target, path, content_type="audio/wav", metadata={**made_of, "seconds": seconds})
         late = max(one.late for one in placed)
         self.log.info("Spoke %s segments on %s (%.2f s, at most %.2f s late)", len(placed), path, seconds, late)
         return {
@@ -311,6 +317,15 @@ class SegmentSpeechOperator(DashScopeOperator):
         last = max(one.end for one in texts)
         given = as_optional_amount("seconds", self.seconds)
         return last if given is None else max(float(given), last)
+
+
+def _kept_seconds(path: Destination, made_of: Mapping[str, Any]) -> float | None:
+    """The length of a track that an earlier try has written; ``None`` if there is none."""
+    # Loads requests.
+    from airflow_provider_videoretalk.publishing.publication import read_metadata
+
+    metadata = read_metadata(path) or {}
+    return amount_in(metadata, "seconds") if {name: metadata.get(name) for name in made_of} == made_of else None
 
 
 def _made_of(recipes: Sequence[SpeechRecipe], placed: Sequence[PlacedSegment], *, length: float) -> dict[str, Any]:

@@ -84,6 +84,18 @@ def test_a_corrected_sentence_costs_itself_alone(service: Service, context: dict
     assert changed["segments"][1]["text"] == "The weather is cold today."
 
 
+def test_a_track_that_is_there_is_not_written_again(service: Service, context: dict[str, Any], tmp_path: Path) -> None:
+    """To some stores it would be another version, whose video is paid for again."""
+    first: Any = operator(tmp_path).execute(context)
+    track = Path(first["audio"].removeprefix("file://"))
+    written = track.stat()
+    again: Any = operator(tmp_path).execute(context)
+    assert (again, track.stat().st_mtime_ns, track.stat().st_ino) == (first, written.st_mtime_ns, written.st_ino)
+    track.with_name(f"{track.name}.json").unlink()
+    operator(tmp_path).execute(context)
+    assert track.stat().st_ino != written.st_ino or track.stat().st_mtime_ns != written.st_mtime_ns
+
+
 def test_a_killed_try_pays_for_what_is_missing(service: Service, context: dict[str, Any], tmp_path: Path) -> None:
     service.emulator.faults.arm(FaultRule(operation="speech", effect="error_before", status=500, after=2))
     with pytest.raises(ServerError):
