@@ -16,7 +16,7 @@ from werkzeug import Response
 
 from airflow_provider_videoretalk.airflow_adapters import variable_store
 from airflow_provider_videoretalk.airflow_adapters.job_history_writer import open_history
-from airflow_provider_videoretalk.batches.recipe import RecordingRecipe
+from airflow_provider_videoretalk.batches.recipe import RecordingPart, RecordingRecipe
 from airflow_provider_videoretalk.dashscope.errors import InputError, RequestError, TransportError
 from airflow_provider_videoretalk.dashscope.task import get_task
 from airflow_provider_videoretalk.job_history.fact_keys import day_of
@@ -83,8 +83,7 @@ def test_a_piece_is_recognised_by_its_name(batch: Batch) -> None:
     make = MakeVideoOperator(task_id="make", row=row, folder=f"{batch.folder.as_uri()}/")
     make._planned(batch.context("make", 0))  # type: ignore[arg-type]
     identity = make.identity()
-    assert sorted(identity) == ["made_of", "model", "piece"]
-    assert identity["piece"] == make._pieces.current.name
+    assert identity == {"model": "videoretalk", "piece": make._pieces.current.name}
 
 
 def test_a_slower_speech_makes_more_pieces(batch: Batch) -> None:
@@ -317,7 +316,8 @@ def test_the_result_of_all_pieces_is_the_last_with_the_sums_of_all() -> None:
 
 def test_how_many_frames_a_piece_has() -> None:
     """As its file says. If it does not, by its speech of about 9 s, at 25 a second."""
-    piece: Any = SimpleNamespace(speech=RecordingRecipe(recording="r", part=(3.0, 12.0)))
+    part = RecordingPart(start=3.0, end=12.0, sound="s")
+    piece: Any = SimpleNamespace(speech=RecordingRecipe(recording="r", part=part))
     assert video_pieces._frames({"seconds": 2.0, "fps": 15.0}, piece) == 30
     assert video_pieces._frames({"seconds": 2.0}, piece) == 50
     assert video_pieces._frames({"fps": 15.0}, piece) == 135
