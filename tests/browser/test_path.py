@@ -151,6 +151,9 @@ def opens_the_board(person: Person) -> None:
         assert "CNY" in person.reads("#main p", text=SPEND)
         assert person.serious_violations() == [], theme
     person.chooses("light")
+    person.reads("#main p", text=SPEND)
+    person.waits_for(lambda: "Loading" not in person.finds("#main").text, why="a panel does not load")
+    person.waits_for(lambda: person.asks("document.querySelector('.card video').readyState >= 2"), why="no poster")
 
 
 @pytest.mark.usefixtures("folder")
