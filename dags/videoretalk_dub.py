@@ -6,9 +6,8 @@
 3. If the form names a sample of the presenter's voice, and who agreed to its use, **voice** enrols it once.
 4. **plan** says what the videos cost, **approve** asks a person if they cost more than the form says, **make** replaces
    the lips, and **publish** copies each video to the folder, with subtitle files.
-5. **manifest** lists all videos. After a failure, clear the tasks that failed. A new run makes transcript and
-   translations again, and pays for the speech and the videos that come out different. To correct a sentence of a
-   finished dub, clear **proofread** of its language.
+5. **manifest** lists all videos. Run the DAG again after a failure, or to correct a sentence: transcript, translations,
+   corrections, speech and videos are kept in the folder, and what has not changed is not paid for again.
 
 A video may be longer than two minutes: it is made of pieces. The workers need the extra `media`. Make the pool before
 the first run:
@@ -55,6 +54,11 @@ MAX_COST, MAX_COST_PER_VIDEO, MAX_TEXT_COST = 500, 100, 10
 RETRIES = {"retries": 3, "retry_delay": timedelta(seconds=10)}
 
 
+# Transcripts and translations are kept there, by the name of the video. So are speech and pieces.
+TRANSCRIPT = f"{FOLDER}transcripts/{{{{ params.name }}}}"
+MEMORY = f"{FOLDER}translations/{{{{ params.name }}}}/"
+
+
 @task
 def languages(params: dict[str, Any] | None = None) -> list[str]:
     """The languages of the form, each once."""
@@ -95,6 +99,8 @@ def dub(language: str, transcript: Any, voice: Any) -> Any:
         target_language=language,
         glossary="{{ params.glossary or '' }}",
         on_too_long="faster",
+        memory=MEMORY,
+        allowed_destinations=FOLDER,
         max_cost=MAX_TEXT_COST,
         allowed_sources=ALLOWED_SOURCES,
         map_index_template="{{ task.target_language }}",
@@ -103,6 +109,8 @@ def dub(language: str, transcript: Any, voice: Any) -> Any:
         task_id="proofread",
         translation=translation.output,
         ask="{{ params.proofread }}",
+        memory=MEMORY,
+        allowed_destinations=FOLDER,
         map_index_template="{{ task.translation['target_language'] }}",
     )
     speech = SegmentSpeechOperator(
@@ -229,6 +237,9 @@ with DAG(
     transcript = TranscribeOperator(
         task_id="transcript",
         file_url=PRESENTER,
+        destination=TRANSCRIPT,
+        if_exists="skip_same",
+        allowed_destinations=FOLDER,
         max_cost=MAX_TEXT_COST,
         dry_run="{{ params.dry_run }}",
         allowed_sources=ALLOWED_SOURCES,

@@ -67,7 +67,7 @@ def intent_of(operator: ModelInputs, context: Context, *, account_id: str) -> In
         task_instance=task_instance_name(ti),
         connection_id=operator.dashscope_conn_id,
         account_id=account_id,
-        fingerprint=_fingerprint(operator),
+        fingerprint=content_fingerprint(operator),
         location_fingerprint=fingerprint_of(operator.input_locations()),
         model=str(operator.model),
         clear_count=ClearCount(max_tries=ti.max_tries, clear_number=getattr(context["dag_run"], "clear_number", 0)),
@@ -79,7 +79,8 @@ def _label(context: Context) -> str | None:
     return getattr(context["ti"], "rendered_map_index", None)
 
 
-def _fingerprint(operator: ModelInputs) -> str | None:
+def content_fingerprint(operator: ModelInputs) -> str | None:
+    """The hash of all inputs; ``None`` if they cannot be read now."""
     try:
         return fingerprint_of(operator.identity())
     except TransportError as error:

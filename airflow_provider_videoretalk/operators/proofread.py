@@ -13,7 +13,8 @@ from airflow.sdk.definitions.param import ParamsDict
 from airflow_provider_videoretalk.airflow_adapters.error_note import notes_error
 from airflow_provider_videoretalk.batches.plan_document import as_code
 from airflow_provider_videoretalk.batches.segment_fit import fit_segment
-from airflow_provider_videoretalk.operators.template_values import as_bool, as_mapping
+from airflow_provider_videoretalk.operators.template_values import as_bool, as_mapping, as_text, is_empty
+from airflow_provider_videoretalk.operators.translation_memory import TranslationMemory, text_of
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -34,6 +35,10 @@ class ProofreadOperator(HITLOperator):
 
     :param translation: What ``TranslateOperator`` returned for a transcript. (templated)
     :param ask: If False, nobody is asked, and the translation is returned as it is. (templated)
+    :param memory: As of ``TranslateOperator``: its next translation of the same sentences has the corrections.
+        (templated)
+    :param storage_conn_id: As of ``TranslateOperator``. (templated)
+    :param allowed_destinations: As of ``TranslateOperator``. (templated)
     :param max_rate: The highest speed of a corrected segment, as ``max_rate`` of ``TranslateOperator``.
 
     All other parameters are those of ``HITLOperator``.
@@ -41,7 +46,7 @@ class ProofreadOperator(HITLOperator):
     :raises AirflowFailException: it was rejected, or the answer has another number of lines
     """
 
-    template_fields: Collection[str] = ("translation", "ask")
+    template_fields: Collection[str] = ("translation", "ask", "memory", "storage_conn_id", "allowed_destinations")
 
     def __init__(
         self,
@@ -49,6 +54,9 @@ class ProofreadOperator(HITLOperator):
         translation: Mapping[str, Any] | XComArg,
         ask: bool | str = True,
         max_rate: float = 1.2,
+        memory: str | None = None,
+        storage_conn_id: str | None = None,
+        allowed_destinations: Sequence[str] | str | None = None,
         **kwargs: Any,
     ) -> None:
         given = {"subject": "Is this translation right?", "options": [_SPEAK, _REJECT]}
@@ -57,13 +65,18 @@ class ProofreadOperator(HITLOperator):
         self.translation = translation
         self.ask = ask
         self.max_rate = max_rate
+        self.memory = memory
+        self.storage_conn_id = storage_conn_id
+        self.allowed_destinations = allowed_destinations
 
     def execute(self, context: Context) -> Any:
         translation = as_mapping("translation", self.translation)
         segments = _segments(translation)
         if not as_bool("ask", self.ask, default=True) or not segments:
             return dict(translation)
-        lines = "\n".join(" ".join(str(segment["text"]).split()) for segment in segments)
+        # A folder that cannot be written to is reported before a person works.
+        self._open_memory(translation)
+        lines = "\n".join(map(text_of, segments))
         others = {name: self.params.get_param(name) for name in self.params if name != _TEXT}
         self.params = ParamsDict({_TEXT: _text_field(lines), **others})
         self.subject = f"{self.subject} ({translation.get('target_language')})"
@@ -88,8 +101,10 @@ class ProofreadOperator(HITLOperator):
         corrected = [
             self._corrected(segment, " ".join(line.split())) for segment, line in zip(segments, given, strict=True)
         ]
-        changed = sum(one["text"] != segment["text"] for one, segment in zip(corrected, segments, strict=True))
-        self.log.info("%s changed %s of %s segments", name, changed, len(segments))
+        changed = [one for one, segment in zip(corrected, segments, strict=True) if one["text"] != segment["text"]]
+        self.log.info("%s changed %s of %s segments", name, len(changed), len(segments))
+        if memory := self._open_memory(translation):
+            memory.keep_corrections((str(one["source_text"]), one["text"]) for one in changed if one.get("source_text"))
         return {
             **translation,
             "segments": corrected,
@@ -98,8 +113,18 @@ class ProofreadOperator(HITLOperator):
             "proofread_by": name,
         }
 
+    def _open_memory(self, translation: Mapping[str, Any]) -> TranslationMemory | None:
+        if self.memory is None or is_empty(self.memory):
+            return None
+        return TranslationMemory.open(
+            self.memory,
+            language=as_text("target_language", translation.get("target_language")),
+            storage_conn_id=self.storage_conn_id,
+            allowed_destinations=self.allowed_destinations,
+        )
+
     def _corrected(self, segment: Mapping[str, Any], text: str) -> dict[str, Any]:
-        if text == " ".join(str(segment["text"]).split()):
+        if text == text_of(segment):
             return dict(segment)
         fit = fit_segment(text, room=float(segment["room"]), rate=1.0, max_rate=self.max_rate)
         estimate = {"estimated_seconds": round(fit.seconds, 2), "fits": fit.fits, "rate": fit.rate}

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, cast
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Literal, cast, get_args
 
 from airflow_provider_videoretalk.airflow_adapters.url_masking import mask_urls
 from airflow_provider_videoretalk.dashscope.errors import InputError
@@ -19,6 +20,7 @@ from airflow_provider_videoretalk.model_catalog.transcription import (
     text_of,
 )
 from airflow_provider_videoretalk.operators.catalog_model import CatalogModelOperator
+from airflow_provider_videoretalk.operators.job_submission import content_fingerprint
 from airflow_provider_videoretalk.operators.location_fields import is_task_output, location_of_output, url_of_output
 from airflow_provider_videoretalk.operators.template_values import (
     as_bool,
@@ -30,6 +32,8 @@ from airflow_provider_videoretalk.operators.template_values import (
 from airflow_provider_videoretalk.operators.transcript_files import (
     FORMATS,
     TranscriptFormat,
+    is_written,
+    read_written,
     transcript_paths,
     write_transcript,
 )
@@ -45,6 +49,11 @@ if TYPE_CHECKING:
 
 # Airflow keeps return values in its database.
 _MAX_SEGMENTS = 2_000
+
+TranscriptIfExists = Literal["overwrite", "skip_same"]
+"""What to do about files that are there."""
+
+_MADE_OF = "made_of"
 
 _URL_FIELDS = ("video_url", "audio_url", "url")
 
@@ -76,9 +85,11 @@ class TranscribeOperator(CatalogModelOperator):
     :param speakers: How many speakers are told apart, 2 to 100, or 0 for as many as there are. By default none are.
         ``qwen3-asr-flash-filetrans`` tells none apart. (templated)
     :param destination: Where the files are written: their URI without a suffix, e.g.
-        ``s3://aws_default@bucket/talks/monday``. Files of these names are replaced. By default none are written.
-        (templated)
+        ``s3://aws_default@bucket/talks/monday``. By default none are written. (templated)
     :param formats: Which files are written: ``srt`` and ``vtt`` are subtitles, ``json`` has the whole result.
+    :param if_exists: What to do about files of these names. ``overwrite`` replaces them. ``skip_same`` returns the
+        transcript in the JSON file, and pays for nothing, if it was made of the same recording by the same model with
+        the same parameters; otherwise it replaces them.
     :param storage_conn_id: The Airflow connection of the store, if the URI names none. (templated)
     :param allowed_destinations: Where files may be written, as of ``PublishMediaOperator``. (templated)
 
@@ -108,12 +119,19 @@ class TranscribeOperator(CatalogModelOperator):
         speakers: int | str | None = None,
         destination: str | None = None,
         formats: Sequence[TranscriptFormat] = FORMATS,
+        if_exists: TranscriptIfExists = "overwrite",
         storage_conn_id: str | None = None,
         allowed_destinations: Sequence[str] | str | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         check_word("model", model, TRANSCRIPTION_MODELS)
+        check_word("if_exists", if_exists, get_args(TranscriptIfExists))
+        if if_exists == "skip_same" and "json" not in formats:
+            raise InputError(
+                f"formats is {formats!r}, allowed with if_exists='skip_same' is a list with 'json'",
+                remedy="The JSON file says what the others were made of.",
+            )
         self.catalog_entry = TRANSCRIPTION_MODELS[model]
         self.model = model
         self.file_url = file_url
@@ -123,6 +141,7 @@ class TranscribeOperator(CatalogModelOperator):
         self.speakers = speakers
         self.destination = destination
         self.formats = formats
+        self.if_exists = if_exists
         self.storage_conn_id = storage_conn_id
         self.allowed_destinations = allowed_destinations
 
@@ -173,7 +192,9 @@ class TranscribeOperator(CatalogModelOperator):
     def prepare(self, intent: Intent) -> Intent:
         # A destination that cannot be written to is reported before anything is paid.
         self._paths()
-        return super().prepare(intent)
+        prepared = super().prepare(intent)
+        # The recording may be another one when its transcript is there.
+        return replace(prepared, cost_estimate={**prepared.cost_estimate, _MADE_OF: intent.fingerprint})
 
     def _paths(self) -> dict[TranscriptFormat, ObjectStoragePath]:
         if self.destination is None or is_empty(self.destination):
@@ -186,6 +207,9 @@ class TranscribeOperator(CatalogModelOperator):
         )
 
     def attempt(self, context: Context, *, refusals: int, since: float) -> Any:
+        kept = None if as_bool("dry_run", self.is_dry_run) else self._kept()
+        if kept is not None:
+            return kept
         result = super().attempt(context, refusals=refusals, since=since)
         # The record of an earlier try has the URL of the transcript.
         return self._with_transcript(result) if "transcription_url" in result else result
@@ -196,7 +220,23 @@ class TranscribeOperator(CatalogModelOperator):
     def task_result(self, task: Task, awaited: AwaitedJob) -> PricedResult:
         task.raise_for_subtasks(remedy="Give a recording that the service can fetch and decode.")
         result = super().task_result(task, awaited)
-        return cast("PricedResult", {**result, "video_url": None, "transcription_url": result["video_url"]})
+        made_of = {_MADE_OF: awaited.cost_estimate.get(_MADE_OF), "transcription_url": result["video_url"]}
+        return cast("PricedResult", {**result, **made_of, "video_url": None})
+
+    def _kept(self) -> TranscriptionResult | None:
+        """What an earlier run has made of the same recording; ``None`` if it has to be made."""
+        # Loads fsspec.
+        from airflow_provider_videoretalk.airflow_adapters.object_storage_path import uri_of
+
+        paths = self._paths()
+        if self.if_exists != "skip_same" or not paths:
+            return None
+        kept, made_of = read_written(paths["json"]), content_fingerprint(self)
+        if kept is None or made_of is None or kept.pop(_MADE_OF, None) != made_of:
+            return None
+        self.log.info("The transcript of this recording is at %s: nothing is paid", uri_of(paths["json"]))
+        files = {name: uri_of(path) for name, path in paths.items() if name == "json" or is_written(path)}
+        return self._small({**kept, "expires_at": None}, files)
 
     def _with_transcript(self, result: Mapping[str, Any]) -> TranscriptionResult:
         """
@@ -209,14 +249,21 @@ class TranscribeOperator(CatalogModelOperator):
         mask_urls(url)
         words = as_bool("words", self.words, default=False)
         segments = download_transcript(url, words=words, access=self.hook.media_access)
-        job = {name: value for name, value in result.items() if name not in ("transcription_url", "expires_at")}
+        made_of = {_MADE_OF: result.get(_MADE_OF)}
+        dropped = ("transcription_url", "expires_at", _MADE_OF)
+        job = {name: value for name, value in result.items() if name not in dropped}
         found = {"text": text_of(segments), "language": self._language_of(segments), "segments": segments}
         self.log.info("The transcript has %s sentences in %s", len(segments), found["language"])
-        files = self._write({**job, **found})
+        files = self._write({**job, **found, **made_of})
+        return self._small({**job, "expires_at": None, **found}, files)
+
+    def _small(self, transcript: Mapping[str, Any], files: Mapping[TranscriptFormat, str]) -> TranscriptionResult:
+        """The return value."""
+        segments = transcript["segments"]
         if "json" in files and len(segments) > _MAX_SEGMENTS:
             self.log.info("The sentences are in %s only", files["json"])
-            found["segments"] = []
-        return cast("TranscriptionResult", {**job, "expires_at": None, **found, "files": files})
+            segments = []
+        return cast("TranscriptionResult", {**transcript, "segments": segments, "files": dict(files)})
 
     def _language_of(self, segments: Sequence[TranscribedSegment]) -> str | None:
         languages = Counter(segment["language"] for segment in segments if "language" in segment)

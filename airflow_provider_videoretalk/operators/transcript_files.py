@@ -87,6 +87,34 @@ def write_transcript(
     return written
 
 
+def is_written(path: ObjectStoragePath) -> bool:
+    """
+    :raises TransportError: the store failed
+    """
+    # Loads fsspec.
+    from airflow_provider_videoretalk.publishing.object_store import find_object, store_errors_named
+
+    with store_errors_named(path):
+        return find_object(path) is not None
+
+
+def read_written(path: ObjectStoragePath) -> dict[str, Any] | None:
+    """What :func:`write_transcript` wrote to a JSON file; ``None`` if there is none, or it is another one.
+
+    :raises TransportError: the store failed
+    """
+    # Loads fsspec.
+    from airflow_provider_videoretalk.publishing.object_store import read_object, store_errors_named
+
+    with store_errors_named(path):
+        content = read_object(path)
+    try:
+        found = json.loads(content or b"null")
+    except (ValueError, RecursionError):
+        return None
+    return found if isinstance(found, dict) and isinstance(found.get("segments"), list) else None
+
+
 def read_transcript(field: str, location: str, *, sources: BatchSources) -> Mapping[str, Any]:
     """The transcript in a JSON file that :func:`write_transcript` wrote.
 

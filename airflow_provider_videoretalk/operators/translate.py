@@ -23,10 +23,12 @@ from airflow_provider_videoretalk.operators.template_values import (
     as_optional_text,
     as_text,
     check_word,
+    is_empty,
 )
 from airflow_provider_videoretalk.operators.transcript_files import read_transcript
 from airflow_provider_videoretalk.operators.translation_answers import TranslationAnswers
 from airflow_provider_videoretalk.operators.translation_job import TranslationJob, TranslationSource
+from airflow_provider_videoretalk.operators.translation_memory import TranslationMemory
 from airflow_provider_videoretalk.submission.fault_points import fault_point
 from airflow_provider_videoretalk.submission.record_store import VolatileStore
 
@@ -50,8 +52,9 @@ class TranslateOperator(DashScopeOperator):
 
     Returns a :class:`~airflow_provider_videoretalk.model_catalog.translation.TranslationResult`.
 
-    What is answered is kept in the task's state (Airflow 3.3 and newer): a retry pays only for what is missing. The
-    request has no id, so a translation whose reply was lost is paid for again.
+    What is answered is kept in the task's state (Airflow 3.3 and newer): a retry pays only for what is missing. With
+    ``memory``, it is kept for other runs, too. The request has no id, so a translation whose reply was lost is paid for
+    again.
 
     An optional field without a value is left out: None, an empty text, or the text ``None``, which a template renders.
 
@@ -70,6 +73,11 @@ class TranslateOperator(DashScopeOperator):
     :param on_too_long: What to do about segments that will not fit. ``flag`` says so in the result. ``faster`` raises
         the ``rate`` of these segments up to ``max_rate``, and flags those that do not fit then. ``fail`` fails the
         task.
+    :param memory: URI of a folder, with a slash at its end, whose file ``<target language>.json`` keeps translations
+        from run to run. What was translated before, by the same model, terms and domains, is not paid for again. The
+        corrections of ``ProofreadOperator`` take the place of translations. By default nothing is kept. (templated)
+    :param storage_conn_id: The Airflow connection of the folder's store, if the URI names none. (templated)
+    :param allowed_destinations: Where the folder may be, as of ``PublishMediaOperator``. (templated)
     :param allowed_sources: Where a glossary or a transcript may be: a list of prefixes such as
         ``s3://conn@bucket/folder/``, or one text with commas between them. It narrows ``[videoretalk] allowed_sources``
         of Airflow's configuration. (templated)
@@ -91,6 +99,9 @@ class TranslateOperator(DashScopeOperator):
         "model",
         "glossary",
         "domains",
+        "memory",
+        "storage_conn_id",
+        "allowed_destinations",
         "allowed_sources",
         "max_cost",
         "dashscope_conn_id",
@@ -108,6 +119,9 @@ class TranslateOperator(DashScopeOperator):
         rate: float = 1.0,
         max_rate: float = 1.2,
         on_too_long: OnTooLong = "flag",
+        memory: str | None = None,
+        storage_conn_id: str | None = None,
+        allowed_destinations: Sequence[str] | str | None = None,
         allowed_sources: Sequence[str] | str | None = None,
         max_cost: float | str | None = None,
         **kwargs: Any,
@@ -122,6 +136,9 @@ class TranslateOperator(DashScopeOperator):
         check_word("on_too_long", on_too_long, get_args(OnTooLong))
         self.rate, self.max_rate = _rates(rate, max_rate, on_too_long=on_too_long)
         self.on_too_long = on_too_long
+        self.memory = memory
+        self.storage_conn_id = storage_conn_id
+        self.allowed_destinations = allowed_destinations
         self.allowed_sources = allowed_sources
         self.max_cost = max_cost
         # Answers, where Airflow keeps no task state.
@@ -130,7 +147,7 @@ class TranslateOperator(DashScopeOperator):
     def attempt(self, context: Context, *, refusals: int, since: float) -> TranslationResult:
         self.hook.settings.check(**self.own_settings)
         store = record_store_of(context, durable=True)
-        answers = TranslationAnswers(store=self._volatile if store is None else store)
+        answers = TranslationAnswers(store=self._volatile if store is None else store, memory=self._memory)
         self._check(answers)
         charges = self.charges(context, "translation")
         while pack := next(self._job.packs(answers), None):
@@ -194,6 +211,20 @@ class TranslateOperator(DashScopeOperator):
             domains=domains,
             rate=self.rate,
             max_rate=self.max_rate if self.on_too_long == "faster" else self.rate,
+            corrections=self._memory.corrections,
+        )
+
+    @cached_property
+    def _memory(self) -> TranslationMemory:
+        if self.memory is None or is_empty(self.memory):
+            return TranslationMemory()
+        model = as_optional_text("model", self.model) or DEFAULT_MODEL
+        language = _language("target_language", as_text("target_language", self.target_language), model=model)
+        return TranslationMemory.open(
+            self.memory,
+            language=language.code,
+            storage_conn_id=self.storage_conn_id,
+            allowed_destinations=self.allowed_destinations,
         )
 
     def _whole_source(self) -> object:

@@ -1,10 +1,12 @@
-"""What has been translated already: the service's answers, in the state of the task, as they arrive."""
+"""What has been translated: the answers of this task, in its state as they arrive, and those of earlier runs."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
+
+from airflow_provider_videoretalk.operators.translation_memory import TranslationMemory
 
 if TYPE_CHECKING:
     from airflow_provider_videoretalk.model_catalog.translation import Translation
@@ -21,9 +23,11 @@ class TranslationAnswers:
     """The answers of all tries of a task instance.
 
     :param store: of the task's state
+    :param memory: has the translations of earlier runs, and gets those of this one
     """
 
     store: Store
+    memory: TranslationMemory = field(default_factory=TranslationMemory)
     _lines: dict[str, str] = field(default_factory=dict, init=False)
     _unmatched: set[str] = field(default_factory=set, init=False)
     _answers: list[Mapping[str, Any]] = field(default_factory=list, init=False)
@@ -34,7 +38,7 @@ class TranslationAnswers:
 
     def find(self, digest: str) -> str | None:
         """The translation of a line; ``None`` if there is none."""
-        return self._lines.get(digest)
+        return self._lines.get(digest, self.memory.lines.get(digest))
 
     def must_stand_alone(self, digest: str) -> bool:
         """Whether a reply to several lines, of which this was one, had another number of lines."""
@@ -55,6 +59,7 @@ class TranslationAnswers:
         }
         self.store.set(f"{KEY}_{len(self._answers)}", answer)
         self._add(answer)
+        self.memory.keep_lines(answer["lines"])
 
     @property
     def request_ids(self) -> list[str]:

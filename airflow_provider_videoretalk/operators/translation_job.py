@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import chain
 from typing import TYPE_CHECKING, Any
@@ -85,6 +85,7 @@ class TranslationJob:
     :param source_language: ``None`` to let the service detect it
     :param rate: of the speech that will be made of the translation
     :param max_rate: of the speech of a segment that would not fit else
+    :param corrections: texts that people wrote for segments, by what was translated
     """
 
     source: TranslationSource
@@ -95,6 +96,7 @@ class TranslationJob:
     domains: str | None
     rate: float
     max_rate: float
+    corrections: Mapping[str, str] = field(default_factory=dict)
 
     def packs(self, answers: TranslationAnswers) -> Iterator[list[str]]:
         """The lines of each request that is still needed, each line once."""
@@ -134,10 +136,7 @@ class TranslationJob:
 
     def result(self, answers: TranslationAnswers, *, price: TokenPrice | None) -> TranslationResult:
         """The result, once no line is missing."""
-        texts = [
-            join_lines((answers.find(self.digest(line)) or "" for line in lines), language=self.target_language.code)
-            for lines in self._lines
-        ]
+        texts = [self._text(text, lines, answers) for text, lines in zip(self.source.texts, self._lines, strict=True)]
         segments = self._segments(texts)
         of_input, of_output = answers.tokens
         cost = None
@@ -158,11 +157,20 @@ class TranslationJob:
             "request_ids": answers.request_ids,
         }
 
+    def _text(self, text: str, lines: Sequence[str], answers: TranslationAnswers) -> str:
+        if text in self.corrections:
+            return self.corrections[text]
+        found = (answers.find(self.digest(line)) or "" for line in lines)
+        return join_lines(found, language=self.target_language.code)
+
     @cached_property
     def _lines(self) -> list[tuple[str, ...]]:
-        """The lines of each text."""
+        """The lines of each text that have to be translated."""
         name = "source.segments[{}]" if self.source.segments is not None else "paragraph {} of source"
-        return [lines_of(text, field=name.format(at)) for at, text in enumerate(self.source.texts)]
+        return [
+            () if text in self.corrections else lines_of(text, field=name.format(at))
+            for at, text in enumerate(self.source.texts)
+        ]
 
     @cached_property
     def _digests(self) -> dict[str, str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime, timezone
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -10,7 +11,9 @@ import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException
 from airflow.providers.standard.operators import hitl
 
+from airflow_provider_videoretalk.dashscope.errors import InputError
 from airflow_provider_videoretalk.operators.proofread import ProofreadOperator
+from airflow_provider_videoretalk.operators.translation_memory import TranslationMemory
 
 SEGMENTS = [
     {
@@ -93,6 +96,22 @@ def test_corrected_segments_are_estimated_again() -> None:
     assert (second["text"], second["fits"], second["rate"]) == ("Warm.", True, 1.0)
     assert second["estimated_seconds"] <= 0.5
     assert (found["text"], found["too_long"]) == ("Guten Abend.\nWarm.", 0)
+
+
+def test_corrections_are_kept_for_other_runs(tmp_path: Path) -> None:
+    memory = f"file://{tmp_path}/"
+    operator(memory=memory).execute_complete({}, answered("Speak it", "Guten Abend.\nDas Wetter ist heute warm."))
+    kept = TranslationMemory.open(memory, language="de", storage_conn_id=None, allowed_destinations=None)
+    # What a person has left as it was is no correction.
+    assert kept.corrections == {"Good `morning`.": "Guten Abend."}
+    operator(memory=memory).execute_complete({}, answered("Speak it", "Guten Tag.\n  "))
+    kept = TranslationMemory.open(memory, language="de", storage_conn_id=None, allowed_destinations=None)
+    assert kept.corrections == {"Good `morning`.": "Guten Tag.", "It is warm.": ""}
+
+
+def test_a_folder_that_is_not_allowed_is_told_before_a_person_works(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="allowed_destinations"):
+        operator(memory=f"file://{tmp_path}/", allowed_destinations=["s3://bucket/"]).execute({})
 
 
 def test_an_empty_line_is_not_spoken() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import uuid
 from pathlib import Path
@@ -9,7 +10,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from airflow.providers.common.compat.sdk import TaskDeferred
+from airflow.providers.common.compat.sdk import AirflowSkipException, TaskDeferred
 from connections import connect
 from state_store import TaskStateStore
 
@@ -82,11 +83,89 @@ def test_files(speech: str, context: dict[str, Any], tmp_path: Path) -> None:
     result = transcribed(operator(speech, words=True, destination=f"file://{tmp_path}/talks/monday"), context)
     assert result["files"] == {name: f"file://{tmp_path}/talks/monday.{name}" for name in ("srt", "vtt", "json")}
     stored = json.loads((tmp_path / "talks/monday.json").read_text())
+    assert len(stored.pop("made_of")) == 64
     assert stored == {name: value for name, value in result.items() if name not in ("files", "expires_at")}
     srt = (tmp_path / "talks/monday.srt").read_text()
     assert "Good morning, and welcome." in srt
     assert srt.startswith("1\n00:00:0")
     assert (tmp_path / "talks/monday.vtt").read_text().startswith("WEBVTT\n\n")
+
+
+def finished(task: TranscribeOperator, context: dict[str, Any]) -> Any:
+    """The result, after the wait on a triggerer if the task defers."""
+    try:
+        return transcribed(task, context)
+    except TaskDeferred as deferral:
+        trigger = deferral.trigger
+
+        async def fired() -> Any:
+            return await anext(trigger.run())
+
+        return task.execute_complete(context, asyncio.run(fired()).payload)
+
+
+def again(context: dict[str, Any]) -> dict[str, Any]:
+    """The context of another run."""
+    ti = SimpleNamespace(**{**vars(context["ti"]), "run_id": str(uuid.uuid4())})
+    return {**context, "ti": ti, "task_state_store": TaskStateStore()}
+
+
+@pytest.mark.parametrize("deferrable", [False, True])
+def test_the_transcript_of_an_earlier_run_is_used(
+    speech: str, context: dict[str, Any], jobs: Any, tmp_path: Path, deferrable: bool
+) -> None:
+    given: dict[str, Any] = {"destination": f"file://{tmp_path}/a", "if_exists": "skip_same", "deferrable": deferrable}
+    first = finished(operator(speech, **given), context)
+    assert transcribed(operator(speech, **given), again(context)) == first
+    assert len(jobs()) == 1
+
+
+@pytest.mark.parametrize(
+    "changed", [{"words": True}, {"language": "en"}, {"model": "fun-asr"}, {"if_exists": "overwrite"}]
+)
+def test_another_transcript_is_made(
+    speech: str, context: dict[str, Any], jobs: Any, tmp_path: Path, changed: dict[str, Any]
+) -> None:
+    given: dict[str, Any] = {"destination": f"file://{tmp_path}/a", "if_exists": "skip_same"}
+    transcribed(operator(speech, **given), context)
+    transcribed(operator(speech, **{**given, **changed}), again(context))
+    assert len(jobs()) == 2
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"{", b"[]", b'{"segments": 1}', b'{"segments": [], "made_of": "others"}']
+)
+def test_a_file_that_is_no_transcript_of_it_is_replaced(
+    speech: str, context: dict[str, Any], jobs: Any, tmp_path: Path, content: bytes
+) -> None:
+    (tmp_path / "a.json").write_bytes(content)
+    transcribed(operator(speech, destination=f"file://{tmp_path}/a", if_exists="skip_same"), context)
+    assert len(jobs()) == 1
+    assert json.loads((tmp_path / "a.json").read_text())["text"] == TEXT
+
+
+def test_what_is_kept_of_a_long_recording_stays_small(
+    speech: str, context: dict[str, Any], jobs: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("airflow_provider_videoretalk.operators.transcribe._MAX_SEGMENTS", 1)
+    given: dict[str, Any] = {"destination": f"file://{tmp_path}/a", "if_exists": "skip_same"}
+    first = transcribed(operator(speech, **given), context)
+    (tmp_path / "a.vtt").unlink()
+    kept = transcribed(operator(speech, **given), again(context))
+    assert (kept["segments"], sorted(kept["files"]), len(jobs())) == ([], ["json", "srt"], 1)
+    assert {**kept, "files": 0} == {**first, "files": 0}
+
+
+def test_a_dry_run_of_what_is_kept_says_its_price(speech: str, context: dict[str, Any], tmp_path: Path) -> None:
+    given: dict[str, Any] = {"destination": f"file://{tmp_path}/a", "if_exists": "skip_same"}
+    transcribed(operator(speech, **given), context)
+    with pytest.raises(AirflowSkipException):
+        transcribed(operator(speech, dry_run=True, **given), again(context))
+
+
+def test_what_files_were_made_of_is_in_the_json() -> None:
+    with pytest.raises(InputError, match="allowed with if_exists='skip_same' is a list with 'json'"):
+        operator("https://h/a.wav", if_exists="skip_same", formats=["srt"])
 
 
 def test_a_transcript_that_allows_no_subtitles_is_not_lost(

@@ -11,10 +11,17 @@ import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException, TaskDeferred
 from connections import connect
 from pytest_httpserver import HTTPServer
+from state_store import TaskStateStore
 from werkzeug import Request, Response
 
 from airflow_provider_videoretalk.dashscope.client import Client
-from airflow_provider_videoretalk.dashscope.errors import ConfigurationError, InputError, ServerError, ThrottledError
+from airflow_provider_videoretalk.dashscope.errors import (
+    ConfigurationError,
+    InputError,
+    ServerError,
+    StateReadError,
+    ThrottledError,
+)
 from airflow_provider_videoretalk.emulator.fake_engine import FakeEngine
 from airflow_provider_videoretalk.emulator.faults import FaultRule
 from airflow_provider_videoretalk.emulator.server import Emulator
@@ -23,6 +30,7 @@ from airflow_provider_videoretalk.model_catalog.transcription import Transcribed
 from airflow_provider_videoretalk.operators import base
 from airflow_provider_videoretalk.operators.translate import TranslateOperator
 from airflow_provider_videoretalk.operators.translation_answers import TranslationAnswers
+from airflow_provider_videoretalk.operators.translation_memory import TranslationMemory
 
 PATH = "/api/v1/services/aigc/text-generation/generation"
 
@@ -246,6 +254,77 @@ def test_a_transcript_is_read_where_sources_are_allowed(qwen: Service, context: 
     given = {"segments": [], "files": {"json": f"file://{tmp_path}/talk.json"}}
     with pytest.raises(InputError, match="allowed_sources"):
         operator(source=given, allowed_sources=["s3://bucket/"]).execute(context)
+
+
+def another_run(context: dict[str, Any]) -> dict[str, Any]:
+    return {**context, "task_state_store": TaskStateStore()}
+
+
+def test_what_an_earlier_run_translated_is_not_paid_again(
+    qwen: Service, context: dict[str, Any], tmp_path: Path
+) -> None:
+    memory = f"file://{tmp_path}/translations/"
+    first = operator(memory=memory).execute(context)
+    again = operator(memory=memory).execute(another_run(context))
+    assert again["segments"] == first["segments"]
+    assert (again["input_tokens"], again["cost"], again["request_ids"]) == (0, 0.0, [])
+    assert len(qwen.asked) == 1
+    corrected = {**TRANSCRIPT, "segments": [*TRANSCRIPT["segments"][:2], {"start": 3.0, "end": 5.0, "text": "Hello."}]}
+    operator(source=corrected, memory=memory).execute(another_run(context))
+    assert qwen.asked[1:] == [["Hello."]]
+    assert [path.name for path in (tmp_path / "translations").iterdir()] == ["de.json"]
+
+
+@pytest.mark.parametrize(
+    "changed", [{"model": "qwen-mt-flash"}, {"domains": "A greeting."}, {"target_language": "fr"}, {"memory": None}]
+)
+def test_what_was_translated_otherwise_is_translated_again(
+    qwen: Service, context: dict[str, Any], tmp_path: Path, changed: dict[str, Any]
+) -> None:
+    memory = f"file://{tmp_path}/"
+    operator(memory=memory).execute(context)
+    operator(**{"memory": memory, **changed}).execute(another_run(context))
+    assert len(qwen.asked) == 2
+
+
+def test_a_person_s_text_takes_the_place_of_a_translation(
+    qwen: Service, context: dict[str, Any], tmp_path: Path
+) -> None:
+    """Also of one that was never translated, whose lines are not sent."""
+    memory = f"file://{tmp_path}/"
+    kept = TranslationMemory.open(memory, language="de", storage_conn_id=None, allowed_destinations=None)
+    kept.keep_corrections([("Good morning.", "Moin."), ("Welcome to Acme.", "")])
+    result = operator(memory=memory).execute(context)
+    assert [segment["text"] for segment in result["segments"]] == ["Moin.", "", "", "Moin."]
+    assert result["segments"][0]["source_text"] == "Good morning."
+    assert (result["text"], qwen.asked, result["cost"]) == ("Moin.\nMoin.", [], 0.0)
+
+
+@pytest.mark.parametrize("content", ["{", '{"version": 2}', '{"version": 1, "lines": {}, "corrections": {"a": 1}}'])
+def test_a_memory_that_cannot_be_read_is_told_before_anything_is_paid(
+    qwen: Service, context: dict[str, Any], tmp_path: Path, content: str
+) -> None:
+    (tmp_path / "de.json").write_text(content)
+    with pytest.raises(StateReadError, match=r"de\.json"):
+        operator(memory=f"file://{tmp_path}/").execute(context)
+    assert qwen.asked == []
+
+
+def test_a_memory_that_another_task_wrote_to_keeps_both(tmp_path: Path) -> None:
+    def opened() -> TranslationMemory:
+        return TranslationMemory.open(
+            f"file://{tmp_path}/", language="de", storage_conn_id=None, allowed_destinations=None
+        )
+
+    first, second = opened(), opened()
+    first.keep_lines({"a": "A"})
+    second.keep_lines({"b": "B"})
+    assert dict(opened().lines) == {"a": "A", "b": "B"}
+
+
+def test_a_memory_is_kept_where_it_is_allowed(qwen: Service, context: dict[str, Any], tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="allowed_destinations"):
+        operator(memory=f"file://{tmp_path}/", allowed_destinations=["s3://bucket/"]).execute(context)
 
 
 def test_a_long_segment_is_sent_as_sentences_and_joined(qwen: Service, context: dict[str, Any]) -> None:
