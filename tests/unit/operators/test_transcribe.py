@@ -132,9 +132,7 @@ def test_another_transcript_is_made(
     assert len(jobs()) == 2
 
 
-@pytest.mark.parametrize(
-    "content", [b"", b"{", b"[]", b'{"segments": 1}', b'{"segments": [], "made_of": "others"}']
-)
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"segments": 1}', b'{"segments": [], "made_of": "others"}'])
 def test_a_file_that_is_no_transcript_of_it_is_replaced(
     speech: str, context: dict[str, Any], jobs: Any, tmp_path: Path, content: bytes
 ) -> None:
