@@ -15,6 +15,7 @@ from airflow_provider_videoretalk.editing.speech_pauses import find_pauses
 from airflow_provider_videoretalk.emulator.server import Emulator
 from airflow_provider_videoretalk.hooks.dashscope import DashScopeHook
 from airflow_provider_videoretalk.model_catalog.speech import synthesize_speech
+from airflow_provider_videoretalk.operators.translation_memory import TranslationMemory
 
 from .conftest import Run, load
 
@@ -104,13 +105,26 @@ def test_a_video_is_dubbed_and_nothing_is_paid_for_twice(
     stored = [json.loads(path.read_text()) for path in (folder / "speech").glob("*.json")]
     assert {one["voice"] for one in stored if "voice" in one} == {voice["voice"]}
 
-    paid = {name: requests(emulator, name) for name in ("submit", "speech")}
+    paid = {name: requests(emulator, name) for name in ("submit", "speech", "translation")}
+    assert all(paid.values())
     again: Run = run_dag(example(), **form)
     assert (again.state, again.states("video.make")) == ("success", ["skipped"])
     assert again.xcom("voice")["reused"] is True
-    # The transcript and the translations are made again: they cost little, and no folder keeps them.
-    assert requests(emulator, "submit") == paid["submit"] + 1
-    assert requests(emulator, "speech") == paid["speech"]
+    assert {name: requests(emulator, name) for name in paid} == paid
+
+    # As ProofreadOperator keeps what a person has corrected.
+    memory = TranslationMemory.open(
+        f"{folder.as_uri()}/translations/shop/", language="de", storage_conn_id=None, allowed_destinations=None
+    )
+    memory.keep_corrections([(transcript["segments"][1]["text"], "Heute ist es warm.")])
+    corrected: Run = run_dag(example(), **form)
+    assert (corrected.state, corrected.states("video.make")) == ("success", ["success"])
+    assert "Heute ist es warm." in (folder / "shop-de.srt").read_text().replace("\n", " ")
+    assert {name: requests(emulator, name) - before for name, before in paid.items()} == {
+        "submit": 1,
+        "speech": 1,
+        "translation": 0,
+    }
 
 
 def test_without_a_sample_a_system_voice_speaks(
