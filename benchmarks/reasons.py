@@ -27,9 +27,16 @@ _SUMS = (
     "verified. Over a network, and to S3, a copy takes longer, and they are computed in that time."
 )
 
+_SUBMIT = (
+    "Both load requests, as `python -X importtime` shows. Beside it, this package loads what reads the headers of both "
+    "inputs, estimates the price, looks into the installed distributions whether the job can be waited for, and keeps "
+    "the record. HttpOperator does none of these."
+)
+
 REASONS: Mapping[str, str] = {
     "5,000 waiting, many running: memory, half of HttpSensor's": _MEMORY,
     "5,000 waiting, many running: stall beyond that of triggers that sleep": _STALL,
     "one running, 150 / 1000 / 5000 queued: requests a finished clip": _QUEUE,
+    "CPU of a cold submit, with preflight": _SUBMIT,
     "to disk, by this package, and a source that tells MD5 and CRC-64: of plain fsspec's speed": _SUMS,
 }
