@@ -24,13 +24,13 @@ RESULTS = {
     "TranslationResult": "model_catalog/translation.py",
     "TranslatedSegment": "model_catalog/translation.py",
     "SegmentSpeechResult": "operators/segment_speech.py",
-    "SpokenPart": "operators/segment_speech.py",
+    "SpokenPart": "operators/spoken_track.py",
     "WholeTaskResult": "dashscope/task.py",
     "Subtask": "dashscope/task_output.py",
     "StoredEstimate": "inputs/priced_result.py",
     "SubmissionResult": "dashscope/task.py",
     "TaskResult": "dashscope/task.py",
-    "_Track": "operators/segment_speech.py",
+    "SpokenTrack": "operators/spoken_track.py",
 }
 """The file of each class, in the order of the page. Those after ``Subtask`` are bases, whose fields are told there."""
 
@@ -117,7 +117,7 @@ asset event. The fields from `edits` to `subtitle_track` are there only if they 
 
 """
 
-_BASES = ("StoredEstimate", "SubmissionResult", "TaskResult", "_Track")
+_BASES = ("StoredEstimate", "SubmissionResult", "TaskResult", "SpokenTrack")
 _PARAM = re.compile(r"^:param (\w+): (.*?)(?=^:|\Z)", re.DOTALL | re.MULTILINE)
 _ROLE = re.compile(r":\w+:`~?(?:[\w.]+\.)?(\w+)`")
 

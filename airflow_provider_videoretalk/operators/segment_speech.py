@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import timedelta
 from decimal import Decimal
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypedDict, cast
+from typing import TYPE_CHECKING, Any, cast
 
-from airflow_provider_videoretalk.batches.recipe import SpeechRecipe, amount_in, digest_of
-from airflow_provider_videoretalk.batches.speech_timing import PlacedSegment, SpokenSegment, place_segments
+from airflow_provider_videoretalk.batches.recipe import SpeechRecipe
 from airflow_provider_videoretalk.batches.timed_segments import read_segments
 from airflow_provider_videoretalk.dashscope.errors import InputError, ThrottledError
 from airflow_provider_videoretalk.model_catalog.limit import Limit
@@ -24,6 +20,7 @@ from airflow_provider_videoretalk.operators.job_submission import record_store_o
 from airflow_provider_videoretalk.operators.output_folder import OutputFolder
 from airflow_provider_videoretalk.operators.speaking_voice import model_and_voice
 from airflow_provider_videoretalk.operators.speech_store import SpeechStore
+from airflow_provider_videoretalk.operators.spoken_track import SegmentToSpeak, SpokenTrack, write_track
 from airflow_provider_videoretalk.operators.template_values import (
     as_mapping,
     as_optional_amount,
@@ -36,9 +33,6 @@ from airflow_provider_videoretalk.submission.fault_points import fault_point
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-    from airflow_provider_videoretalk.editing.speech_pauses import SpeechSound
-    from airflow_provider_videoretalk.media.location import Location
-    from airflow_provider_videoretalk.publishing.atomic_object import Destination
 
 RATE = Limit(field="rate", low=0.5, high=2.0, code="")
 MAX_TEMPO = Limit(field="max_tempo", low=1.0, high=2.0, code="")
@@ -47,42 +41,7 @@ MAX_TEMPO = Limit(field="max_tempo", low=1.0, high=2.0, code="")
 _SPEECH_LIVES = timedelta(hours=1)
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Segment:
-    """What is said from when to when of the original, and how fast."""
-
-    start: float
-    end: float
-    text: str
-    rate: float
-
-
-class SpokenPart(TypedDict):
-    """A segment on the track. Times in seconds.
-
-    :param start: when it begins on the track
-    :param end: when it ends on the track
-    :param text: what is said
-    :param tempo: how much faster than spoken it is played
-    :param late: by how much it begins after the segment of the original
-    """
-
-    start: float
-    end: float
-    text: str
-    tempo: float
-    late: float
-
-
-class _Track(TypedDict):
-    audio: str
-    script: str
-    seconds: float
-    segments: list[SpokenPart]
-    late: float
-
-
-class SegmentSpeechResult(_Track):
+class SegmentSpeechResult(SpokenTrack):
     """The speech of a whole video: the return value of ``SegmentSpeechOperator``, as JSON-safe values.
 
     :param audio: URI of the track, a WAV file as long as the original
@@ -178,9 +137,9 @@ class SegmentSpeechOperator(DashScopeOperator):
 
     def attempt(self, context: Context, *, refusals: int, since: float) -> SegmentSpeechResult:
         self.hook.settings.check(**self.own_settings)
-        texts = self._spoken()
-        recipes = [self._recipe(segment) for segment in texts]
-        length, cost = self._length(texts), self._cost(recipes)
+        segments = self._spoken()
+        recipes = [segment.recipe for segment in segments]
+        seconds, cost = self._length(segments), self._cost(recipes)
         # Not after the speeches are paid for.
         require_extra("media", part="A dub")
         store = SpeechStore(
@@ -197,7 +156,14 @@ class SegmentSpeechOperator(DashScopeOperator):
         except ThrottledError as error:
             # Those that were made are kept.
             self.retry_throttled(error, refusals=refusals, since=since)
-        made = self._track(store, texts, recipes, speeches, length=length)
+        made = write_track(
+            segments,
+            speeches,
+            folder=store.folder,
+            seconds=seconds,
+            max_tempo=self.max_tempo,
+            access=self.hook.media_access,
+        )
         fault_point("after_result")
         return {
             **made,
@@ -206,7 +172,7 @@ class SegmentSpeechOperator(DashScopeOperator):
             "currency": SPEECH_CURRENCY,
         }
 
-    def _spoken(self) -> list[_Segment]:
+    def _spoken(self) -> list[SegmentToSpeak]:
         """The segments that have words.
 
         :raises InputError: there is none, or one cannot be used
@@ -215,7 +181,7 @@ class SegmentSpeechOperator(DashScopeOperator):
         segments = read_segments("segments", given)
         rates = [_rate(number, one) for number, one in enumerate(cast("Sequence[Mapping[str, Any]]", given))]
         spoken = [
-            _Segment(start=one.start, end=one.end, text=one.text, rate=rate)
+            SegmentToSpeak(start=one.start, end=one.end, text=one.text, recipe=self._recipe(one.text, rate))
             for one, rate in zip(segments, rates, strict=True)
             if one.text
         ]
@@ -223,15 +189,15 @@ class SegmentSpeechOperator(DashScopeOperator):
             raise InputError("segments has no segment with words", remedy="Give what is said.")
         return spoken
 
-    def _recipe(self, segment: _Segment) -> SpeechRecipe:
+    def _recipe(self, text: str, rate: float) -> SpeechRecipe:
         model, voice = model_and_voice(model=self.model, voice=self.voice)
         options = as_optional_mapping("options", self.options)
         return SpeechRecipe(
-            script=segment.text,
+            script=text,
             language=as_optional_text("language", self.language),
             voice=voice,
             model=model,
-            options=options if segment.rate == 1.0 else {**options, "rate": segment.rate},
+            options=options if rate == 1.0 else {**options, "rate": rate},
         )
 
     def _cost(self, recipes: Sequence[SpeechRecipe]) -> Decimal | None:
@@ -250,92 +216,13 @@ class SegmentSpeechOperator(DashScopeOperator):
             )
         return total
 
-    def _track(
-        self,
-        store: SpeechStore,
-        texts: Sequence[_Segment],
-        recipes: Sequence[SpeechRecipe],
-        speeches: Sequence[Location],
-        *,
-        length: float,
-    ) -> _Track:
-        """Puts the speeches on the time line, and writes the track unless it is there.
-
-        :raises TransportError: a store failed; a retry pays for nothing
-        """
-        # Loads fsspec and PyAV.
-        from airflow_provider_videoretalk.airflow_adapters.object_storage_path import uri_of
-        from airflow_provider_videoretalk.editing.speech_pauses import find_pauses
-        from airflow_provider_videoretalk.editing.speech_track import TrackSpeech, write_speech_track
-        from airflow_provider_videoretalk.media.local_copy import local_copy
-        from airflow_provider_videoretalk.publishing.file_upload import upload_file
-
-        with tempfile.TemporaryDirectory(prefix="videoretalk-") as name:
-            files = [
-                local_copy(location, Path(name, f"{number}.wav"), field="the speech", access=self.hook.media_access)
-                for number, location in enumerate(speeches)
-            ]
-            sounds = [find_pauses(file, field="the speech") for file in files]
-            placed = self._placed(texts, sounds, length=length)
-            made_of = _made_of(recipes, placed, length=length)
-            path = store.folder.speech(f"{digest_of(made_of)}-track.wav")
-            # Some stores give an object that is written again another version, and its video would be paid for again.
-            seconds = _kept_seconds(path, made_of)
-            if seconds is None:
-                spoken = [
-                    TrackSpeech(
-                        path=file, start=one.start, tempo=one.tempo, begin=words.speech_start, end=words.speech_end
-                    )
-                    for file, words, one in zip(files, sounds, placed, strict=True)
-                ]
-                target = Path(name, "track.wav")
-                seconds = write_speech_track(spoken, target, seconds=length)
-                upload_file(target, path, content_type="audio/wav", metadata={**made_of, "seconds": seconds})
-        late = max(one.late for one in placed)
-        self.log.info("Spoke %s segments on %s (%.2f s, at most %.2f s late)", len(placed), path, seconds, late)
-        return {
-            "audio": uri_of(path),
-            "script": "\n".join(one.text for one in texts),
-            "seconds": round(seconds, 3),
-            "segments": [_part(text, one) for text, one in zip(texts, placed, strict=True)],
-            "late": late,
-        }
-
-    def _placed(
-        self, texts: Sequence[_Segment], sounds: Sequence[SpeechSound], *, length: float
-    ) -> tuple[PlacedSegment, ...]:
-        spoken = [
-            SpokenSegment(start=one.start, end=one.end, seconds=_length_of(sound))
-            for one, sound in zip(texts, sounds, strict=True)
-        ]
-        return place_segments(spoken, seconds=length, max_tempo=self.max_tempo)
-
-    def _length(self, texts: Sequence[_Segment]) -> float:
+    def _length(self, segments: Sequence[SegmentToSpeak]) -> float:
         """
         :raises InputError: ``seconds`` is no possible length
         """
-        last = max(one.end for one in texts)
+        last = max(one.end for one in segments)
         given = as_optional_amount("seconds", self.seconds)
         return last if given is None else max(float(given), last)
-
-
-def _kept_seconds(path: Destination, made_of: Mapping[str, Any]) -> float | None:
-    """The length of a track that an earlier try has written; ``None`` if there is none."""
-    # Loads requests.
-    from airflow_provider_videoretalk.publishing.publication import read_metadata
-
-    metadata = read_metadata(path) or {}
-    return amount_in(metadata, "seconds") if {name: metadata.get(name) for name in made_of} == made_of else None
-
-
-def _made_of(recipes: Sequence[SpeechRecipe], placed: Sequence[PlacedSegment], *, length: float) -> dict[str, Any]:
-    """What tells a track from another one."""
-    return {
-        "speeches": [recipe.file_name for recipe in recipes],
-        "starts": [one.start for one in placed],
-        "tempos": [one.tempo for one in placed],
-        "least_seconds": length,
-    }
 
 
 def _rate(number: int, segment: Mapping[str, Any]) -> float:
@@ -348,18 +235,3 @@ def _rate(number: int, segment: Mapping[str, Any]) -> float:
             f"segments[{number}].rate is {rate!r}, allowed is {RATE.range}", remedy="1 is the usual speed."
         )
     return float(rate)
-
-
-def _length_of(sound: SpeechSound) -> float:
-    """From the first to the last word of a speech; all of one in which no word is heard."""
-    return sound.speech_end - sound.speech_start or sound.seconds
-
-
-def _part(segment: _Segment, placed: PlacedSegment) -> SpokenPart:
-    return {
-        "start": placed.start,
-        "end": placed.end,
-        "text": segment.text,
-        "tempo": placed.tempo,
-        "late": placed.late,
-    }
