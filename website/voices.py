@@ -49,13 +49,13 @@ _SPEAK_OTHERS = (
 )
 _MODELS = """
 The forms have no field for the model. An engineer sets `speech_model="qwen3-tts-flash"` of
-[`PlanVideosOperator`](../operators.md#many-videos-planvideosoperator), and the table then names languages as `Spanish`.
+[`PlanVideosOperator`](../operators.md#many-videos-planvideosoperator).
 """
 _SPEECH = """
 ## Languages of speech
 
-`language` of a script, with CosyVoice. Without it, the service detects the language. Qwen-TTS takes an English name
-instead, such as `English`.
+`language` of a script, with CosyVoice. Without it, the service detects the language. With Qwen-TTS,
+such a code or an English name.
 
 """
 _TRANSLATION = """

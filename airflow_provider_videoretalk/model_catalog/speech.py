@@ -15,6 +15,8 @@ from typing import Any, Literal, TypedDict, get_args
 from airflow_provider_videoretalk.dashscope.errors import InputError
 from airflow_provider_videoretalk.dashscope.reply_values import count, epoch_time, mapping, plain_id, web_url
 from airflow_provider_videoretalk.dashscope.request import Request
+from airflow_provider_videoretalk.model_catalog.translation import DEFAULT_MODEL as TRANSLATION_MODEL
+from airflow_provider_videoretalk.model_catalog.translation_languages import find_language
 
 AudioFormat = Literal["wav", "mp3", "pcm", "opus"]
 
@@ -165,8 +167,8 @@ def synthesize_speech(
     :param voice: a voice of the model; by default a system voice of its family
     :param audio_format: ignored by Qwen-TTS, which answers WAV of 24 kHz
     :param sample_rate: in Hz; ignored by Qwen-TTS
-    :param language: for CosyVoice a code such as ``en``, for Qwen-TTS a name such as ``English``; by default the
-        service detects it
+    :param language: a code such as ``en``, for Qwen-TTS also a name such as ``English``; by default the service detects
+        it
     :param options: further fields of the body's ``input``, e.g. ``{"rate": 1.1}`` or ``{"instructions": "..."}``
     :raises InputError: the text is empty or exceeds the model's limit, or a value has the wrong type
     """
@@ -174,7 +176,7 @@ def synthesize_speech(
     _check(text=text, family=family, model=model, audio_format=audio_format, options=options)
     inputs: dict[str, Any] = {"text": text, "voice": voice or family.voice}
     if family.path == _MULTIMODAL:
-        inputs |= {"language_type": language} if language else {}
+        inputs |= {"language_type": _english_name(language)} if language else {}
     else:
         inputs |= {"format": audio_format, "sample_rate": sample_rate}
         inputs |= {"language_hints": [language]} if language else {}
@@ -187,6 +189,12 @@ def synthesize_speech(
         read_timeout=_READ_TIMEOUT,
         total_timeout=_TOTAL_TIMEOUT,
     )
+
+
+def _english_name(language: str) -> str:
+    """As Qwen-TTS takes it. The service says which ones it does not speak."""
+    found = find_language(language, model=TRANSLATION_MODEL)
+    return found.name if found else language
 
 
 def answered_format(model: str, audio_format: AudioFormat) -> AudioFormat:

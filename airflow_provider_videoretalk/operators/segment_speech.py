@@ -76,7 +76,7 @@ class SegmentSpeechOperator(DashScopeOperator):
     :param seconds: Length of the original. Defaults to the end of its last segment. (templated)
     :param model: A CosyVoice, Qwen-Audio or Qwen-TTS model. Defaults to that of the voice. (templated)
     :param voice: A voice of the model, or what ``VoiceOperator`` returned. (templated)
-    :param language: As the model takes it: a code such as ``de``, or a name such as ``German`` for Qwen-TTS. By default
+    :param language: A code such as ``de``. By default
         the service detects it. (templated)
     :param options: Further fields of each request's ``input``. (templated)
     :param max_tempo: How much faster than spoken a segment may be played, 1 to 2.

@@ -50,8 +50,8 @@ class TextToSpeechOperator(DashScopeOperator):
     :param audio_format: ``wav``, ``mp3``, ``pcm`` or ``opus``. Qwen-TTS always answers ``wav``. VideoRetalk accepts
         ``wav`` and ``mp3``.
     :param sample_rate: In Hz. Qwen-TTS always answers 24000.
-    :param language: For CosyVoice a code such as ``en``, for Qwen-TTS a name such as ``English``. By default the
-        service detects it. (templated)
+    :param language: A code such as ``en``, for Qwen-TTS also a name such as ``English``. By default the service detects
+        it. (templated)
     :param options: Further fields of the request's ``input``, e.g. ``{"rate": 1.1}``. (templated)
     :param min_seconds: Shortest accepted speech, or None.
     :param max_seconds: Longest accepted speech, or None.

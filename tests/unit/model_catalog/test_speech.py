@@ -46,6 +46,9 @@ def test_bodies() -> None:
         "input": {"text": "Hi", "voice": "Ethan", "language_type": "English"},
     }
     assert not request.creates
+    for language, sent in (("es", "Spanish"), ("de-AT", "German"), ("spanish", "Spanish"), ("Klingon", "Klingon")):
+        request = synthesize_speech(text="Hi", model="qwen3-tts-flash", language=language)
+        assert request.body["input"]["language_type"] == sent
     assert answered_format("qwen3-tts-flash", "mp3") == "wav"
 
 
