@@ -9,7 +9,7 @@ from airflow.sdk import XComArg
 
 from airflow_provider_videoretalk.dashscope.errors import InputError
 from airflow_provider_videoretalk.dashscope.media_url import media_url
-from airflow_provider_videoretalk.outbound.signed_url import safe_text
+from airflow_provider_videoretalk.outbound.signed_url import has_signed_url
 
 URL_FIELDS = ("video_url", "audio_url", "url")
 """The fields of a return value that can hold a URL, in the order in which they are looked for."""
@@ -31,7 +31,7 @@ def _has_signature(value: object) -> bool:
         return any(map(_has_signature, value.values()))
     if isinstance(value, list | tuple):
         return any(map(_has_signature, value))
-    return isinstance(value, str) and safe_text(value) != value
+    return isinstance(value, str) and has_signed_url(value)
 
 
 def is_task_output(value: object) -> bool:

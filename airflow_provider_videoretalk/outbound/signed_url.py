@@ -204,6 +204,12 @@ def has_unknown_signature(url: str) -> bool:
     return bool(signed.suspicious or opaque_segments(signed.hidden_path))
 
 
+def has_signed_url(text: str) -> bool:
+    """Whether a text has a URL with a signature or a token, be it of a known kind or not."""
+    found = (_read(match[0]) for match in _URL_IN_TEXT.finditer(text))
+    return any(one.belonging or one.tokens or one.suspicious or one.in_path for one in found)
+
+
 def safe_url(url: str) -> str:
     """A URL for logs and records, without what may be secret.
 

@@ -63,6 +63,9 @@ def test_no_signed_url_of_a_return_value_is_stored() -> None:
         "result_urls": ["https://h.example/a.mp4"],
         "poster": "https://h.example/poster.png",
         "scripts": ["one", "two"],
+        "inputs": {
+            "video_url": "s3://conn@bucket/4f1c2d3e4b5a69788796a5b4c3d2e1f0.mp4#5d41402abc4b2a76b9719d911017c592"
+        },
         "preview": signed,
         "parts": [{"name": "one", "link": f"see {signed}"}],
     }
@@ -70,6 +73,9 @@ def test_no_signed_url_of_a_return_value_is_stored() -> None:
         "task_id": "t",
         "poster": "https://h.example/poster.png",
         "scripts": ["one", "two"],
+        "inputs": {
+            "video_url": "s3://conn@bucket/4f1c2d3e4b5a69788796a5b4c3d2e1f0.mp4#5d41402abc4b2a76b9719d911017c592"
+        },
     }
 
 
