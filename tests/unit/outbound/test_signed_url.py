@@ -20,6 +20,7 @@ from airflow_provider_videoretalk.outbound.signature_schemes import PATH_SCHEMES
 from airflow_provider_videoretalk.outbound.signed_url import (
     expiry_is_earliest,
     expiry_of,
+    has_signed_url,
     has_unknown_signature,
     safe_text,
     safe_url,
@@ -47,6 +48,25 @@ def test_its_end(scheme: Scheme) -> None:
         assert expiry_is_earliest(url) == (scheme.ends == "earliest")
         assert uses_temporary_credentials(url) == scheme.temporary
         assert not has_unknown_signature(url)
+        assert has_signed_url(f"Download {url} now.")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "no URL",
+        "https://h.example/a.mp4",
+        "https://h.example/a.mp4?versionId=3&x-oss-process=video/snapshot",
+        "s3://conn@bucket/4f1c2d3e4b5a69788796a5b4c3d2e1f0.mp4#5d41402abc4b2a76b9719d911017c592",
+        "file:///videos/a.mp4",
+    ],
+)
+def test_what_is_no_signed_url(text: str) -> None:
+    assert not has_signed_url(text)
+
+
+def test_an_unknown_signature_counts_too() -> None:
+    assert has_signed_url("https://h.example/a.mp4?hdnea=exp=1796001000~hmac=cafe0123cafe0123cafe0123cafe0123")
 
 
 @by_name
