@@ -342,6 +342,25 @@ def test_a_success_without_a_url_is_no_result(context: dict[str, Any]) -> None:
     assert caught.value.request_id == "r-submit"
 
 
+@pytest.mark.parametrize(("hours", "retryable"), [(1, True), (23.9, True), (24.1, False)])
+def test_a_job_that_is_unknown_may_be_known_again(context: dict[str, Any], hours: float, retryable: bool) -> None:
+    """A retry asks again, and submits nothing. What the service has dropped stays unknown."""
+    event = event_about("t1", reply={"output": {"task_id": "t1", "task_status": "UNKNOWN"}})
+    event["job"]["submitted_at"] = time.time() - hours * 3600
+    with pytest.raises(errors.TaskUnknownError) as caught:
+        operator().execute_complete(context, event)
+    assert caught.value.retryable == retryable
+
+
+def test_a_job_without_a_record_that_is_unknown_is_not_asked_about_again(context: dict[str, Any]) -> None:
+    """A retry would submit another one."""
+    event = event_about("t1", reply={"output": {"task_id": "t1", "task_status": "UNKNOWN"}})
+    event["job"]["submitted_at"] = time.time()
+    with pytest.raises(errors.TaskUnknownError) as caught:
+        operator(durable=False).execute_complete(context, event)
+    assert not caught.value.retryable
+
+
 def test_an_error_of_the_triggerer_is_raised(context: dict[str, Any]) -> None:
     """Nothing is sent for a submit that cannot be admitted."""
     error = errors.AccessError("the key is refused", code="InvalidApiKey", status=401)
