@@ -257,18 +257,27 @@ def test_the_key_is_masked_and_nowhere_else(
     monkeypatch.setattr(media_marks, "mask_secret", masked.extend)
     caplog.set_level("DEBUG")
     returned = publish(result, tmp_path, context, content_credentials="signing")
-    line = key.private_key.splitlines()[1]
+    first, line, *_ = key.private_key.splitlines()
     assert {key.private_key, line} <= set(masked)
+    # The first line is that of every key.
+    assert (first, first in masked) == ("-----BEGIN PRIVATE KEY-----", False)
     assert line not in caplog.text + json.dumps(returned) + (tmp_path / "t1.mp4.json").read_text()
     assert line.encode() not in (tmp_path / "t1.mp4").read_bytes()
 
 
 def test_a_label_in_a_wav_needs_no_extra(
-    tmp_path: Path, result: dict[str, Any], speech: dict[str, Any], context: dict[str, Any], monkeypatch: Any
+    tmp_path: Path,
+    httpserver: HTTPServer,
+    result: dict[str, Any],
+    speech: dict[str, Any],
+    context: dict[str, Any],
+    monkeypatch: Any,
 ) -> None:
     """In a video it does, which is said before the download."""
     monkeypatch.setattr("airflow_provider_videoretalk.optional_dependencies.is_installed", lambda _: False)
     label = {"content_producer": PRODUCER}
     assert publish(speech, tmp_path, context, aigc_label=label)["aigc"]["ContentProducer"] == PRODUCER
+    requests = len(httpserver.log)
     with pytest.raises(ConfigurationError, match=r"^the AIGC label needs "):
         publish(result, tmp_path, context, aigc_label=label)
+    assert len(httpserver.log) == requests

@@ -147,6 +147,7 @@ def test_a_try_after_a_crash_does_not_repeat_the_check(
         ({"max_cost": 0.001}, "the job costs .* and 0.004 for the job as of 2026-11-25.*allowed is at most 0.001 CNY"),
         ({"image_url": "https://h/a.png", "allowed_sources": "https://mine/"}, "image_url is .*allowed_sources"),
         ({"image_url": None}, "image_url is None"),
+        ({"audio_url": {"seconds": 3.0}}, r"^audio_url is a mapping with the keys \['seconds'\]"),
     ],
 )
 def test_what_is_wrong_is_said_before_anything_is_paid(

@@ -11,6 +11,7 @@ import pytest
 from airflow.providers.common.compat.sdk import TaskDeferred
 from connections import connect
 from media_files import wav
+from object_store import ObjectStore, attached
 
 from airflow_provider_videoretalk.dashscope.errors import AccessError, ConfigurationError, InputError, RequestError
 from airflow_provider_videoretalk.emulator.fake_engine import FakeEngine
@@ -108,6 +109,26 @@ def test_the_service_gets_the_url_and_the_fields(
     assert (voice.link, voice.language) == (url, "en")
     with pytest.raises(RequestError, match="max_prompt_audio_length"):
         operator(url, target_model="cosyvoice-v2", options={"max_prompt_audio_length": 31}).execute(context)
+
+
+def test_the_url_of_a_stored_sample_lives_for_an_hour(
+    emulator: Emulator, context: dict[str, Any], httpserver: Any, masked: list[str]
+) -> None:
+    """The service fetches it while it enrols."""
+    httpserver.expect_request("/anna.wav").respond_with_data(CONTENT)
+    lives: list[int] = []
+
+    class SigningStore(ObjectStore):
+        def sign(self, path: str, expiration: int = 100, **_: Any) -> str:
+            lives.append(expiration)
+            return str(httpserver.url_for("/anna.wav?Signature=of-the-sample"))
+
+    store = SigningStore()
+    store.objects["bucket/anna.wav"] = CONTENT
+    with attached(mine=store):
+        operator("s3://mine@bucket/anna.wav").execute(context)
+    assert lives == [pytest.approx(3600, abs=30)]
+    assert "of-the-sample" in masked
 
 
 @pytest.mark.parametrize(
