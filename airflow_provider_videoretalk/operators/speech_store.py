@@ -107,7 +107,6 @@ class SpeechStore:
                 [stored],
                 build_metadata=lambda downloaded, path: describe_object(downloaded, uri=uri_of(path), source=fields),
                 expected=expected_media(speech, speech["audio_url"]),
-                expires_at=speech["expires_at"],
                 access=self.hook.media_access,
             )
         except DashScopeError as error:

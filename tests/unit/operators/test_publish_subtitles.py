@@ -249,6 +249,14 @@ def test_a_track(store: ObjectStore, result: dict[str, Any], context: dict[str, 
     assert returned["edits"]["names"] == ["subtitle_track"]
 
 
+@pytest.mark.parametrize("language", ["", 7, ["en"]])
+def test_a_language_that_is_no_text_is_not_known(
+    store: ObjectStore, result: dict[str, Any], context: dict[str, Any], language: Any
+) -> None:
+    returned = publish(result, context, subtitle_track=True, metadata={"script": SCRIPT, "language": language})
+    assert returned["subtitle_track"] == {"language": None}
+
+
 def test_a_track_of_another_script_replaces_the_video(
     store: ObjectStore, result: dict[str, Any], context: dict[str, Any]
 ) -> None:

@@ -182,6 +182,17 @@ def test_two_objects_that_only_a_token_names() -> None:
     assert expiry_of(url({"file": "a", "exp": FIRST})) == datetime.fromtimestamp(FIRST, tz=timezone.utc)
 
 
+def test_two_tokens_in_a_path() -> None:
+    one, two = jwt({"file": "a", "exp": SECOND}, "k"), jwt({"folder": "b", "exp": FIRST}, "k")
+    url = f"https://h/{one}/x/{two}/a.mp4"
+    assert safe_url(url) == "https://h/***/x/***/a.mp4"
+    assert {one, two} <= set(secrets_of(url))
+    assert expiry_of(url) == datetime.fromtimestamp(FIRST, tz=timezone.utc)
+    later = f"https://h/{jwt({'file': 'a', 'exp': SECOND + 1}, 'l')}/x/{two}/a.mp4"
+    swapped = f"https://h/{two}/x/{one}/a.mp4"
+    assert without_signature(url) == without_signature(later) != without_signature(swapped)
+
+
 @pytest.mark.parametrize("claim", ["iat", "exp", "nbf", "jti", "nonce"])
 def test_what_differs_between_two_tokens_for_one_object(claim: str) -> None:
     one, another = (f"https://h/download?token={jwt({'file': 'a', claim: FIRST + n}, 'k')}" for n in (0, 60))
