@@ -279,6 +279,9 @@ def test_a_text_of_others(text: str, shown: str | None) -> None:
 
 def test_a_password_is_masked() -> None:
     assert secrets_of("https://user:p%40ssword@h/a.mp4") == ["p%40ssword", "p@ssword"]
+    # Airflow masks no text of less than five characters.
+    assert secrets_of("https://user:12345@h/a.mp4") == ["12345"]
+    assert secrets_of("https://user:1234@h/a.mp4") == []
     assert secrets_of("https://h/a.mp4?v=2&title=hello") == []
 
 
