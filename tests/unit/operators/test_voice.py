@@ -147,6 +147,8 @@ def test_the_url_of_a_stored_sample_lives_for_an_hour(
         ({"language": 3}, "^language is 3"),
         ({"options": "x"}, "^options is a str"),
         ({"options": {"prefix": "x"}}, "^options contains 'prefix'"),
+        # Before the sample is read.
+        ({"options": {"prefix": "x"}, "sample": "file:///missing.wav"}, "^options contains 'prefix'"),
         ({"allowed_sources": "https://media.example.com/"}, "^sample is .* allowed is https://media.example.com/"),
     ],
 )
@@ -155,6 +157,15 @@ def test_bad_input_is_found_before_anything_is_sent(
 ) -> None:
     with pytest.raises(InputError, match=message):
         operator(**{"sample": sample} | given).execute(context)
+    assert actions(emulator) == 0
+
+
+def test_no_more_patience_than_the_connection_allows(
+    emulator: Emulator, context: dict[str, Any], sample: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connect(monkeypatch, host=emulator.base_url, allow_private=True, throttle_timeout=60)
+    with pytest.raises(InputError, match="^throttle_timeout is 61 s"):
+        operator(sample, throttle_timeout=61).execute(context)
     assert actions(emulator) == 0
 
 

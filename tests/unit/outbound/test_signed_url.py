@@ -182,6 +182,16 @@ def test_two_objects_that_only_a_token_names() -> None:
     assert expiry_of(url({"file": "a", "exp": FIRST})) == datetime.fromtimestamp(FIRST, tz=timezone.utc)
 
 
+def test_a_signature_in_a_path_takes_its_slash_along() -> None:
+    assert without_signature(f"https://h/202611300900/{MD5}/a.mp4") == "https://h/a.mp4"
+
+
+def test_a_path_is_shown_up_to_2048_characters() -> None:
+    path = "/" + "spring-" * 292 + "abc"
+    assert safe_url(f"https://h{path}") == f"https://h{path}"
+    assert safe_url(f"https://h{path}d") == f"https://h{path}***"
+
+
 def test_two_tokens_in_a_path() -> None:
     one, two = jwt({"file": "a", "exp": SECOND}, "k"), jwt({"folder": "b", "exp": FIRST}, "k")
     url = f"https://h/{one}/x/{two}/a.mp4"
