@@ -65,9 +65,9 @@ def mutations_of(source: str) -> list[Mutation]:
     """All mutations of a module that still compile, in the order of the source.
 
     Annotations, decorators, docstrings, messages, the types of ``Literal`` and ``cast``, log calls, fault points and
-    code for type checkers are left as they are. So is what would be no other program: ``return False`` does not become ``return None``, since
-    nobody asks which of the two it is. A call of the base's ``__init__`` is not swapped with what follows, nor a check
-    with an attribute of an object that nobody has yet. Assertions stay, too.
+    code for type checkers are left as they are. So is what would be no other program: ``return False`` does not become
+    ``return None``, since nobody asks which of the two it is. A call of the base's ``__init__`` is not swapped with
+    what follows, nor a check with an attribute of an object that nobody has yet. Assertions stay, too.
     """
     found = sorted(set(_Finder(source).find(ast.parse(source))))
     return [mutation for mutation in found if mutation.new != mutation.old and _compiles(mutation.apply(source))]

@@ -127,18 +127,21 @@ def test_all_destinations_get_them(store: ObjectStore, result: dict[str, Any], c
 
 
 @pytest.mark.parametrize("subtitles", [(), "", None, "None"])
-def test_none_are_wanted(store: ObjectStore, result: dict[str, Any], context: dict[str, Any], subtitles: Any) -> None:
-    returned = publish(result, context, subtitles=subtitles)
+@pytest.mark.parametrize("track", [False, "", None])
+def test_none_are_wanted(
+    store: ObjectStore, result: dict[str, Any], context: dict[str, Any], subtitles: Any, track: Any
+) -> None:
+    returned = publish(result, context, subtitles=subtitles, subtitle_track=track)
     assert names(store) == {"welcome-en.mp4", "welcome-en.mp4.json"}
-    assert "subtitles" not in returned
+    assert not {"subtitles", "subtitle_track"} & set(returned)
 
 
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"subtitles": "ass"}, "subtitles is 'ass'"),
-        ({"subtitles": 7}, "subtitles is 7, allowed is a list of srt and vtt"),
-        ({"subtitle_track": "perhaps"}, "subtitle_track is 'perhaps'"),
+        ({"subtitles": "ass"}, "^subtitles is 'ass'"),
+        ({"subtitles": 7}, "^subtitles is 7, allowed is a list of srt and vtt"),
+        ({"subtitle_track": "perhaps"}, "^subtitle_track is 'perhaps'"),
     ],
 )
 def test_a_wrong_wish_is_refused_before_anything_is_done(

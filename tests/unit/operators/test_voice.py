@@ -164,7 +164,7 @@ def test_no_more_patience_than_the_connection_allows(
     emulator: Emulator, context: dict[str, Any], sample: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     connect(monkeypatch, host=emulator.base_url, allow_private=True, throttle_timeout=60)
-    with pytest.raises(InputError, match="^throttle_timeout is 61 s"):
+    with pytest.raises(InputError, match=r"^throttle_timeout is 61 s"):
         operator(sample, throttle_timeout=61).execute(context)
     assert actions(emulator) == 0
 

@@ -60,7 +60,7 @@ def test_what_comes_instead_is_named(what: str, expected: ExpectedMedia) -> None
 @pytest.mark.parametrize("page", PAGES)
 @pytest.mark.parametrize("expected", [VIDEO, AUDIO, ANY, PCM, JSON])
 def test_pages(page: str, expected: ExpectedMedia) -> None:
-    with pytest.raises(UnexpectedMediaError, match="^source is an HTML page"):
+    with pytest.raises(UnexpectedMediaError, match=r"^source is an HTML page"):
         inspect(PAGES[page], expected, piece=100)
 
 
