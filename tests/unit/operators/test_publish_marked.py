@@ -238,8 +238,8 @@ def test_the_configuration_does_not_stop_what_cannot_be_marked(
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"aigc_label": {"producer": "x"}}, "aigc_label has the field 'producer'"),
-        ({"aigc_label": {"label": "1"}}, "aigc_label's content_producer is ''"),
+        ({"aigc_label": {"producer": "x"}}, "^aigc_label has the field 'producer'"),
+        ({"aigc_label": {"label": "1"}}, "^aigc_label's content_producer is ''"),
         ({"aigc_label": PRODUCER}, "^aigc_label is a str, allowed is a mapping"),
         ({"content_credentials": "missing"}, "names the connection 'missing', which does not exist"),
         ({"content_credentials": {"conn_id": "x"}}, "^content_credentials is {'conn_id': 'x'}, allowed is a text"),

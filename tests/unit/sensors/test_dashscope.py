@@ -108,7 +108,7 @@ def test_a_failed_subtask_fails_the_sensor(service: HTTPServer, run: Run) -> Non
 
 
 def test_an_unknown_policy_for_subtasks_is_refused() -> None:
-    with pytest.raises(errors.InputError, match="on_failed_subtask is 'no'"):
+    with pytest.raises(errors.InputError, match=r"^on_failed_subtask is 'no'"):
         sensor(on_failed_subtask="no")
 
 
@@ -304,6 +304,6 @@ def test_takes_a_submission(service: HTTPServer, run: Run) -> None:
 
 @pytest.mark.parametrize("bad", ["", " ", None, {"id": "t1"}, 7])
 def test_no_task_id(service: HTTPServer, run: Run, bad: object) -> None:
-    with pytest.raises(errors.InputError, match="allowed is the id of a render job or a submission"):
+    with pytest.raises(errors.InputError, match=r"^dashscope_task_id is .*, allowed is the id of a render job or a submission"):
         run(dashscope_task_id=bad)
     assert not service.log
