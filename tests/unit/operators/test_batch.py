@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException, AirflowSkipException
 from airflow.providers.standard.operators.hitl import HITLOperator
-from airflow.sdk import DAG
+from airflow.sdk import DAG, Param
 from media_files import video, wav
 from object_store import ObjectStore, attached
 from pytest_httpserver import HTTPServer
@@ -865,6 +865,18 @@ def test_a_request_for_a_review_links_to_the_video_and_the_batch(batch: Batch, m
         f"`'b' (en)`: [watch the video]({run}/tasks/v.make/7), beside its source. "
         f"[The batch page]({run}/batch) has all rows.\n\n    # Good [morning](https://x.example)"
     )
+
+
+@pytest.mark.parametrize("ask", ["", None, "true", True])
+def test_a_person_is_asked_unless_the_author_says_no(batch: Batch, monkeypatch: pytest.MonkeyPatch, ask: Any) -> None:
+    asked: list[Any] = []
+    monkeypatch.setattr(HITLOperator, "execute", lambda operator, context: asked.append(operator))
+    params = {"reason": Param("a", source="task")}
+    operator = ReviewVideoOperator(task_id="review", metadata={}, make_task_id="make", ask=ask, params=params)
+    operator.execute(batch.context("review", 0))
+    assert asked == [operator]
+    # The author's own fields are in the form, too.
+    assert list(operator.params) == ["note", "reason"]
 
 
 def test_a_changed_plan_removes_nothing_outside_of_the_folder(batch: Batch) -> None:

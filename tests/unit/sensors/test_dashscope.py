@@ -304,8 +304,6 @@ def test_takes_a_submission(service: HTTPServer, run: Run) -> None:
 
 @pytest.mark.parametrize("bad", ["", " ", None, {"id": "t1"}, 7])
 def test_no_task_id(service: HTTPServer, run: Run, bad: object) -> None:
-    with pytest.raises(
-        errors.InputError, match=r"^dashscope_task_id is .*, allowed is the id of a render job"
-    ):
+    with pytest.raises(errors.InputError, match=r"^dashscope_task_id is .*, allowed is the id of a render job"):
         run(dashscope_task_id=bad)
     assert not service.log
