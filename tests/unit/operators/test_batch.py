@@ -865,6 +865,11 @@ def test_a_request_for_a_review_links_to_the_video_and_the_batch(batch: Batch, m
         f"`'b' (en)`: [watch the video]({run}/tasks/v.make/7), beside its source. "
         f"[The batch page]({run}/batch) has all rows.\n\n    # Good [morning](https://x.example)"
     )
+    # A task that is not mapped.
+    context = batch.context("v.review")
+    context["ti"].map_index = None
+    operator.execute(context)
+    assert f"[watch the video]({run}/tasks/v.make/-1)" in str(asked[1].body)
 
 
 @pytest.mark.parametrize("ask", ["", None, "true", True])
