@@ -250,8 +250,31 @@ def test_a_speech_that_cannot_be_kept_is_used_by_the_next_try(
     monkeypatch.setattr("airflow_provider_videoretalk.publishing.object_store.make_folder_of", fail)
     with pytest.raises(InputError, match="max_cost"):
         batch.make(row, max_cost=0.01)
+    states = batch.context("make", row["row"])["task_state_store"]
+    # Another version of this package reads it.
+    assert states["videoretalk_speech"]["audio_url"] == batch.service.url_for("/speech.wav")
     batch.make(row)
     assert batch.paid() == {"speech": speeches, "videos": 1}
+
+
+def test_a_speech_is_made_as_the_table_and_the_plan_say(batch: Batch) -> None:
+    table = "name,text,language,voice\na,Good morning.,en,longwan_v3\n"
+    (row,) = batch.plan(table, speech_model="cosyvoice-v3-plus", speech_options={"rate": 1.1})
+    batch.make(row)
+    (sent,) = (request.get_json() for request, _ in batch.service.log if request.path == SPEECH)
+    assert sent["model"] == "cosyvoice-v3-plus"
+    given = {name: sent["input"][name] for name in ("text", "voice", "language_hints", "rate")}
+    assert given == {"text": "Good morning.", "voice": "longwan_v3", "language_hints": ["en"], "rate": 1.1}
+
+
+def test_a_kept_speech_that_says_another_script_is_not_used(batch: Batch) -> None:
+    (row, _) = batch.plan()
+    with pytest.raises(InputError, match="max_cost"):
+        batch.make(row, max_cost=0.01)
+    (described,) = batch.folder.glob("*/*.wav.json")
+    described.write_text(described.read_text().replace("Good morning", "Good evening"))
+    batch.make(row)
+    assert batch.paid() == {"speech": 2, "videos": 1}
 
 
 def test_a_speech_that_takes_longer_than_the_plan_allows_is_not_rendered(batch: Batch) -> None:
