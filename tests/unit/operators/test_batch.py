@@ -7,7 +7,7 @@ import json
 import re
 import time
 from concurrent.futures import ThreadPoolExecutor
-from datetime import datetime, timedelta, timezone
+from datetime import date, datetime, timedelta, timezone
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -23,7 +23,9 @@ from state_store import TaskStateStore
 from werkzeug import Response
 from xlsx_files import workbook
 
+from airflow_provider_videoretalk.airflow_adapters import variable_store
 from airflow_provider_videoretalk.dashscope.errors import DashScopeError, InputError
+from airflow_provider_videoretalk.job_history.history import JobHistory
 from airflow_provider_videoretalk.operators import batch_sources, manifest
 from airflow_provider_videoretalk.operators.approve_videos import ApproveVideosOperator
 from airflow_provider_videoretalk.operators.make_video import MakeVideoOperator
@@ -62,7 +64,7 @@ class Batch:
     def __init__(self, service: HTTPServer, folder: Path) -> None:
         self.service, self.folder = service, folder
         self.expires = datetime.now(timezone.utc) + timedelta(hours=24)
-        self.speech_seconds = 3.0
+        self.speech_seconds, self.speech_query = 3.0, ""
         self.runs, self.clears = 0, 0
         self._states: dict[tuple[str, str, int], TaskStateStore] = {}
         self.pushed: dict[tuple[str, str], Any] = {}
@@ -78,7 +80,8 @@ class Batch:
         self._jobs = itertools.count()
 
     def speak(self, request: Any) -> Any:
-        audio = {"url": self.service.url_for("/speech.wav"), "expires_at": self.expires.timestamp()}
+        url = self.service.url_for(f"/speech.wav{self.speech_query}")
+        audio = {"url": url, "expires_at": self.expires.timestamp()}
         return self.json({"request_id": "speech-1", "output": {"audio": audio}, "usage": {"characters": 20}})
 
     def submit(self, request: Any) -> Any:
@@ -238,10 +241,11 @@ def test_a_kept_speech_makes_the_price_exact_and_is_not_paid_twice(batch: Batch)
 
 @pytest.mark.parametrize(("hours", "speeches"), [(24, 1), (1, 2)])
 def test_a_speech_that_cannot_be_kept_is_used_by_the_next_try(
-    batch: Batch, monkeypatch: pytest.MonkeyPatch, hours: int, speeches: int
+    batch: Batch, monkeypatch: pytest.MonkeyPatch, masked: list[str], hours: int, speeches: int
 ) -> None:
     """As long as its URL lives: the render job may queue for three hours."""
     batch.expires = datetime.now(timezone.utc) + timedelta(hours=hours)
+    batch.speech_query = "?Signature=of-the-speech"
     (row, _) = batch.plan()
 
     def fail(path: Any) -> None:
@@ -252,9 +256,13 @@ def test_a_speech_that_cannot_be_kept_is_used_by_the_next_try(
         batch.make(row, max_cost=0.01)
     states = batch.context("make", row["row"])["task_state_store"]
     # Another version of this package reads it.
-    assert states["videoretalk_speech"]["audio_url"] == batch.service.url_for("/speech.wav")
-    batch.make(row)
+    assert states["videoretalk_speech"]["audio_url"] == batch.service.url_for("/speech.wav?Signature=of-the-speech")
+    masked.clear()
+    made = batch.make(row)
     assert batch.paid() == {"speech": speeches, "videos": 1}
+    # Its length is known.
+    assert (made["exact"], made["estimated_seconds"]) == (True, 3.0)
+    assert "of-the-speech" in masked
 
 
 def test_a_speech_is_made_as_the_table_and_the_plan_say(batch: Batch) -> None:
@@ -265,6 +273,18 @@ def test_a_speech_is_made_as_the_table_and_the_plan_say(batch: Batch) -> None:
     assert sent["model"] == "cosyvoice-v3-plus"
     given = {name: sent["input"][name] for name in ("text", "voice", "language_hints", "rate")}
     assert given == {"text": "Good morning.", "voice": "longwan_v3", "language_hints": ["en"], "rate": 1.1}
+
+
+def test_a_speech_is_in_the_history_with_its_cost(
+    batch: Batch, variables: TaskStateStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """25 characters, at 1 CNY for 10,000."""
+    # On Airflow 3.1 and 3.2 there is no history.
+    monkeypatch.setattr(variable_store, "HAS_KEYS", True)
+    (row, _) = batch.plan()
+    batch.make(row)
+    (charge,) = JobHistory(variables).load_with_charges(date(1970, 1, 1))[1]
+    assert (charge.paid_for, charge.requests, charge.cost, charge.currency) == ("speech", 1, 0.0025, "CNY")
 
 
 def test_a_kept_speech_that_says_another_script_is_not_used(batch: Batch) -> None:
