@@ -299,3 +299,5 @@ def test_a_file_that_appears_meanwhile_is_not_replaced(
     with pytest.raises(InputError, match=r"welcome-en\.srt exists already, and if_exists is 'fail'"):
         publish(result, context, if_exists="fail")
     assert store.objects["bucket/videos/welcome-en.srt"] == b"by hand"
+    # Nothing of it is left in the store.
+    assert store.uploads == {}
