@@ -64,7 +64,7 @@ class Batch:
     def __init__(self, service: HTTPServer, folder: Path) -> None:
         self.service, self.folder = service, folder
         self.expires = datetime.now(timezone.utc) + timedelta(hours=24)
-        self.speech_seconds, self.speech_query = 3.0, ""
+        self.speech_seconds = 3.0
         self.runs, self.clears = 0, 0
         self._states: dict[tuple[str, str, int], TaskStateStore] = {}
         self.pushed: dict[tuple[str, str], Any] = {}
@@ -80,8 +80,7 @@ class Batch:
         self._jobs = itertools.count()
 
     def speak(self, request: Any) -> Any:
-        url = self.service.url_for(f"/speech.wav{self.speech_query}")
-        audio = {"url": url, "expires_at": self.expires.timestamp()}
+        audio = {"url": self.service.url_for("/speech.wav"), "expires_at": self.expires.timestamp()}
         return self.json({"request_id": "speech-1", "output": {"audio": audio}, "usage": {"characters": 20}})
 
     def submit(self, request: Any) -> Any:
@@ -241,11 +240,10 @@ def test_a_kept_speech_makes_the_price_exact_and_is_not_paid_twice(batch: Batch)
 
 @pytest.mark.parametrize(("hours", "speeches"), [(24, 1), (1, 2)])
 def test_a_speech_that_cannot_be_kept_is_used_by_the_next_try(
-    batch: Batch, monkeypatch: pytest.MonkeyPatch, masked: list[str], hours: int, speeches: int
+    batch: Batch, monkeypatch: pytest.MonkeyPatch, hours: int, speeches: int
 ) -> None:
     """As long as its URL lives: the render job may queue for three hours."""
     batch.expires = datetime.now(timezone.utc) + timedelta(hours=hours)
-    batch.speech_query = "?Signature=of-the-speech"
     (row, _) = batch.plan()
 
     def fail(path: Any) -> None:
@@ -256,13 +254,9 @@ def test_a_speech_that_cannot_be_kept_is_used_by_the_next_try(
         batch.make(row, max_cost=0.01)
     states = batch.context("make", row["row"])["task_state_store"]
     # Another version of this package reads it.
-    assert states["videoretalk_speech"]["audio_url"] == batch.service.url_for("/speech.wav?Signature=of-the-speech")
-    masked.clear()
-    made = batch.make(row)
+    assert states["videoretalk_speech"]["audio_url"] == batch.service.url_for("/speech.wav")
+    batch.make(row)
     assert batch.paid() == {"speech": speeches, "videos": 1}
-    # Its length is known.
-    assert (made["exact"], made["estimated_seconds"]) == (True, 3.0)
-    assert "of-the-speech" in masked
 
 
 def test_a_speech_is_made_as_the_table_and_the_plan_say(batch: Batch) -> None:
