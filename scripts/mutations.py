@@ -64,10 +64,10 @@ class Mutation:
 def mutations_of(source: str) -> list[Mutation]:
     """All mutations of a module that still compile, in the order of the source.
 
-    Annotations, decorators, docstrings, messages, ``Literal`` types, log calls, fault points and code for type checkers
-    are left as they are. So is what would be no other program: ``return False`` does not become ``return None``, since
-    nobody asks which of the two it is. A call of the base's ``__init__`` is not swapped with what follows, nor a check
-    with an attribute of an object that nobody has yet. Assertions stay, too.
+    Annotations, decorators, docstrings, messages, the types of ``Literal`` and ``cast``, log calls, fault points and
+    code for type checkers are left as they are. So is what would be no other program: ``return False`` does not become
+    ``return None``, since nobody asks which of the two it is. A call of the base's ``__init__`` is not swapped with
+    what follows, nor a check with an attribute of an object that nobody has yet. Assertions stay, too.
     """
     found = sorted(set(_Finder(source).find(ast.parse(source))))
     return [mutation for mutation in found if mutation.new != mutation.old and _compiles(mutation.apply(source))]
@@ -114,7 +114,7 @@ class _Finder:
             if children and isinstance(children[0], ast.stmt):
                 yield from self._of_block(children)
             for child in children:
-                if not self._is_left_alone(child) and not _is_assertion(child, node):
+                if not (self._is_left_alone(child) or _is_assertion(child, node) or _is_type(child, node)):
                     yield from self._of(child)
                     yield from self.find(child)
 
@@ -245,6 +245,12 @@ def _is_assertion(argument: ast.AST, call: ast.AST) -> bool:
     """Whether an argument is the ``strict`` of a ``zip``: an assertion, which only a program with a fault can miss."""
     is_zip = isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and call.func.id == "zip"
     return is_zip and isinstance(argument, ast.keyword)
+
+
+def _is_type(argument: ast.AST, call: ast.AST) -> bool:
+    """Whether an argument is the type of a ``cast``, which returns its other argument as it is."""
+    is_cast = isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and call.func.id == "cast"
+    return is_cast and argument in call.args[:1]
 
 
 def _is_bool(value: ast.expr) -> bool:

@@ -58,7 +58,7 @@ class TaskPage:
     rows: tuple[TaskRow, ...]
     total: int
     total_pages: int
-    unreadable: int = 0
+    unreadable: int
 
     @classmethod
     def parse(cls, payload: Mapping[str, Any]) -> TaskPage:

@@ -75,15 +75,14 @@ class WriteManifestOperator(BaseOperator):
 
     @notes_error
     def execute(self, context: Context) -> dict[str, Any]:
-        folder = OutputFolder.open(self.folder, storage_conn_id=self.storage_conn_id)
-        run = folder.run(context)
+        run = OutputFolder.open(self.folder, storage_conn_id=self.storage_conn_id).run(context)
         try:
             plan = read_document(plan_path(run))
         except StateReadError as error:
             raise AirflowFailException(
                 f"There is no plan: see the task that plans the batch. {error.message}"
             ) from None
-        manifest = self._manifest(plan, folder, run, context)
+        manifest = self._manifest(plan, run, context)
         missing = [video for video in manifest["videos"] if video["state"] in WITHOUT_VIDEO]
         if plan["prune"] == "remove" and not missing and not plan["dry_run"]:
             manifest["removed"] = self._remove(plan)
@@ -101,11 +100,12 @@ class WriteManifestOperator(BaseOperator):
             raise InputError(f"tolerate is {tolerate}, allowed is 0 or more", remedy="Set it to a number of videos.")
         return tolerate
 
-    def _manifest(self, plan: Mapping[str, Any], folder: OutputFolder, run: Any, context: Context) -> dict[str, Any]:
+    def _manifest(self, plan: Mapping[str, Any], run: Any, context: Context) -> dict[str, Any]:
         rows = read_rows(run, plan["rows"])
 
         def published(uri: str) -> Mapping[str, Any] | None:
-            return read_metadata(open_destination(uri, storage_conn_id=folder.storage_conn_id))
+            # A URI of the plan names its connection.
+            return read_metadata(open_destination(uri))
 
         with ThreadPoolExecutor(_MAX_READERS) as pool:
             found = [] if plan["dry_run"] else list(pool.map(published, (row.uri for row in rows)))

@@ -69,7 +69,7 @@ class SpeechStore:
         if unkept := self._unkept(recipe):
             log.info("Uses the speech of an earlier try, which could not be kept")
             mask_urls(unkept)
-            return url_of_output("audio_url", unkept, names=("audio_url",)), amount_in(unkept, "seconds")
+            return url_of_output("audio_url", unkept), amount_in(unkept, "seconds")
         speech = self.hook.client.send(request)
         cost = speech_cost(recipe.script, recipe.model)
         self.charges.add(cost, currency=SPEECH_CURRENCY, model=recipe.model)
@@ -107,7 +107,6 @@ class SpeechStore:
                 [stored],
                 build_metadata=lambda downloaded, path: describe_object(downloaded, uri=uri_of(path), source=fields),
                 expected=expected_media(speech, speech["audio_url"]),
-                expires_at=speech["expires_at"],
                 access=self.hook.media_access,
             )
         except DashScopeError as error:

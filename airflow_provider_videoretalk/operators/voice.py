@@ -170,14 +170,14 @@ class VoiceOperator(DashScopeOperator):
         from airflow_provider_videoretalk.inputs.voice_sample import read_voice_sample
 
         policy = LocationPolicy(setting="allowed_sources", own=self.allowed_sources)
+        location: Location
         if isinstance(self.sample, Mapping):
-            url = url_of_output("sample", self.sample, names=("url", "audio_url", "video_url"))
-            source = source_of("sample", url)
-            if not self._sample_is_output:
-                policy.check("sample", source.location)
+            location = url_of_output("sample", self.sample, names=("url", "audio_url", "video_url"))
         else:
             policy.check_remote("sample", self.sample)
-            source = source_of("sample", as_location("sample", self.sample))
+            location = as_location("sample", self.sample)
+        source = source_of("sample", location)
+        if not (self._sample_is_output and isinstance(self.sample, Mapping)):
             policy.check("sample", source.location)
         return read_voice_sample(source, dialect=voice_dialect_of(model), access=self.hook.media_access)
 

@@ -137,7 +137,8 @@ class _SignedUrl:
 
     def _path(self, replacement: Any) -> str:
         path = self.parts.path
-        for signature in sorted(self.in_path, key=lambda one: one.start, reverse=True):
+        # From the end, so that the places before it stay.
+        for signature in reversed(self.in_path):
             new = replacement(signature)
             # A signature that leaves nothing behind takes the slash after it along.
             path = path[: signature.start] + new + path[signature.stop + (0 if new else 1) :]
@@ -292,7 +293,7 @@ def _matching(parameters: list[_Parameter], name: str, value: str) -> dict[_Para
 
 
 def _find_in_path(path: str) -> Iterator[_PathSignature]:
-    """The first signature in a path, else each JWT in it."""
+    """The first signature in a path, else each JWT in it, in their order."""
     if len(path) > _MAX_LENGTH:
         return
     for scheme in PATH_SCHEMES:

@@ -15,16 +15,13 @@ from airflow_provider_videoretalk.media.header.media_facts import MediaFacts, un
 from airflow_provider_videoretalk.media.header.mp4_passing_fragments import PassingFragments
 from airflow_provider_videoretalk.media.header.reader import read_media_facts
 from airflow_provider_videoretalk.media.ranged_reader import RangedReader
-from airflow_provider_videoretalk.outbound.read_budget import BudgetMeter, OutOfReachError, ReadBudget
+from airflow_provider_videoretalk.outbound.read_budget import LOCAL_BUDGET, BudgetMeter, OutOfReachError
 from airflow_provider_videoretalk.publishing.expected_media import ExpectedMedia
 from airflow_provider_videoretalk.publishing.media_types import MEDIA_TYPES, MediaType
-from airflow_provider_videoretalk.publishing.streamed_file import HEAD_BYTES, MAX_INDEX_BYTES, START_BYTES, StreamedFile
+from airflow_provider_videoretalk.publishing.streamed_file import START_BYTES, StreamedFile
 
-# All that is kept is in memory, so that reading it needs no limit of its own.
-_BUDGET = ReadBudget(size=16 * (HEAD_BYTES + MAX_INDEX_BYTES), requests=1_000_000)
-
-_WITH_OR_WITHOUT_PICTURE = ("mp4", "mov", "3gp")
-_OF_BOXES = (*_WITH_OR_WITHOUT_PICTURE, "m4a")
+_WITH_OR_WITHOUT_PICTURE = ("mp4", "mov")
+_OF_BOXES = (*_WITH_OR_WITHOUT_PICTURE, "3gp", "m4a")
 
 # Samples without a header may begin with any bytes, such as the two that begin a frame of these formats.
 _RESEMBLED_BY_SAMPLES = ("", "mp3", "aac", "mpeg-audio")
@@ -48,8 +45,8 @@ class MediaInspector:
         self._field = field
         self._fragments = PassingFragments()
         self._file = StreamedFile(self._fragments.take)
-        self._container = ""
-        self.content_type = ""
+        self._container: str
+        self.content_type: str
 
     def watch(self, chunks: Iterator[bytes]) -> Iterator[bytes]:
         """The chunks of the stream, which are looked at as they pass."""
@@ -103,7 +100,8 @@ class MediaInspector:
         return _to_json(facts, notes)
 
     def _reader(self) -> RangedReader:
-        return RangedReader(self._file, BudgetMeter(_BUDGET))
+        # All that is kept is in memory, and counts for no budget.
+        return RangedReader(self._file, BudgetMeter(LOCAL_BUDGET))
 
     def _detect(self) -> str:
         """The type of the file; ``""`` for an unknown one."""
@@ -158,8 +156,8 @@ class MediaInspector:
         return report
 
     def _check_length(self, seconds: float | None) -> None:
-        if seconds is not None and not self._expected.has_length(seconds):
-            expected = self._expected.seconds or 0
+        expected = self._expected.seconds
+        if seconds is not None and expected is not None and not self._expected.has_length(seconds):
             raise self._unexpected(
                 f"a file of {seconds:.2f} s, where {expected:.2f} s were billed or measured",
                 remedy="If this length is right, give the URL alone as source: then no length is expected.",

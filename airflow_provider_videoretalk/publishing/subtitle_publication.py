@@ -67,7 +67,7 @@ def publish_subtitles(
     *,
     formats: Sequence[SubtitleFormat],
     name_uri: Callable[[Destination], str],
-    create_only: bool = False,
+    create_only: bool,
 ) -> list[PublishedObject]:
     """Writes subtitle files beside published objects, and names them in their metadata files.
 

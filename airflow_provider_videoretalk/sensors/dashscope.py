@@ -109,17 +109,19 @@ class DashScopeTaskSensor(BaseSensorOperator):
     def poke(self, context: Context) -> PokeReturnValue:
         while True:
             try:
-                found, pause = self._query(context)
+                found = self._query(context)
             except TaskTimeoutError as error:
                 raise AirflowSensorTimeout(str(error)) from error
+            if isinstance(found, PokeReturnValue):
+                return found
             # A rescheduled sensor would not remember for how long it was refused. After the limit, no pause is left.
             is_remembered = self.mode == "poke" or not self._schedule.is_refused
-            if found or (is_remembered and time.time() < self._schedule.limit):
-                return found
-            time.sleep(min(pause, max(self.poke_interval, _SHORTEST_PAUSE)))
+            if is_remembered and time.time() < self._schedule.limit:
+                return PokeReturnValue(is_done=False)
+            time.sleep(min(found, max(self.poke_interval, _SHORTEST_PAUSE)))
 
-    def _query(self, context: Context) -> tuple[PokeReturnValue, float]:
-        """Whether the job has ended, with its result; and the seconds to wait if it has not.
+    def _query(self, context: Context) -> PokeReturnValue | float:
+        """The result of a job that has ended, else the seconds to wait.
 
         :raises TaskTimeoutError: ``timeout`` is over
         :raises DashScopeError: the job failed, or every query was refused for ten minutes
@@ -129,12 +131,12 @@ class DashScopeTaskSensor(BaseSensorOperator):
         except DashScopeError as error:
             pause = self._schedule.after_error(error, now=time.time())
             self.log.warning("The query failed and will be repeated: %s", error)
-            return PokeReturnValue(is_done=False), pause
+            return pause
         self.log.info("Render job %s is %s", task.task_id, task.stage)
         left = self._schedule.after_query(task, now=time.time())
         if left is None:
-            return PokeReturnValue(is_done=True, xcom_value=self._result(task, context)), 0.0
-        return PokeReturnValue(is_done=False), left
+            return PokeReturnValue(is_done=True, xcom_value=self._result(task, context))
+        return left
 
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
         with error_noted(context):

@@ -183,7 +183,7 @@ class Ledger:
                 self._store.set(KEY, self._earlier.to_json())
         finally:
             self.registry.withdraw(withdrawn)
-        self.history.withdraw(submitted_fact(withdrawn, label=self._label), noted_at=withdrawn.intended_at)
+        self.history.withdraw(submitted_fact(withdrawn), noted_at=withdrawn.intended_at)
 
     @property
     def required(self) -> Record:

@@ -30,6 +30,7 @@ def changes(source: str) -> set[str]:
         ("x = 'over'", {"'over'  ->  'xover'"}),
         ("x = f(a, b=c)", {"b=c  ->  "}),
         ("x = f(b=c, *a)", {"b=c,  ->  "}),
+        ("x = cast('A', 'b')", {"'b'  ->  'xb'"}),
         ("if a: f()", {"a  ->  (not (a))", "f()  ->  pass"}),
         ("if a == b: x = c", {"==  ->  !="}),
         ("def f(a=1): return a", {"1  ->  2", "return a  ->  return None"}),
@@ -72,6 +73,7 @@ def test_what_no_test_is_to_notice_is_left_alone() -> None:
                 self.log.info("a message", 1)
                 fault_point("here")
                 x = zip(a, b, strict=True)
+                x = cast("A", b)
                 x = "a message of words", f"{a + 1}"
         '''
     )

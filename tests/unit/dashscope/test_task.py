@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
@@ -136,6 +137,19 @@ def test_failures_keep_code_message_and_request_id() -> None:
         "r",
         False,
     )
+
+
+def test_a_code_has_a_hundred_characters_at_most() -> None:
+    with pytest.raises(TaskFailedError) as caught:
+        task(task_status="FAILED", code="x" * 101).raise_for_status()
+    assert caught.value.code == "x" * 100
+
+
+@pytest.mark.parametrize(
+    "field", ["task_id", "task_status", "submit_time", "scheduled_time", "end_time", "task_metrics", "code", "message"]
+)
+def test_what_every_reply_has_is_no_result(field: str) -> None:
+    assert not replace(task(), output={field: "a value"}).has_result
 
 
 def test_a_bare_failure_still_says_what_is_known() -> None:

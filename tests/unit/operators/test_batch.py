@@ -7,7 +7,7 @@ import json
 import re
 import time
 from concurrent.futures import ThreadPoolExecutor
-from datetime import datetime, timedelta, timezone
+from datetime import date, datetime, timedelta, timezone
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException, AirflowSkipException
 from airflow.providers.standard.operators.hitl import HITLOperator
-from airflow.sdk import DAG
+from airflow.sdk import DAG, Param
 from media_files import video, wav
 from object_store import ObjectStore, attached
 from pytest_httpserver import HTTPServer
@@ -23,7 +23,9 @@ from state_store import TaskStateStore
 from werkzeug import Response
 from xlsx_files import workbook
 
+from airflow_provider_videoretalk.airflow_adapters import variable_store
 from airflow_provider_videoretalk.dashscope.errors import DashScopeError, InputError
+from airflow_provider_videoretalk.job_history.history import JobHistory
 from airflow_provider_videoretalk.operators import batch_sources, manifest
 from airflow_provider_videoretalk.operators.approve_videos import ApproveVideosOperator
 from airflow_provider_videoretalk.operators.make_video import MakeVideoOperator
@@ -250,8 +252,43 @@ def test_a_speech_that_cannot_be_kept_is_used_by_the_next_try(
     monkeypatch.setattr("airflow_provider_videoretalk.publishing.object_store.make_folder_of", fail)
     with pytest.raises(InputError, match="max_cost"):
         batch.make(row, max_cost=0.01)
+    states = batch.context("make", row["row"])["task_state_store"]
+    # Another version of this package reads it.
+    assert states["videoretalk_speech"]["audio_url"] == batch.service.url_for("/speech.wav")
     batch.make(row)
     assert batch.paid() == {"speech": speeches, "videos": 1}
+
+
+def test_a_speech_is_made_as_the_table_and_the_plan_say(batch: Batch) -> None:
+    table = "name,text,language,voice\na,Good morning.,en,longwan_v3\n"
+    (row,) = batch.plan(table, speech_model="cosyvoice-v3-plus", speech_options={"rate": 1.1})
+    batch.make(row)
+    (sent,) = (request.get_json() for request, _ in batch.service.log if request.path == SPEECH)
+    assert sent["model"] == "cosyvoice-v3-plus"
+    given = {name: sent["input"][name] for name in ("text", "voice", "language_hints", "rate")}
+    assert given == {"text": "Good morning.", "voice": "longwan_v3", "language_hints": ["en"], "rate": 1.1}
+
+
+def test_a_speech_is_in_the_history_with_its_cost(
+    batch: Batch, variables: TaskStateStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """25 characters, at 1 CNY for 10,000."""
+    # On Airflow 3.1 and 3.2 there is no history.
+    monkeypatch.setattr(variable_store, "HAS_KEYS", True)
+    (row, _) = batch.plan()
+    batch.make(row)
+    (charge,) = JobHistory(variables).load_with_charges(date(1970, 1, 1))[1]
+    assert (charge.paid_for, charge.requests, charge.cost, charge.currency) == ("speech", 1, 0.0025, "CNY")
+
+
+def test_a_kept_speech_that_says_another_script_is_not_used(batch: Batch) -> None:
+    (row, _) = batch.plan()
+    with pytest.raises(InputError, match="max_cost"):
+        batch.make(row, max_cost=0.01)
+    (described,) = batch.folder.glob("*/*.wav.json")
+    described.write_text(described.read_text().replace("Good morning", "Good evening"))
+    batch.make(row)
+    assert batch.paid() == {"speech": 2, "videos": 1}
 
 
 def test_a_speech_that_takes_longer_than_the_plan_allows_is_not_rendered(batch: Batch) -> None:
@@ -459,7 +496,7 @@ def test_prune_lists_and_removes(batch: Batch) -> None:
     assert (batch.folder / "b.mp4").exists()
     batch.run(only, prune="remove")
     assert sorted(path.name for path in batch.folder.glob("*.mp4*")) == ["a.mp4", "a.mp4.json"]
-    with pytest.raises(InputError, match="prune is 'all', allowed is one of off, list, remove"):
+    with pytest.raises(InputError, match=r"^prune is 'all', allowed is one of off, list, remove"):
         batch.plan(prune="all")
 
 
@@ -467,7 +504,7 @@ def test_prune_lists_and_removes(batch: Batch) -> None:
     "table", ["s3://any_conn@bucket/t.csv", "file:///etc/passwd", "/etc/passwd", "https://evil.example/t.csv"]
 )
 def test_a_table_where_the_author_allowed_none(batch: Batch, table: str) -> None:
-    with pytest.raises(InputError, match=r"table is .*, allowed is"):
+    with pytest.raises(InputError, match=r"^table is .*, allowed is"):
         batch.plan(table, allowed_sources=[batch.presenter])
     with pytest.raises(AirflowFailException, match=r"column text_location: .*allowed_sources"):
         batch.plan(f"text_location\n{table}\n", allowed_sources=[batch.presenter])
@@ -857,11 +894,31 @@ def test_a_request_for_a_review_links_to_the_video_and_the_batch(batch: Batch, m
     assert asked[0].options == ["Approve", "Send back"]
     # Older versions of the standard provider add the params of the DAG.
     assert [name for name in asked[0].serialized_params if name != "table"] == ["note"]
+    note = asked[0].params.get_param("note")
+    assert (note.value, note.description) == (None, "Why it is sent back.")
+    assert note.schema == {"type": ["null", "string"], "title": "Note"}
     run = "https://airflow.example/videoretalk/dags/spring/runs/manual__0"
     assert asked[0].body == (
         f"`'b' (en)`: [watch the video]({run}/tasks/v.make/7), beside its source. "
         f"[The batch page]({run}/batch) has all rows.\n\n    # Good [morning](https://x.example)"
     )
+    # A task that is not mapped.
+    context = batch.context("v.review")
+    context["ti"].map_index = None
+    operator.execute(context)
+    assert f"[watch the video]({run}/tasks/v.make/-1)" in str(asked[1].body)
+
+
+@pytest.mark.parametrize("ask", ["", None, "true", True])
+def test_a_person_is_asked_unless_the_author_says_no(batch: Batch, monkeypatch: pytest.MonkeyPatch, ask: Any) -> None:
+    asked: list[Any] = []
+    monkeypatch.setattr(HITLOperator, "execute", lambda operator, context: asked.append(operator))
+    params = {"reason": Param("a", source="task")}
+    operator = ReviewVideoOperator(task_id="review", metadata={}, make_task_id="make", ask=ask, params=params)
+    operator.execute(batch.context("review", 0))
+    assert asked == [operator]
+    # The author's own fields are in the form, too.
+    assert list(operator.params) == ["note", "reason"]
 
 
 def test_a_changed_plan_removes_nothing_outside_of_the_folder(batch: Batch) -> None:

@@ -101,7 +101,7 @@ def test_a_photo_without_a_face_is_told_before_its_job(batch: PhotoBatch, tmp_pa
     Image.new("RGB", (480, 640), "white").save(tmp_path / "empty.png")
     batch.table = f"name,text,photo\nshop,Good morning and welcome.,{tmp_path / 'empty.png'}\n"
     (row,) = batch.plan(allowed_sources=[tmp_path.as_uri()])
-    with pytest.raises(InputError, match="image_url is a photo that liveportrait cannot make speak"):
+    with pytest.raises(InputError, match=r"^image_url is a photo that liveportrait cannot make speak"):
         batch.make(row)
     assert batch.paid == {"checks": 1, "jobs": 0}
     speeches = [one for one in batch.emulator.state.requests if one["operation"] == "speech"]

@@ -53,11 +53,11 @@ def test_the_request_has_what_has_a_value() -> None:
 @pytest.mark.parametrize(
     ("given", "said"),
     [
-        ({"path": "https://h/x"}, "path is "),
-        ({"path": ""}, "path is "),
-        ({"model": ""}, "model is "),
-        ({"input": "x"}, "input is "),
-        ({"parameters": "x"}, "parameters is "),
+        ({"path": "https://h/x"}, "^path is "),
+        ({"path": ""}, "^path is "),
+        ({"model": ""}, "^model is "),
+        ({"input": "x"}, "^input is "),
+        ({"parameters": "x"}, "^parameters is "),
         ({"input": {"a": [" https://other/x"]}}, r"input\.a\[0\] is "),
         ({"parameters": {"b": {"c": "s3://b/x"}}}, r"parameters\.b\.c is "),
     ],

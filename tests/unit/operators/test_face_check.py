@@ -168,5 +168,5 @@ def test_a_copy_has_a_limit(media: RangeServer, tmp_path: Path) -> None:
     url = media.url("/good.mp4")
     size = local_copy(url, tmp_path / "a", field="it", access=any_address).stat().st_size
     assert local_copy(url, tmp_path / "b", field="it", access=any_address, most=size).stat().st_size == size
-    with pytest.raises(InputError, match="it has more than"):
+    with pytest.raises(InputError, match=r"^it has more than"):
         local_copy(url, tmp_path / "c", field="it", access=any_address, most=size - 1)

@@ -5,7 +5,10 @@ Both are the interface of every DAG that exists. A default is also what the docu
 
 from __future__ import annotations
 
+import runpy
 from datetime import timedelta
+from inspect import signature
+from types import ModuleType
 from typing import Any
 
 import jinja2
@@ -13,6 +16,7 @@ import pytest
 
 from airflow_provider_videoretalk.dashscope.errors import InputError
 from airflow_provider_videoretalk.links import BatchLink, WatchLink
+from airflow_provider_videoretalk.operators import job
 from airflow_provider_videoretalk.operators.approve_videos import ApproveVideosOperator
 from airflow_provider_videoretalk.operators.audit import AuditJobsOperator
 from airflow_provider_videoretalk.operators.dashscope import DashScopeTaskOperator
@@ -25,6 +29,7 @@ from airflow_provider_videoretalk.operators.speech import TextToSpeechOperator
 from airflow_provider_videoretalk.operators.translate import TranslateOperator
 from airflow_provider_videoretalk.operators.videoretalk import VideoRetalkOperator
 from airflow_provider_videoretalk.operators.voice import VoiceOperator
+from airflow_provider_videoretalk.sensors import dashscope
 from airflow_provider_videoretalk.sensors.dashscope import DashScopeTaskSensor
 from airflow_provider_videoretalk.submission.resume import ResumePolicy
 
@@ -257,3 +262,14 @@ def test_a_signature_is_masked_as_it_is_rendered(operator: Any, masked: list[str
     url = "https://h/v.mp4?Expires=1995000000&OSSAccessKeyId=k&Signature=rendered-signature"
     task.render_template_fields({"url": url}, jinja_env=jinja2.Environment())
     assert "rendered-signature" in masked
+
+
+@pytest.mark.parametrize("default", [True, False])
+@pytest.mark.parametrize(("module", "name"), [(job, "DashScopeJobOperator"), (dashscope, "DashScopeTaskSensor")])
+def test_airflow_says_whether_a_wait_is_deferred(
+    monkeypatch: pytest.MonkeyPatch, module: ModuleType, name: str, default: bool
+) -> None:
+    """When the module is imported."""
+    monkeypatch.setenv("AIRFLOW__OPERATORS__DEFAULT_DEFERRABLE", str(default))
+    imported = runpy.run_path(str(module.__file__))[name]
+    assert signature(imported.__init__).parameters["deferrable"].default is default

@@ -284,7 +284,7 @@ def test_fails_where_something_is(
 
 
 def test_a_policy_that_is_none() -> None:
-    with pytest.raises(InputError, match="if_exists is 'skip', allowed is one of fail, skip_same, overwrite"):
+    with pytest.raises(InputError, match=r"^if_exists is 'skip', allowed is one of fail, skip_same, overwrite"):
         operator(source="http://h/a.mp4", destination="file:///tmp/", if_exists="skip")
 
 
@@ -405,18 +405,18 @@ def test_refused_sources(
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"source": "out.mp4"}, "source is 'out.mp4', allowed is an http"),
+        ({"source": "out.mp4"}, "^source is 'out.mp4', allowed is an http"),
         (
             {"source": {"task_id": "t"}},
-            r"source is a mapping with the keys \['task_id'\], allowed is one with video_url",
+            r"^source is a mapping with the keys \['task_id'\], allowed is one with video_url",
         ),
-        ({"metadata": "language=en"}, "metadata is a str, allowed is a mapping"),
-        ({"destination": " "}, "destination is ' '"),
+        ({"metadata": "language=en"}, "^metadata is a str, allowed is a mapping"),
+        ({"destination": " "}, "^destination is ' '"),
         ({"metadata": {"when": datetime.now(timezone.utc)}}, "metadata cannot be written as JSON"),
-        ({"destination": None}, "destination is None"),
-        ({"destination": []}, r"destination is \[\], allowed is a URI or a list of URIs"),
-        ({"destination": ["file:///tmp/a/", None]}, "destination is None"),
-        ({"destination": ["file:///tmp/a.mp4", "file:///tmp/a.mp4"]}, "destination names file:///tmp/a.mp4 twice"),
+        ({"destination": None}, "^destination is None"),
+        ({"destination": []}, r"^destination is \[\], allowed is a URI or a list of URIs"),
+        ({"destination": ["file:///tmp/a/", None]}, "^destination is None"),
+        ({"destination": ["file:///tmp/a.mp4", "file:///tmp/a.mp4"]}, "^destination names file:///tmp/a.mp4 twice"),
     ],
 )
 def test_bad_input(tmp_path: Path, context: dict[str, Any], arguments: dict[str, Any], message: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import c2pa
 import pytest
 from airflow.sdk import DAG
 from connections import connect
+from cryptography.hazmat.primitives.serialization import BestAvailableEncryption
 from media_files import video, wav
 from object_store import ObjectStore, attached
 from pytest_httpserver import HTTPServer
@@ -118,6 +120,42 @@ def test_speech(tmp_path: Path, speech: dict[str, Any], context: dict[str, Any],
     assert returned["aigc"]["ProduceID"] == "r1"
 
 
+@pytest.mark.parametrize(
+    "source",
+    [{"url": "/speech.wav", "request_id": "r1"}, {"audio_url": "/speech", "format": "wav", "request_id": "r1"}],
+)
+def test_sound_is_told_by_its_field_or_its_name(
+    tmp_path: Path, httpserver: HTTPServer, context: dict[str, Any], key: Signing, source: dict[str, Any]
+) -> None:
+    httpserver.expect_request(re.compile("/speech.*")).respond_with_data(wav(), content_type="audio/wav")
+    given = {name: httpserver.url_for(value) if "url" in name else value for name, value in source.items()}
+    returned = publish(given, tmp_path, context, content_credentials="signing")
+    assert returned["content_credentials"]["source_type"] == "trainedAlgorithmicMedia"
+
+
+def test_a_key_with_a_passphrase(
+    tmp_path: Path,
+    result: dict[str, Any],
+    context: dict[str, Any],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    masked: list[str] = []
+    monkeypatch.setattr(media_marks, "mask_secret", masked.extend)
+    locked = signing(encryption=BestAvailableEncryption(b"open sesame"))
+    extra = {"private_key": locked.private_key, "certificates": locked.certificates}
+    connect(monkeypatch, host=None, password=None, name="signing", **extra, private_key_passphrase="open sesame")
+    publish(result, tmp_path, context, content_credentials="signing")
+    assert validation(tmp_path / "t1.mp4", "video/mp4", locked) == "Trusted"
+    assert "open sesame" in masked
+
+
+@pytest.mark.parametrize("url", ["http://tsa.example/", "https://tsa.example/", None])
+def test_the_key_has_the_url_of_a_clock(monkeypatch: pytest.MonkeyPatch, signed_by: Signing, url: str | None) -> None:
+    extra = {"private_key": signed_by.private_key, "certificates": signed_by.certificates}
+    connect(monkeypatch, host=None, password=None, name="signing", **extra, timestamp_url=url)
+    assert media_marks._signing_key("signing").timestamp_url == url
+
+
 def test_a_store_gets_the_marked_file(result: dict[str, Any], context: dict[str, Any], key: Signing) -> None:
     store = ObjectStore()
     with attached(mine=store):
@@ -200,11 +238,11 @@ def test_the_configuration_does_not_stop_what_cannot_be_marked(
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"aigc_label": {"producer": "x"}}, "aigc_label has the field 'producer'"),
-        ({"aigc_label": {"label": "1"}}, "aigc_label's content_producer is ''"),
-        ({"aigc_label": PRODUCER}, "aigc_label is a str, allowed is a mapping"),
+        ({"aigc_label": {"producer": "x"}}, "^aigc_label has the field 'producer'"),
+        ({"aigc_label": {"label": "1"}}, "^aigc_label's content_producer is ''"),
+        ({"aigc_label": PRODUCER}, "^aigc_label is a str, allowed is a mapping"),
         ({"content_credentials": "missing"}, "names the connection 'missing', which does not exist"),
-        ({"content_credentials": {"conn_id": "x"}}, "content_credentials is {'conn_id': 'x'}, allowed is a text"),
+        ({"content_credentials": {"conn_id": "x"}}, "^content_credentials is {'conn_id': 'x'}, allowed is a text"),
     ],
 )
 def test_arguments_that_are_refused_before_the_download(
@@ -221,6 +259,7 @@ def test_arguments_that_are_refused_before_the_download(
     [
         ({"certificates": None}, "the connection 'signing' lacks the extra private_key or certificates"),
         ({"private_key": None}, "the connection 'signing' lacks the extra private_key or certificates"),
+        ({"private_key": 7}, "the connection 'signing' lacks the extra private_key or certificates"),
         ({"private_key": "secret words"}, "the private key cannot be read"),
         (
             {"timestamp_url": "file:///etc/hostname"},
@@ -257,18 +296,27 @@ def test_the_key_is_masked_and_nowhere_else(
     monkeypatch.setattr(media_marks, "mask_secret", masked.extend)
     caplog.set_level("DEBUG")
     returned = publish(result, tmp_path, context, content_credentials="signing")
-    line = key.private_key.splitlines()[1]
+    first, line, *_ = key.private_key.splitlines()
     assert {key.private_key, line} <= set(masked)
+    # The first line is that of every key.
+    assert (first, first in masked) == ("-----BEGIN PRIVATE KEY-----", False)
     assert line not in caplog.text + json.dumps(returned) + (tmp_path / "t1.mp4.json").read_text()
     assert line.encode() not in (tmp_path / "t1.mp4").read_bytes()
 
 
 def test_a_label_in_a_wav_needs_no_extra(
-    tmp_path: Path, result: dict[str, Any], speech: dict[str, Any], context: dict[str, Any], monkeypatch: Any
+    tmp_path: Path,
+    httpserver: HTTPServer,
+    result: dict[str, Any],
+    speech: dict[str, Any],
+    context: dict[str, Any],
+    monkeypatch: Any,
 ) -> None:
     """In a video it does, which is said before the download."""
     monkeypatch.setattr("airflow_provider_videoretalk.optional_dependencies.is_installed", lambda _: False)
     label = {"content_producer": PRODUCER}
     assert publish(speech, tmp_path, context, aigc_label=label)["aigc"]["ContentProducer"] == PRODUCER
+    requests = len(httpserver.log)
     with pytest.raises(ConfigurationError, match=r"^the AIGC label needs "):
         publish(result, tmp_path, context, aigc_label=label)
+    assert len(httpserver.log) == requests

@@ -81,9 +81,9 @@ def test_its_metadata_file_gives_its_sum(
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (CONTENT[:-100], "source is an MP4 file that is cut"),
-        (mp4(seconds=100.0), r"source is a file of 100\.00 s, where 240\.00 s were billed or measured"),
-        (b"<html>no</html>" * 100, "source is an HTML page"),
+        (CONTENT[:-100], "^source is an MP4 file that is cut"),
+        (mp4(seconds=100.0), r"^source is a file of 100\.00 s, where 240\.00 s were billed or measured"),
+        (b"<html>no</html>" * 100, "^source is an HTML page"),
         (None, "source cannot be read from the store"),
     ],
 )

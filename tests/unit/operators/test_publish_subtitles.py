@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
 import av
 import pytest
+from airflow.sdk import ObjectStoragePath
 from object_store import ObjectStore, attached
 from pytest_httpserver import HTTPServer
 from spoken_sounds import film, words_and_pauses
@@ -90,6 +92,24 @@ def test_they_are_beside_the_video(
     assert metadata(store) == {name: value for name, value in returned.items() if name != "metadata_uri"}
     types = {opened["path"]: opened.get("ContentType") for opened in store.opened}
     assert types["bucket/videos/welcome-en.vtt"] == "text/vtt"
+    assert types["bucket/videos/welcome-en.mp4.json"] == "application/json"
+
+
+@pytest.mark.parametrize(
+    ("name", "beside"),
+    [("a.b.mp4", "a.b.srt"), ("a.wav", "a.srt"), ("a.png", "a.png.srt"), ("a.v2", "a.v2.srt"), ("a", "a.srt")],
+)
+def test_a_player_finds_them_by_the_name_of_video_or_sound(name: str, beside: str) -> None:
+    path = ObjectStoragePath(f"file:///videos/{name}")
+    assert subtitle_publication.subtitle_path(path, "srt").path == f"/videos/{beside}"
+
+
+def test_what_a_track_is_recognised_by() -> None:
+    """Other names or values would publish every video again."""
+    source = subtitle_publication.SubtitleSource(script="Good morning.", language="en")
+    script = "e3522eadca07c9501d5e4422f42559a7db6e4cee9d116248117bd4af2f884659"
+    assert subtitle_publication.SubtitleTrack(source).edit.settings == {"script": script, "language": "en"}
+    assert subtitle_publication.SubtitleTrack(replace(source, script="\ud800")).edit.settings["script"]
 
 
 def test_the_pieces_of_a_long_video_say_when_each_is_spoken(
@@ -127,18 +147,21 @@ def test_all_destinations_get_them(store: ObjectStore, result: dict[str, Any], c
 
 
 @pytest.mark.parametrize("subtitles", [(), "", None, "None"])
-def test_none_are_wanted(store: ObjectStore, result: dict[str, Any], context: dict[str, Any], subtitles: Any) -> None:
-    returned = publish(result, context, subtitles=subtitles)
+@pytest.mark.parametrize("track", [False, "", None])
+def test_none_are_wanted(
+    store: ObjectStore, result: dict[str, Any], context: dict[str, Any], subtitles: Any, track: Any
+) -> None:
+    returned = publish(result, context, subtitles=subtitles, subtitle_track=track)
     assert names(store) == {"welcome-en.mp4", "welcome-en.mp4.json"}
-    assert "subtitles" not in returned
+    assert not {"subtitles", "subtitle_track"} & set(returned)
 
 
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"subtitles": "ass"}, "subtitles is 'ass'"),
-        ({"subtitles": 7}, "subtitles is 7, allowed is a list of srt and vtt"),
-        ({"subtitle_track": "perhaps"}, "subtitle_track is 'perhaps'"),
+        ({"subtitles": "ass"}, "^subtitles is 'ass'"),
+        ({"subtitles": 7}, "^subtitles is 7, allowed is a list of srt and vtt"),
+        ({"subtitle_track": "perhaps"}, "^subtitle_track is 'perhaps'"),
     ],
 )
 def test_a_wrong_wish_is_refused_before_anything_is_done(
@@ -249,6 +272,14 @@ def test_a_track(store: ObjectStore, result: dict[str, Any], context: dict[str, 
     assert returned["edits"]["names"] == ["subtitle_track"]
 
 
+@pytest.mark.parametrize("language", ["", 7, ["en"]])
+def test_a_language_that_is_no_text_is_not_known(
+    store: ObjectStore, result: dict[str, Any], context: dict[str, Any], language: Any
+) -> None:
+    returned = publish(result, context, subtitle_track=True, metadata={"script": SCRIPT, "language": language})
+    assert returned["subtitle_track"] == {"language": None}
+
+
 def test_a_track_of_another_script_replaces_the_video(
     store: ObjectStore, result: dict[str, Any], context: dict[str, Any]
 ) -> None:
@@ -268,3 +299,5 @@ def test_a_file_that_appears_meanwhile_is_not_replaced(
     with pytest.raises(InputError, match=r"welcome-en\.srt exists already, and if_exists is 'fail'"):
         publish(result, context, if_exists="fail")
     assert store.objects["bucket/videos/welcome-en.srt"] == b"by hand"
+    # Nothing of it is left in the store.
+    assert store.uploads == {}

@@ -141,12 +141,13 @@ def test_a_try_after_a_crash_does_not_repeat_the_check(
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"resolution": "480P"}, "resolution is '480P', but liveportrait has no choice of it"),
-        ({"resolution": "1080P", "model": "wan2.2-s2v"}, "resolution is '1080P', allowed is one of 480P, 720P"),
+        ({"resolution": "480P"}, "^resolution is '480P', but liveportrait has no choice of it"),
+        ({"resolution": "1080P", "model": "wan2.2-s2v"}, "^resolution is '1080P', allowed is one of 480P, 720P"),
         ({"options": "x"}, "options is"),
         ({"max_cost": 0.001}, "the job costs .* and 0.004 for the job as of 2026-11-25.*allowed is at most 0.001 CNY"),
-        ({"image_url": "https://h/a.png", "allowed_sources": "https://mine/"}, "image_url is .*allowed_sources"),
-        ({"image_url": None}, "image_url is None"),
+        ({"image_url": "https://h/a.png", "allowed_sources": "https://mine/"}, "^image_url is .*allowed_sources"),
+        ({"image_url": None}, "^image_url is None"),
+        ({"audio_url": {"seconds": 3.0}}, r"^audio_url is a mapping with the keys \['seconds'\]"),
     ],
 )
 def test_what_is_wrong_is_said_before_anything_is_paid(
@@ -160,7 +161,7 @@ def test_what_is_wrong_is_said_before_anything_is_paid(
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
-    [({"model": "sad-talker"}, "model is 'sad-talker'"), ({"photo_check": "warn"}, "photo_check is 'warn'")],
+    [({"model": "sad-talker"}, "^model is 'sad-talker'"), ({"photo_check": "warn"}, "^photo_check is 'warn'")],
 )
 def test_unknown_words_are_refused(arguments: dict[str, Any], message: str) -> None:
     with pytest.raises(InputError, match=message):

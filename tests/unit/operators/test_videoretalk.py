@@ -624,18 +624,18 @@ def test_the_connections_intervals_reach_the_trigger(
 @pytest.mark.parametrize(
     ("extra", "arguments", "message"),
     [
-        ({"poll_interval": 10}, {"poll_interval": 9}, "poll_interval is 9 s, allowed is 10 s or more"),
+        ({"poll_interval": 10}, {"poll_interval": 9}, "^poll_interval is 9 s, allowed is 10 s or more"),
         (
             {"max_poll_interval": 600},
             {"max_poll_interval": 300},
-            "max_poll_interval is 300 s, allowed is 600 s or more",
+            "^max_poll_interval is 300 s, allowed is 600 s or more",
         ),
         (
             {"throttle_timeout": 60},
             {"throttle_timeout": timedelta(minutes=2)},
-            "throttle_timeout is 120 s, allowed is 60 s or less",
+            "^throttle_timeout is 120 s, allowed is 60 s or less",
         ),
-        ({"hold_back": True}, {"hold_back": False}, "hold_back is False, allowed is True"),
+        ({"hold_back": True}, {"hold_back": False}, "^hold_back is False, allowed is True"),
     ],
 )
 def test_an_operator_may_not_widen_its_connections_limits(
@@ -770,8 +770,8 @@ def test_takes_a_speech_result(service: HTTPServer, context: dict[str, Any]) -> 
 @pytest.mark.parametrize(
     ("arguments", "kind", "message"),
     [
-        ({"video_url": "a.mp4"}, errors.InputError, "video_url is 'a.mp4'"),
-        ({"audio_url": {"url": "x"}}, errors.InputError, r"audio_url is a mapping with the keys \['url'\]"),
+        ({"video_url": "a.mp4"}, errors.InputError, "^video_url is 'a.mp4'"),
+        ({"audio_url": {"url": "x"}}, errors.InputError, r"^audio_url is a mapping with the keys \['url'\]"),
         ({"audio_url": SPEECH | {"seconds": 1.2}}, errors.InputError, "audio duration is 1.2 s, allowed is 2 to 120 s"),
         ({"audio_url": SPEECH | {"seconds": 120.5}}, errors.InputError, "audio duration is 120.5 s"),
         (
@@ -779,10 +779,10 @@ def test_takes_a_speech_result(service: HTTPServer, context: dict[str, Any]) -> 
             errors.ResultExpiredError,
             "audio_url expired at",
         ),
-        ({"video_extension": "perhaps"}, errors.InputError, "video_extension is 'perhaps', allowed is true or false"),
+        ({"video_extension": "perhaps"}, errors.InputError, "^video_extension is 'perhaps', allowed is true or false"),
         ({"dry_run": "perhaps"}, errors.InputError, "^dry_run is 'perhaps', allowed is true or false"),
-        ({"query_face_threshold": "high"}, errors.InputError, "query_face_threshold is 'high', allowed is a whole"),
-        ({"query_face_threshold": True}, errors.InputError, "query_face_threshold is True"),
+        ({"query_face_threshold": "high"}, errors.InputError, "^query_face_threshold is 'high', allowed is a whole"),
+        ({"query_face_threshold": True}, errors.InputError, "^query_face_threshold is True"),
         ({"query_face_threshold": "201"}, errors.InputError, "query_face_threshold is 201, allowed is 120 to 200"),
     ],
 )

@@ -187,7 +187,7 @@ def test_a_dry_run_sends_nothing(
 def test_a_dry_run_of_what_would_be_refused_fails(
     account: HTTPServer, media: RangeServer, context: dict[str, Any]
 ) -> None:
-    with pytest.raises(errors.InputError, match="allowed is 4 s"):
+    with pytest.raises(errors.InputError, match=r"allowed is 4 s"):
         operator(media, "/long.wav", dry_run=True).execute(context)
     assert len(context["ti"].pushed["dashscope_dry_run"]["findings"]) == 1
 

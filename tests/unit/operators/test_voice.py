@@ -11,6 +11,7 @@ import pytest
 from airflow.providers.common.compat.sdk import TaskDeferred
 from connections import connect
 from media_files import wav
+from object_store import ObjectStore, attached
 
 from airflow_provider_videoretalk.dashscope.errors import AccessError, ConfigurationError, InputError, RequestError
 from airflow_provider_videoretalk.emulator.fake_engine import FakeEngine
@@ -110,6 +111,26 @@ def test_the_service_gets_the_url_and_the_fields(
         operator(url, target_model="cosyvoice-v2", options={"max_prompt_audio_length": 31}).execute(context)
 
 
+def test_the_url_of_a_stored_sample_lives_for_an_hour(
+    emulator: Emulator, context: dict[str, Any], httpserver: Any, masked: list[str]
+) -> None:
+    """The service fetches it while it enrols."""
+    httpserver.expect_request("/anna.wav").respond_with_data(CONTENT)
+    lives: list[int] = []
+
+    class SigningStore(ObjectStore):
+        def sign(self, path: str, expiration: int = 100, **_: Any) -> str:
+            lives.append(expiration)
+            return str(httpserver.url_for("/anna.wav?Signature=of-the-sample"))
+
+    store = SigningStore()
+    store.objects["bucket/anna.wav"] = CONTENT
+    with attached(mine=store):
+        operator("s3://mine@bucket/anna.wav").execute(context)
+    assert lives == [pytest.approx(3600, abs=30)]
+    assert "of-the-sample" in masked
+
+
 @pytest.mark.parametrize(
     ("given", "message"),
     [
@@ -126,6 +147,8 @@ def test_the_service_gets_the_url_and_the_fields(
         ({"language": 3}, "^language is 3"),
         ({"options": "x"}, "^options is a str"),
         ({"options": {"prefix": "x"}}, "^options contains 'prefix'"),
+        # Before the sample is read.
+        ({"options": {"prefix": "x"}, "sample": "file:///missing.wav"}, "^options contains 'prefix'"),
         ({"allowed_sources": "https://media.example.com/"}, "^sample is .* allowed is https://media.example.com/"),
     ],
 )
@@ -134,6 +157,15 @@ def test_bad_input_is_found_before_anything_is_sent(
 ) -> None:
     with pytest.raises(InputError, match=message):
         operator(**{"sample": sample} | given).execute(context)
+    assert actions(emulator) == 0
+
+
+def test_no_more_patience_than_the_connection_allows(
+    emulator: Emulator, context: dict[str, Any], sample: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connect(monkeypatch, host=emulator.base_url, allow_private=True, throttle_timeout=60)
+    with pytest.raises(InputError, match=r"^throttle_timeout is 61 s"):
+        operator(sample, throttle_timeout=61).execute(context)
     assert actions(emulator) == 0
 
 

@@ -202,6 +202,27 @@ def test_two_objects_that_only_a_token_names() -> None:
     assert expiry_of(url({"file": "a", "exp": FIRST})) == datetime.fromtimestamp(FIRST, tz=timezone.utc)
 
 
+def test_a_signature_in_a_path_takes_its_slash_along() -> None:
+    assert without_signature(f"https://h/202611300900/{MD5}/a.mp4") == "https://h/a.mp4"
+
+
+def test_a_path_is_shown_up_to_2048_characters() -> None:
+    path = "/" + "spring-" * 292 + "abc"
+    assert safe_url(f"https://h{path}") == f"https://h{path}"
+    assert safe_url(f"https://h{path}d") == f"https://h{path}***"
+
+
+def test_two_tokens_in_a_path() -> None:
+    one, two = jwt({"file": "a", "exp": SECOND}, "k"), jwt({"folder": "b", "exp": FIRST}, "k")
+    url = f"https://h/{one}/x/{two}/a.mp4"
+    assert safe_url(url) == "https://h/***/x/***/a.mp4"
+    assert {one, two} <= set(secrets_of(url))
+    assert expiry_of(url) == datetime.fromtimestamp(FIRST, tz=timezone.utc)
+    later = f"https://h/{jwt({'file': 'a', 'exp': SECOND + 1}, 'l')}/x/{two}/a.mp4"
+    swapped = f"https://h/{two}/x/{one}/a.mp4"
+    assert without_signature(url) == without_signature(later) != without_signature(swapped)
+
+
 @pytest.mark.parametrize("claim", ["iat", "exp", "nbf", "jti", "nonce"])
 def test_what_differs_between_two_tokens_for_one_object(claim: str) -> None:
     one, another = (f"https://h/download?token={jwt({'file': 'a', claim: FIRST + n}, 'k')}" for n in (0, 60))
@@ -288,6 +309,9 @@ def test_a_text_of_others(text: str, shown: str | None) -> None:
 
 def test_a_password_is_masked() -> None:
     assert secrets_of("https://user:p%40ssword@h/a.mp4") == ["p%40ssword", "p@ssword"]
+    # Airflow masks no text of less than five characters.
+    assert secrets_of("https://user:12345@h/a.mp4") == ["12345"]
+    assert secrets_of("https://user:1234@h/a.mp4") == []
     assert secrets_of("https://h/a.mp4?v=2&title=hello") == []
 
 

@@ -16,7 +16,7 @@ def reading_of(*unseen: str) -> Reading:
 
 
 def page(pages: int, *, total: int | None = None) -> TaskPage:
-    return TaskPage(rows=(), total=10 * pages if total is None else total, total_pages=pages)
+    return TaskPage(rows=(), total=10 * pages if total is None else total, total_pages=pages, unreadable=0)
 
 
 def read(

@@ -271,14 +271,13 @@ def test_the_next_in_the_queue_is_one_that_can_be_asked_for(world: World) -> Non
 
 
 def test_behind_a_queued_job_the_others_queue_too(world: World) -> None:
-    first, behind, before = (
-        world.join("first", age=50.0),
-        world.join("behind", age=40.0),
-        world.join("before", age=60.0),
+    first, behind, beside, before = (
+        world.join(name, age=age)
+        for name, age in (("first", 50.0), ("behind", 40.0), ("beside", 50.0), ("before", 60.0))
     )
     world.jobs.take(first)
     world.jobs.note_reply(first, told("first", "PENDING"))
-    assert (behind.status, before.status) == ("PENDING", None)
+    assert (behind.status, beside.status, before.status) == ("PENDING", None, None)
     assert world.due()["behind"] == ("PENDING", 0)
     assert world.due()["before"][0] == "RUNNING"
 

@@ -64,6 +64,21 @@ def test_cut_within_a_fragment(form: dict[str, Any]) -> None:
             refused(joined(parts)[: end - len(part) + kept], VIDEO)
 
 
+def test_a_file_of_too_many_boxes_has_no_known_length() -> None:
+    content = joined(fragmented_mp4())
+    report = inspect(content + b"\0\0\0\x08free" * 200_000)[1]
+    assert "seconds" not in report
+    assert "end of the file: it has more than 200,000 boxes" in report["unchecked"]
+    assert "seconds" in inspect(content)[1]
+
+
+@pytest.mark.parametrize("brand", [b"isom", b"qt  ", b"3gp4", b"M4A "])
+def test_every_format_of_boxes_can_be_fragmented(brand: bytes) -> None:
+    content = joined(fragmented_mp4(size=LARGE)).replace(b"isom", brand, 1)
+    assert "unchecked" not in inspect(content)[1]
+    assert "that is cut after" in refused(content[:-1], ExpectedMedia())
+
+
 @pytest.mark.parametrize("form", FORMS, ids=str)
 @pytest.mark.parametrize("share", [0.1, 0.5, 0.8])
 def test_cut_between_two_fragments(form: dict[str, Any], share: float) -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
-from datetime import datetime, timedelta, timezone
+from datetime import date, datetime, timedelta, timezone
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -13,8 +14,11 @@ from airflow.providers.common.compat.sdk import AirflowSensorTimeout, AirflowSki
 from airflow.sdk.bases.sensor import AirflowRescheduleException
 from connections import connect
 from pytest_httpserver import HTTPServer
+from state_store import TaskStateStore
 
+from airflow_provider_videoretalk.airflow_adapters import variable_store
 from airflow_provider_videoretalk.dashscope import errors
+from airflow_provider_videoretalk.job_history.history import JobHistory
 from airflow_provider_videoretalk.polling import schedule
 from airflow_provider_videoretalk.sensors.dashscope import DashScopeTaskSensor
 from airflow_provider_videoretalk.triggers.dashscope import DashScopeTaskTrigger
@@ -104,7 +108,7 @@ def test_a_failed_subtask_fails_the_sensor(service: HTTPServer, run: Run) -> Non
 
 
 def test_an_unknown_policy_for_subtasks_is_refused() -> None:
-    with pytest.raises(errors.InputError, match="on_failed_subtask is 'no'"):
+    with pytest.raises(errors.InputError, match=r"^on_failed_subtask is 'no'"):
         sensor(on_failed_subtask="no")
 
 
@@ -265,6 +269,23 @@ def test_what_the_trigger_gets(service: HTTPServer, monkeypatch: pytest.MonkeyPa
     assert deferred.value.timeout == timedelta(seconds=4200)
 
 
+def test_the_end_of_a_job_and_its_cost_are_in_the_history(
+    service: HTTPServer, variables: TaskStateStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # On Airflow 3.1 and 3.2 there is no history.
+    monkeypatch.setattr(variable_store, "HAS_KEYS", True)
+    status, body = reply("SUCCEEDED")
+    answers(service, (status, body | {"usage": {"video_duration": 10.0}}))
+    price = {"per_second": "0.08", "currency": "CNY", "as_of": "2026-11-25"}
+    ti = SimpleNamespace(dag_id="dag", run_id="run", task_id="wait", map_index=-1)
+    result = sensor(deferrable=True, dashscope_task_id={"task_id": "t1", "price": price}).execute({"ti": ti})
+    assert (result["cost"], result["currency"]) == (0.8, "CNY")
+    (record,) = JobHistory(variables).load(date(2026, 1, 1))
+    assert record.ended is not None
+    assert (record.ended.status, record.ended.task_instance) == ("SUCCEEDED", "dag/run/wait/-1")
+    assert (record.ended.billed_seconds, record.ended.cost, record.ended.currency) == (10.0, 0.8, "CNY")
+
+
 def test_a_poke_by_itself(service: HTTPServer, monkeypatch: pytest.MonkeyPatch) -> None:
     """It needs no execute() before it. Two queries of one poke are a tenth of a second apart at least."""
     pauses: list[float] = []
@@ -283,6 +304,6 @@ def test_takes_a_submission(service: HTTPServer, run: Run) -> None:
 
 @pytest.mark.parametrize("bad", ["", " ", None, {"id": "t1"}, 7])
 def test_no_task_id(service: HTTPServer, run: Run, bad: object) -> None:
-    with pytest.raises(errors.InputError, match="allowed is the id of a render job or a submission"):
+    with pytest.raises(errors.InputError, match=r"^dashscope_task_id is .*, allowed is the id of a render job"):
         run(dashscope_task_id=bad)
     assert not service.log

@@ -368,6 +368,14 @@ def test_a_voice_that_takes_too_long(start: Start, get: Any) -> None:
     assert caught.value.retryable
 
 
+def test_a_surplus_voice_is_deleted_also_if_the_chosen_one_takes_too_long(start: Start, clock: MovedClock) -> None:
+    voices = start(voice_seconds=1000)
+    recorder = Meanwhile(voices, clock, before=True)
+    with pytest.raises(TransportError, match="not ready"):
+        voices.enrollment(recorder, pause=recorder.pause, now=recorder.now).voice()
+    assert voices.ids == {recorder.other}
+
+
 class Refused(Recorder):
     """The service refuses each voice in the end."""
 
