@@ -21,8 +21,8 @@ These are the voices that the forms offer, for `cosyvoice-v3-flash`. The first o
 that voice, whatever the language. The vendor has
 [more of them]({SYSTEM_VOICES_PAGE}). That list is in Chinese: each voice has its
 name after *voice参数*, and its languages after *语言*. The vendor warns that a voice may mispronounce other languages.
-The field takes other voices of this model too, and [a voice of your own](../producer.md#your-own-voice), by their names.
-A voice of another model, such as `Cherry`, fails in these forms: the model has to be changed first, see below.
+The field takes other voices of this model too, and [a voice of your own](../producer.md#your-own-voice), by their
+names. A voice of another model, such as `Cherry`, fails in these forms: the model has to be changed first, see below.
 
 """
 _OTHERS = """
@@ -50,9 +50,9 @@ _SPEAK_OTHERS = (
 )
 _MODELS = """
 The forms have no field for the model. An engineer sets `speech_model="qwen3-tts-flash"` of
-[`PlanVideosOperator`](../operators.md#many-videos-planvideosoperator). For a voice of your own in Spanish or Italian, the
-engineer enrols it with [`VoiceOperator`](../operators.md#voices-voiceoperator) for a model `qwen3-tts-vc-...`, and sets
-that model as `speech_model`. Its sample has to be mono, with 24,000 Hz or more.
+[`PlanVideosOperator`](../operators.md#many-videos-planvideosoperator). For a voice of your own in Spanish or Italian,
+the engineer enrols it with [`VoiceOperator`](../operators.md#voices-voiceoperator) for a model `qwen3-tts-vc-...`, and
+sets that model as `speech_model`. Its sample has to be mono, with 24,000 Hz or more.
 """
 _SPEECH = """
 ## Languages of speech
