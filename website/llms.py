@@ -13,7 +13,8 @@ _RAW = "https://raw.githubusercontent.com/airflow-provider-videoretalk/airflow-p
 _BEGIN = """# airflow-provider-videoretalk
 
 > Apache Airflow provider for paid, long-running media jobs on DashScope: text to speech, VideoRetalk lip replacement,
-> publishing. Render jobs are billed by the second, so no retry, crash or restart pays for a video twice.
+> publishing. Render jobs are billed by the second, so no retry, crash or restart pays for a video
+> twice (on Airflow 3.3 and newer).
 
 A render job is the service's, and a task is Airflow's.
 """
