@@ -14,7 +14,7 @@ from airflow_provider_videoretalk.airflow_adapters.error_note import notes_error
 from airflow_provider_videoretalk.batches.plan_document import as_code
 from airflow_provider_videoretalk.batches.segment_fit import fit_segment
 from airflow_provider_videoretalk.operators.template_values import as_bool, as_mapping, as_text, is_empty
-from airflow_provider_videoretalk.operators.translation_memory import TranslationMemory, text_of
+from airflow_provider_videoretalk.operators.translation_memory import TranslationMemory, places_of, text_of
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -101,10 +101,15 @@ class ProofreadOperator(HITLOperator):
         corrected = [
             self._corrected(segment, " ".join(line.split())) for segment, line in zip(segments, given, strict=True)
         ]
-        changed = [one for one, segment in zip(corrected, segments, strict=True) if one["text"] != segment["text"]]
+        places = places_of(str(segment.get("source_text", "")) for segment in segments)
+        changed = {
+            place: str(one["text"])
+            for place, one, segment in zip(places, corrected, segments, strict=True)
+            if one["text"] != segment["text"]
+        }
         self.log.info("%s changed %s of %s segments", name, len(changed), len(segments))
         if memory := self._open_memory(translation):
-            memory.keep_corrections((str(one["source_text"]), one["text"]) for one in changed if one.get("source_text"))
+            memory.keep_corrections(changed)
         return {
             **translation,
             "segments": corrected,

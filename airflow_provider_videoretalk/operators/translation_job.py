@@ -29,6 +29,7 @@ from airflow_provider_videoretalk.model_catalog.translation import (
 )
 from airflow_provider_videoretalk.operators.glossary import terms_in
 from airflow_provider_videoretalk.operators.template_values import as_text
+from airflow_provider_videoretalk.operators.translation_memory import Place, places_of
 
 if TYPE_CHECKING:
     from decimal import Decimal
@@ -85,7 +86,7 @@ class TranslationJob:
     :param source_language: ``None`` to let the service detect it
     :param rate: of the speech that will be made of the translation
     :param max_rate: of the speech of a segment that would not fit else
-    :param corrections: texts that people wrote for segments, by what was translated
+    :param corrections: texts that people wrote
     """
 
     source: TranslationSource
@@ -96,7 +97,7 @@ class TranslationJob:
     domains: str | None
     rate: float
     max_rate: float
-    corrections: Mapping[str, str] = field(default_factory=dict)
+    corrections: Mapping[Place, str] = field(default_factory=dict)
 
     def packs(self, answers: TranslationAnswers) -> Iterator[list[str]]:
         """The lines of each request that is still needed, each line once."""
@@ -136,7 +137,10 @@ class TranslationJob:
 
     def result(self, answers: TranslationAnswers, *, price: TokenPrice | None) -> TranslationResult:
         """The result, once no line is missing."""
-        texts = [self._text(text, lines, answers) for text, lines in zip(self.source.texts, self._lines, strict=True)]
+        texts = [
+            self._translated(lines, answers) if corrected is None else corrected
+            for corrected, lines in zip(self._corrected, self._lines, strict=True)
+        ]
         segments = self._segments(texts)
         of_input, of_output = answers.tokens
         cost = None
@@ -157,19 +161,22 @@ class TranslationJob:
             "request_ids": answers.request_ids,
         }
 
-    def _text(self, text: str, lines: Sequence[str], answers: TranslationAnswers) -> str:
-        if text in self.corrections:
-            return self.corrections[text]
+    def _translated(self, lines: Sequence[str], answers: TranslationAnswers) -> str:
         found = (answers.find(self.digest(line)) or "" for line in lines)
         return join_lines(found, language=self.target_language.code)
+
+    @cached_property
+    def _corrected(self) -> list[str | None]:
+        """What a person wrote for each text."""
+        return [self.corrections.get(place) for place in places_of(self.source.texts)]
 
     @cached_property
     def _lines(self) -> list[tuple[str, ...]]:
         """The lines of each text that have to be translated."""
         name = "source.segments[{}]" if self.source.segments is not None else "paragraph {} of source"
         return [
-            () if text in self.corrections else lines_of(text, field=name.format(at))
-            for at, text in enumerate(self.source.texts)
+            lines_of(text, field=name.format(at)) if corrected is None else ()
+            for at, (text, corrected) in enumerate(zip(self.source.texts, self._corrected, strict=True))
         ]
 
     @cached_property

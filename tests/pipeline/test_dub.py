@@ -116,7 +116,7 @@ def test_a_video_is_dubbed_and_nothing_is_paid_for_twice(
     memory = TranslationMemory.open(
         f"{folder.as_uri()}/translations/shop/", language="de", storage_conn_id=None, allowed_destinations=None
     )
-    memory.keep_corrections([(transcript["segments"][1]["text"], "Heute ist es warm.")])
+    memory.keep_corrections({(transcript["segments"][1]["text"], 0): "Heute ist es warm."})
     corrected: Run = run_dag(example(), **form)
     assert (corrected.state, corrected.states("video.make")) == ("success", ["success"])
     assert "Heute ist es warm." in (folder / "shop-de.srt").read_text().replace("\n", " ")

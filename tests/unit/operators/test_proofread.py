@@ -103,10 +103,18 @@ def test_corrections_are_kept_for_other_runs(tmp_path: Path) -> None:
     operator(memory=memory).execute_complete({}, answered("Speak it", "Guten Abend.\nDas Wetter ist heute warm."))
     kept = TranslationMemory.open(memory, language="de", storage_conn_id=None, allowed_destinations=None)
     # What a person has left as it was is no correction.
-    assert kept.corrections == {"Good `morning`.": "Guten Abend."}
+    assert kept.corrections == {("Good `morning`.", 0): "Guten Abend."}
     operator(memory=memory).execute_complete({}, answered("Speak it", "Guten Tag.\n  "))
     kept = TranslationMemory.open(memory, language="de", storage_conn_id=None, allowed_destinations=None)
-    assert kept.corrections == {"Good `morning`.": "Guten Tag.", "It is warm.": ""}
+    assert kept.corrections == {("Good `morning`.", 0): "Guten Tag.", ("It is warm.", 0): ""}
+
+
+def test_a_correction_of_what_is_said_twice_is_of_its_place(tmp_path: Path) -> None:
+    memory, twice = f"file://{tmp_path}/", {**TRANSLATION, "segments": [SEGMENTS[0], SEGMENTS[0]]}
+    task = operator(memory=memory, translation=twice)
+    task.execute_complete({}, answered("Speak it", "Guten Morgen.\nGuten Abend."))
+    kept = TranslationMemory.open(memory, language="de", storage_conn_id=None, allowed_destinations=None)
+    assert kept.corrections == {("Good `morning`.", 1): "Guten Abend."}
 
 
 def test_a_folder_that_is_not_allowed_is_told_before_a_person_works(tmp_path: Path) -> None:

@@ -293,14 +293,30 @@ def test_a_person_s_text_takes_the_place_of_a_translation(
     """Also of one that was never translated, whose lines are not sent."""
     memory = f"file://{tmp_path}/"
     kept = TranslationMemory.open(memory, language="de", storage_conn_id=None, allowed_destinations=None)
-    kept.keep_corrections([("Good morning.", "Moin."), ("Welcome to Acme.", "")])
+    kept.keep_corrections({("Good morning.", 0): "Moin.", ("Good morning.", 1): "Hallo.", ("Welcome to Acme.", 0): ""})
     result = operator(memory=memory).execute(context)
-    assert [segment["text"] for segment in result["segments"]] == ["Moin.", "", "", "Moin."]
+    assert [segment["text"] for segment in result["segments"]] == ["Moin.", "", "", "Hallo."]
     assert result["segments"][0]["source_text"] == "Good morning."
-    assert (result["text"], qwen.asked, result["cost"]) == ("Moin.\nMoin.", [], 0.0)
+    assert (result["text"], qwen.asked, result["cost"]) == ("Moin.\nHallo.", [], 0.0)
 
 
-@pytest.mark.parametrize("content", ["{", '{"version": 2}', '{"version": 1, "lines": {}, "corrections": {"a": 1}}'])
+def test_a_correction_is_of_one_place(qwen: Service, context: dict[str, Any], tmp_path: Path) -> None:
+    memory = f"file://{tmp_path}/"
+    kept = TranslationMemory.open(memory, language="de", storage_conn_id=None, allowed_destinations=None)
+    kept.keep_corrections({("Good morning.", 1): "Hallo."})
+    result = operator(memory=memory).execute(context)
+    assert [segment["text"] for segment in result["segments"]] == ["GOOD MORNING.", "", "WELCOME TO ACME.", "Hallo."]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "{",
+        '{"version": 2}',
+        '{"version": 1, "lines": {}, "corrections": [{"text": "a"}]}',
+        '{"version": 1, "lines": []}',
+    ],
+)
 def test_a_memory_that_cannot_be_read_is_told_before_anything_is_paid(
     qwen: Service, context: dict[str, Any], tmp_path: Path, content: str
 ) -> None:
