@@ -119,7 +119,7 @@ class ProofreadOperator(HITLOperator):
         }
 
     def _open_memory(self, translation: Mapping[str, Any]) -> TranslationMemory | None:
-        if self.memory is None or is_empty(self.memory):
+        if is_empty(self.memory):
             return None
         return TranslationMemory.open(
             self.memory,

@@ -174,7 +174,7 @@ class TranscribeOperator(CatalogModelOperator):
         """
         :raises InputError: no such number, or the model tells no speakers apart
         """
-        if self.speakers is None or is_empty(self.speakers):
+        if is_empty(self.speakers):
             return None
         speakers = as_int("speakers", self.speakers)
         if not self.catalog_entry.takes_list:
@@ -197,7 +197,7 @@ class TranscribeOperator(CatalogModelOperator):
         return replace(prepared, cost_estimate={**prepared.cost_estimate, _MADE_OF: intent.fingerprint})
 
     def _paths(self) -> dict[TranscriptFormat, ObjectStoragePath]:
-        if self.destination is None or is_empty(self.destination):
+        if is_empty(self.destination):
             return {}
         return transcript_paths(
             self.destination,

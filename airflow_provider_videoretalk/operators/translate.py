@@ -187,9 +187,7 @@ class TranslateOperator(DashScopeOperator):
     @cached_property
     def _job(self) -> TranslationJob:
         """The translation, by the rendered fields."""
-        source = TranslationSource.read(self._whole_source())
-        model = as_optional_text("model", self.model) or DEFAULT_MODEL
-        target = _language("target_language", as_text("target_language", self.target_language), model=model)
+        source, model, target = TranslationSource.read(self._whole_source()), self._model, self._target
         spoken = self._source_language(source, model)
         if spoken is not None and spoken.code == target.code:
             raise InputError(
@@ -214,15 +212,21 @@ class TranslateOperator(DashScopeOperator):
             corrections=self._memory.corrections,
         )
 
+    @property
+    def _model(self) -> str:
+        return as_optional_text("model", self.model) or DEFAULT_MODEL
+
+    @property
+    def _target(self) -> Language:
+        return _language("target_language", as_text("target_language", self.target_language), model=self._model)
+
     @cached_property
     def _memory(self) -> TranslationMemory:
-        if self.memory is None or is_empty(self.memory):
+        if is_empty(self.memory):
             return TranslationMemory()
-        model = as_optional_text("model", self.model) or DEFAULT_MODEL
-        language = _language("target_language", as_text("target_language", self.target_language), model=model)
         return TranslationMemory.open(
             self.memory,
-            language=language.code,
+            language=self._target.code,
             storage_conn_id=self.storage_conn_id,
             allowed_destinations=self.allowed_destinations,
         )

@@ -540,6 +540,9 @@ def test_ten_missing_videos_are_named(batch: Batch) -> None:
         + ", ".join(f"clip-{number:02} (missing)" for number in range(10))
         + " and 2 more. The manifest has the cause and the remedy of each: file://"
     )
+    batch.plan("name,text\n" + "".join(f"clip-{number:02},Hello.\n" for number in range(10)))
+    with pytest.raises(AirflowFailException, match=r", clip-09 \(missing\)\. The manifest has"):
+        batch.manifest(tolerate=9)
 
 
 @pytest.mark.parametrize(

@@ -19,6 +19,7 @@ from airflow_provider_videoretalk.emulator.server import Emulator
 from airflow_provider_videoretalk.hooks.dashscope import DashScopeHook
 from airflow_provider_videoretalk.model_catalog.speech import synthesize_speech
 from airflow_provider_videoretalk.operators.transcribe import TranscribeOperator
+from airflow_provider_videoretalk.publishing import object_store
 
 TEXT = "Good morning, and welcome. The weather is warm today."
 WITH_SPEAKERS = "qwen-audio-3.0-asr-flash-filetrans"
@@ -89,6 +90,22 @@ def test_files(speech: str, context: dict[str, Any], tmp_path: Path) -> None:
     assert "Good morning, and welcome." in srt
     assert srt.startswith("1\n00:00:0")
     assert (tmp_path / "talks/monday.vtt").read_text().startswith("WEBVTT\n\n")
+
+
+def test_the_content_types_of_the_files(
+    speech: str, context: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As stores keep them, for players and browsers."""
+    written: dict[str, str] = {}
+    write = object_store.write_object
+
+    def noted(path: Any, content: bytes, *, content_type: str) -> None:
+        written[path.name] = content_type
+        write(path, content, content_type=content_type)
+
+    monkeypatch.setattr(object_store, "write_object", noted)
+    transcribed(operator(speech, destination=f"file://{tmp_path}/a"), context)
+    assert written == {"a.srt": "application/x-subrip", "a.vtt": "text/vtt", "a.json": "application/json"}
 
 
 def finished(task: TranscribeOperator, context: dict[str, Any]) -> Any:

@@ -68,6 +68,14 @@ def sensor(**arguments: Any) -> DashScopeTaskSensor:
     return DashScopeTaskSensor(task_id="wait", **{"dashscope_task_id": "t1", "poke_interval": 0.01} | arguments)
 
 
+def test_a_sensor_polls_as_often_as_it_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A connection without a poll_interval of its own makes it no rarer."""
+    connect(monkeypatch, host="https://h.example")
+    with pytest.raises(TaskDeferred) as deferred:
+        sensor(deferrable=True, poke_interval=0.5).execute({})
+    assert deferred.value.trigger.poll_policy["poll_interval"] == 0.5
+
+
 def answers(service: HTTPServer, *replies: tuple[int, dict[str, Any]]) -> None:
     """Each reply once, the last one repeatedly."""
     for status, body in replies[:-1]:
