@@ -219,7 +219,7 @@ class PublishMediaOperator(PublicationLineage, BaseOperator):
 
         from airflow_provider_videoretalk.airflow_adapters.object_storage_path import uri_of
 
-        source = self.source if isinstance(self.source, Mapping) else {"url": self.source}
+        source: Mapping[str, Any] = self.source if isinstance(self.source, Mapping) else {}
         permanent = permanent_fields(source)
         source_metadata = permanent | self._user_metadata()
         place = source_place(self.source, is_output=self._source_is_output, allowed_sources=self.allowed_sources)

@@ -33,6 +33,10 @@ def task(**output: Any) -> Task:
     return Task.parse({"request_id": "r", "output": {"task_id": "t1", "task_status": "SUCCEEDED", **output}})
 
 
+def test_a_stage_is_a_word() -> None:
+    assert Task.parse({"output": {"task_id": "t1", "task_status": "S" * 41}}).stage == "S" * 40
+
+
 def test_result_of_a_success() -> None:
     result = Task.parse(SUCCEEDED).result(request_id="r-submit")
     assert result == {

@@ -80,12 +80,14 @@ def test_unchanged_lips_are_refused_and_nothing_is_lost(
 
 
 def test_a_warning_is_published_and_told(
-    made: Any, httpserver: HTTPServer, tmp_path: Path, context: dict[str, Any]
+    made: Any, httpserver: HTTPServer, tmp_path: Path, context: dict[str, Any], caplog: pytest.LogCaptureFixture
 ) -> None:
     """Also with a presenter at a URL."""
     presenter = httpserver.url_for("/presenter.mp4")
     returned = publish(made("same.mp4"), tmp_path, context, lip_check="warn", presenter=presenter)
     assert returned["lips"] == {"changed": False, "share": 0.0, "frames": 24}
+    (told,) = [record for record in caplog.records if record.getMessage().startswith("Checked the video")]
+    assert told.levelname == "WARNING"
 
 
 @pytest.mark.parametrize(

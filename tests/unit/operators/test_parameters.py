@@ -23,9 +23,13 @@ from airflow_provider_videoretalk.operators.dashscope import DashScopeTaskOperat
 from airflow_provider_videoretalk.operators.make_video import MakeVideoOperator
 from airflow_provider_videoretalk.operators.manifest import WriteManifestOperator
 from airflow_provider_videoretalk.operators.plan_videos import PlanVideosOperator
+from airflow_provider_videoretalk.operators.proofread import ProofreadOperator
 from airflow_provider_videoretalk.operators.publish import PublishMediaOperator
 from airflow_provider_videoretalk.operators.review_video import ReviewVideoOperator
+from airflow_provider_videoretalk.operators.segment_speech import SegmentSpeechOperator
 from airflow_provider_videoretalk.operators.speech import TextToSpeechOperator
+from airflow_provider_videoretalk.operators.talking_photo import TalkingPhotoOperator
+from airflow_provider_videoretalk.operators.transcribe import TranscribeOperator
 from airflow_provider_videoretalk.operators.translate import TranslateOperator
 from airflow_provider_videoretalk.operators.videoretalk import VideoRetalkOperator
 from airflow_provider_videoretalk.operators.voice import VoiceOperator
@@ -173,6 +177,59 @@ OPERATORS: list[tuple[Any, dict[str, Any], dict[str, Any], str, list[type]]] = [
         [WatchLink],
     ),
     (
+        TranscribeOperator,
+        {"file_url": "f"},
+        {
+            "model": "qwen3-asr-flash-filetrans",
+            "language": None,
+            "words": False,
+            "speakers": None,
+            "destination": None,
+            "formats": ("srt", "vtt", "json"),
+            "if_exists": "overwrite",
+            "storage_conn_id": None,
+            "allowed_destinations": None,
+            **CATALOG,
+        },
+        "file_url language words speakers destination storage_conn_id allowed_destinations allowed_sources max_cost "
+        "is_dry_run dashscope_conn_id",
+        [WatchLink],
+    ),
+    (
+        TalkingPhotoOperator,
+        {"image_url": "i", "audio_url": "a"},
+        {"model": "liveportrait", "resolution": None, "options": None, "photo_check": "strict", **CATALOG},
+        "image_url audio_url resolution options allowed_sources max_cost is_dry_run dashscope_conn_id",
+        [WatchLink],
+    ),
+    (
+        SegmentSpeechOperator,
+        {"segments": {}, "folder": "f"},
+        {
+            "seconds": None,
+            "model": None,
+            "voice": None,
+            "language": None,
+            "options": None,
+            "max_tempo": 1.25,
+            "max_cost": None,
+            "storage_conn_id": None,
+            "allowed_destinations": None,
+            "dashscope_conn_id": "dashscope_default",
+            "throttle_timeout": None,
+        },
+        "segments folder seconds model voice language options max_cost storage_conn_id allowed_destinations "
+        "dashscope_conn_id",
+        [WatchLink],
+    ),
+    (
+        ProofreadOperator,
+        {"translation": {}},
+        {"ask": True, "max_rate": 1.2, "memory": None, "storage_conn_id": None, "allowed_destinations": None},
+        "translation ask memory storage_conn_id allowed_destinations",
+        [],
+    ),
+    (
         TranslateOperator,
         {"source": "s", "target_language": "de"},
         {
@@ -229,6 +286,9 @@ WORDS: list[tuple[Any, dict[str, Any], str, str]] = [
     (MakeVideoOperator, {"row": {}, "folder": "f"}, "preflight", "strict, warn, off"),
     (PublishMediaOperator, {"source": "s", "destination": "d"}, "if_exists", "fail, skip_same, overwrite"),
     (TextToSpeechOperator, {"text": "t"}, "audio_format", "wav, mp3, pcm, opus"),
+    (TranscribeOperator, {"file_url": "f"}, "if_exists", "overwrite, skip_same"),
+    (TalkingPhotoOperator, {"image_url": "i", "audio_url": "a"}, "photo_check", "strict, off"),
+    (TranslateOperator, {"source": "s", "target_language": "de"}, "on_too_long", "flag, fail, faster"),
     (DashScopeTaskSensor, {"dashscope_task_id": "t"}, "on_failed_subtask", "fail, keep"),
     (DashScopeTaskOperator, {"model": "m", "path": "p", "input": {}}, "on_failed_subtask", "fail, keep"),
 ]

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from airflow.providers.common.compat.sdk import AirflowSkipException, TaskDeferred
+from airflow.sdk import DAG, BaseOperator
 from connections import connect
 from state_store import TaskStateStore
 
@@ -119,6 +120,20 @@ def finished(task: TranscribeOperator, context: dict[str, Any]) -> Any:
             return await anext(trigger.run())
 
         return task.execute_complete(context, asyncio.run(fired()).payload)
+
+
+@pytest.mark.parametrize("is_output", [True, False])
+def test_only_what_a_task_returned_may_be_anywhere(speech: str, context: dict[str, Any], is_output: bool) -> None:
+    """A form may have the same mapping, if the DAG renders native objects."""
+    with DAG("dag", schedule=None):
+        source = BaseOperator(task_id="speech").output if is_output else "{{ params.file }}"
+        task = operator(source, allowed_sources="https://mine/")
+    task.file_url = {"url": speech}
+    if is_output:
+        assert transcribed(task, context)["text"] == TEXT
+        return
+    with pytest.raises(InputError, match=r"^file_url is .*allowed_sources"):
+        transcribed(task, context)
 
 
 def again(context: dict[str, Any]) -> dict[str, Any]:

@@ -23,7 +23,7 @@ from airflow_provider_videoretalk.job_history.fact_keys import day_of
 from airflow_provider_videoretalk.operators import job, video_pieces
 from airflow_provider_videoretalk.operators.make_video import MakeVideoOperator
 from airflow_provider_videoretalk.polling.trigger_event import event_of
-from airflow_provider_videoretalk.publishing import publication
+from airflow_provider_videoretalk.publishing import publication, transfer
 from airflow_provider_videoretalk.submission import submitter
 
 from .test_batch import Batch, batch
@@ -323,6 +323,24 @@ def test_how_many_frames_a_piece_has() -> None:
     assert video_pieces._frames({"fps": 15.0}, piece) == 135
     assert video_pieces._frames({}, piece) == 225
     assert video_pieces._frames({"seconds": 0.001, "fps": 15.0}, piece) == 1
+
+
+def test_when_the_url_of_a_piece_ends_is_known(batch: Batch, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A refusal after that means that the video is lost, and one before it that a retry may help."""
+    given: list[Any] = []
+
+    def copy(*_: Any, **arguments: Any) -> None:
+        given.append(arguments["expires_at"])
+        raise TransportError("enough")
+
+    (row,) = batch.plan(table())
+    task = MakeVideoOperator(task_id="make", row=row, folder=f"{batch.folder.as_uri()}/")
+    task._planned(batch.context("make", 0))  # type: ignore[arg-type]
+    monkeypatch.setattr(transfer, "copy_object", copy)
+    end = "2026-11-28T10:00:00+00:00"
+    with pytest.raises(TransportError, match="enough"):
+        task._pieces.keep({"task_id": "t1", "video_url": "https://h.example/a.mp4", "expires_at": end})
+    assert given == [end]
 
 
 def test_a_presenter_part_that_remains_is_logged(

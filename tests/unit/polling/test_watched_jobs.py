@@ -9,7 +9,12 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_videoretalk.dashscope.errors import QueueTimeoutError, ThrottledError, TransportError
+from airflow_provider_videoretalk.dashscope.errors import (
+    QueueTimeoutError,
+    RenderTimeoutError,
+    ThrottledError,
+    TransportError,
+)
 from airflow_provider_videoretalk.dashscope.task import Task
 from airflow_provider_videoretalk.polling.poll_policy import PollPolicy
 from airflow_provider_videoretalk.polling.render_times import RenderTimes
@@ -93,6 +98,15 @@ def test_the_last_to_leave_takes_the_task_along(world: World) -> None:
     assert world.jobs.find("t") is None
     assert world.due() == {}
     assert world.jobs.waiters() == []
+
+
+def test_a_render_that_nobody_waits_for_any_more_keeps_its_place(world: World) -> None:
+    """Its wait is over, not the render: the next in the queue has not begun."""
+    watched = world.join("t", age=100.0, render_timeout=1.0, begun_by=EPOCH + 950.0)
+    world.jobs.take(watched)
+    world.jobs.note_reply(watched, told("t", "RUNNING"))
+    assert isinstance(watched.waiters[0].ended.exception(), RenderTimeoutError)
+    assert world.jobs.queue.rendering == 1
 
 
 def test_news_of_one_that_has_gone_meanwhile_change_nothing(world: World) -> None:

@@ -212,7 +212,9 @@ def test_triggers_that_start_together_act_one_after_another(jitter: float, monke
 
     pauses = asyncio.run(run())
     assert len(pauses) == 100
-    assert sum(pause > jitter / 2 for pause in pauses) > 20
+    # Within half a second, and not all in its first half.
+    assert max(pauses) <= 0.5
+    assert sum(pause > 0.25 for pause in pauses) > 20
 
 
 def test_a_trigger_that_is_cancelled_leaves_nothing(service: HTTPServer) -> None:
