@@ -67,7 +67,7 @@ class BatchSources:
     log: Callable[..., None]
     face_check: str = "off"
     # Decoded pictures of eight presenters at once would need much memory.
-    _one_at_a_time: Lock = field(default_factory=Lock, init=False, repr=False, compare=False)
+    _one_at_a_time: Lock = field(default_factory=Lock, init=False, repr=False)
 
     def table(self, given: object, *, field: str = "table") -> bytes:
         """The bytes of a table.

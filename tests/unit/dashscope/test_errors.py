@@ -50,6 +50,7 @@ def test_json_of_a_later_version() -> None:
         ("InternalError", 200, errors.ServerError, True),
         ("ModelUnavailable", 503, errors.ServerError, True),
         ("Brand.New", 429, errors.ThrottledError, True),
+        ("Brand.New", 401, errors.AccessError, False),
         ("Brand.New", 403, errors.AccessError, False),
         ("Brand.New", 400, errors.RequestError, False),
         ("Brand.New", 418, errors.RequestError, False),

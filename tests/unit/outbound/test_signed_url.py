@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from s3fs import S3FileSystem
 from signed_urls import FIRST, SCHEMES, SECOND, Scheme, code, digest, jwt
 
+from airflow_provider_videoretalk.outbound.signature_expiry import claims_of
 from airflow_provider_videoretalk.outbound.signature_schemes import PATH_SCHEMES, QUERY_SCHEMES
 from airflow_provider_videoretalk.outbound.signed_url import (
     expiry_is_earliest,
@@ -200,6 +201,14 @@ def test_two_objects_that_only_a_token_names() -> None:
     assert without_signature(url({"file": "a", "exp": FIRST})) == without_signature(url({"exp": SECOND, "file": "a"}))
     assert without_signature(url({"file": "a", "exp": FIRST})) != without_signature(url({"file": "b", "exp": FIRST}))
     assert expiry_of(url({"file": "a", "exp": FIRST})) == datetime.fromtimestamp(FIRST, tz=timezone.utc)
+
+
+def test_the_claims_of_a_token() -> None:
+    """Also of one without its signature."""
+    header, claims, signature = jwt({"exp": FIRST}, "k").split(".")
+    assert claims_of(f"{header}.{claims}.{signature}") == {"exp": FIRST}
+    assert claims_of(f"{header}.{claims}") == {"exp": FIRST}
+    assert claims_of(claims) is None
 
 
 def test_a_signature_in_a_path_takes_its_slash_along() -> None:
