@@ -33,10 +33,16 @@ _SUBMIT = (
     "the record. HttpOperator does none of these."
 )
 
+_OVERHEAD = (
+    "An end is seen by the next look, at most a `poll_interval` after the one before it. Then Airflow's scheduler queues "
+    "the task again in its next round. The stages show both. A shorter `poll_interval` costs requests."
+)
+
 REASONS: Mapping[str, str] = {
     "5,000 waiting, many running: memory, half of HttpSensor's": _MEMORY,
     "5,000 waiting, many running: stall beyond that of triggers that sleep": _STALL,
     "one running, 150 / 1000 / 5000 queued: requests a finished clip": _QUEUE,
+    "overhead of a deferred clip, warm": _OVERHEAD,
     "CPU of a cold submit, with preflight": _SUBMIT,
     "to disk, by this package, and a source that tells MD5 and CRC-64: of plain fsspec's speed": _SUMS,
 }
