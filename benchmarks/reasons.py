@@ -34,8 +34,8 @@ _SUBMIT = (
 )
 
 _OVERHEAD = (
-    "An end is seen by the next look, at most a `poll_interval` after the one before it. Then Airflow's scheduler queues "
-    "the task again in its next round. The stages show both. A shorter `poll_interval` costs requests."
+    "An end is seen by the next look, at most a `poll_interval` after the one before it. Then Airflow's scheduler "
+    "queues the task again in its next round. The stages show both. A shorter `poll_interval` costs requests."
 )
 
 REASONS: Mapping[str, str] = {
