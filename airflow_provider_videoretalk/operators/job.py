@@ -20,7 +20,6 @@ from airflow_provider_videoretalk.dashscope.errors import (
     InputError,
     OutcomeUnknownError,
     TaskTimeoutError,
-    TaskUnknownError,
     ThrottledError,
 )
 from airflow_provider_videoretalk.operators.job_lineage import JobLineage
@@ -35,7 +34,7 @@ from airflow_provider_videoretalk.operators.job_wait_operator import JobWaitOper
 from airflow_provider_videoretalk.operators.template_values import as_optional_seconds, as_seconds
 from airflow_provider_videoretalk.operators.wait_requirements import check_can_wait
 from airflow_provider_videoretalk.outbound.signed_url import without_signatures
-from airflow_provider_videoretalk.polling.job_end import has_ended
+from airflow_provider_videoretalk.polling.job_end import raise_for_end
 from airflow_provider_videoretalk.polling.trigger_event import AwaitedJob, awaited_of, task_of
 from airflow_provider_videoretalk.submission.admission import ADMISSION_SECONDS, HeldBackError
 from airflow_provider_videoretalk.submission.fault_points import fault_point
@@ -308,12 +307,8 @@ class DashScopeJobOperator(JobLineage, JobWaitOperator):
             raise
         job_metrics.count_end(task, tags=self.metric_tags)
         try:
-            task.raise_for_status()
-        except DashScopeError as error:
-            if isinstance(error, TaskUnknownError):
-                # Until the service drops it, the paid job may be known again.
-                is_dropped = has_ended(task, submitted_at=awaited.submitted_at, now=time.time())
-                error.retryable = ledger.durable and not is_dropped
+            raise_for_end(task, submitted_at=awaited.submitted_at, now=time.time(), may_ask_again=ledger.durable)
+        except DashScopeError:
             ledger.record_end(awaited.task_id, reply=task)
             raise
         result = self.task_result(task, awaited)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from airflow_provider_videoretalk.dashscope.errors import TaskUnknownError
 from airflow_provider_videoretalk.dashscope.task import Task
 
 GRACE = 60.0
@@ -26,6 +27,21 @@ def has_ended(task: Task, *, submitted_at: float, now: float) -> bool:
     if task.status == "UNKNOWN":
         return bool(submitted_at) and now - submitted_at >= KEPT_SECONDS
     return task.ended and not _awaits_result(task, now)
+
+
+def raise_for_end(task: Task, *, submitted_at: float, now: float, may_ask_again: bool = True) -> None:
+    """Returns if a job has succeeded.
+
+    :param submitted_at: in seconds since the epoch, as ``now``; 0 if unknown
+    :param may_ask_again: whether a retry asks for this job, and submits no other
+    :raises TaskFailedError: it failed or was cancelled
+    :raises TaskUnknownError: the service does not know it. Until the service drops it, a paid job may be known again
+    """
+    try:
+        task.raise_for_status()
+    except TaskUnknownError as error:
+        error.retryable = may_ask_again and not has_ended(task, submitted_at=submitted_at, now=now)
+        raise
 
 
 def may_be_too_new(task: Task, *, submitted_at: float, now: float) -> bool:

@@ -24,7 +24,7 @@ from airflow_provider_videoretalk.dashscope.task_output import OnFailedSubtask, 
 from airflow_provider_videoretalk.inputs.priced_result import with_cost
 from airflow_provider_videoretalk.links import WatchLink
 from airflow_provider_videoretalk.polling.blocking_wait import FIRST_QUERY_SECONDS, query_once
-from airflow_provider_videoretalk.polling.job_end import has_ended
+from airflow_provider_videoretalk.polling.job_end import has_ended, raise_for_end
 from airflow_provider_videoretalk.polling.poll_policy import MAX_SECONDS, PollPolicy
 from airflow_provider_videoretalk.polling.schedule import Schedule
 from airflow_provider_videoretalk.polling.trigger_event import task_of
@@ -222,10 +222,11 @@ class DashScopeTaskSensor(BaseSensorOperator):
         note_end(task, price=self._cost_estimate().get("price"), context=context)
         tags = job_metrics.job_tags(connection_id=self.dashscope_conn_id)
         job_metrics.count_end(task, tags=tags)
-        task.raise_for_status()
+        submission = self._submission()
+        raise_for_end(task, submitted_at=_timestamp(submission["submitted_at"]), now=time.time())
         if self.on_failed_subtask == "fail":
             task.raise_for_subtasks()
-        result = with_cost(task.whole_result(request_id=self._submission()["request_id"]), self._cost_estimate())
+        result = with_cost(task.whole_result(request_id=submission["request_id"]), self._cost_estimate())
         job_metrics.count_result(result, tags=tags)
         return result
 

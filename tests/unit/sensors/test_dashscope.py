@@ -76,6 +76,19 @@ def test_a_sensor_polls_as_often_as_it_is_told(monkeypatch: pytest.MonkeyPatch) 
     assert deferred.value.trigger.poll_policy["poll_interval"] == 0.5
 
 
+@pytest.mark.parametrize(("hours", "retryable"), [(None, True), (1, True), (24.1, False)])
+def test_a_job_that_is_unknown_may_be_known_again(
+    monkeypatch: pytest.MonkeyPatch, hours: float | None, retryable: bool
+) -> None:
+    connect(monkeypatch, host="https://h.example")
+    at = None if hours is None else datetime.fromtimestamp(time.time() - hours * 3600, tz=timezone.utc).isoformat()
+    task = sensor(dashscope_task_id={"task_id": "t1", "request_id": "r", "submitted_at": at})
+    event = {"version": 1, "job": {"task_id": "t1"}, "reply": {"output": {"task_id": "t1", "task_status": "UNKNOWN"}}}
+    with pytest.raises(errors.TaskUnknownError) as caught:
+        task.execute_complete({}, event)
+    assert caught.value.retryable == retryable
+
+
 def answers(service: HTTPServer, *replies: tuple[int, dict[str, Any]]) -> None:
     """Each reply once, the last one repeatedly."""
     for status, body in replies[:-1]:
