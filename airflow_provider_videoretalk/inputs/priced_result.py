@@ -67,6 +67,11 @@ def stored_estimate_of(estimate: CostEstimate, *, inputs: Mapping[str, str]) -> 
     }
 
 
+def stated_estimate(stored_estimate: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields of a :class:`StoredEstimate`, as far as they are there. An operator may store others beside them."""
+    return {name: stored_estimate[name] for name in StoredEstimate.__annotations__ if name in stored_estimate}
+
+
 def with_cost(result: TaskResult, stored_estimate: Mapping[str, Any]) -> PricedResult:
     """Adds the estimate and the cost to a result.
 
@@ -76,5 +81,5 @@ def with_cost(result: TaskResult, stored_estimate: Mapping[str, Any]) -> PricedR
         return cast("PricedResult", result)
     price, seconds = Price.parse(stored_estimate["price"]), result["billed_seconds"]
     cost = None if seconds is None else float(price.cost(seconds))
-    known = {name: stored_estimate[name] for name in StoredEstimate.__annotations__ if name in stored_estimate}
+    known = stated_estimate(stored_estimate)
     return cast("PricedResult", {**result, **known, "cost": cost, "currency": price.currency})

@@ -16,7 +16,7 @@ from airflow_provider_videoretalk.airflow_adapters.url_masking import mask_urls
 from airflow_provider_videoretalk.dashscope.errors import TransportError
 from airflow_provider_videoretalk.dashscope.task import NO_RESULT_REMEDY
 from airflow_provider_videoretalk.inputs.cost_estimate import check_max_cost
-from airflow_provider_videoretalk.inputs.priced_result import with_cost
+from airflow_provider_videoretalk.inputs.priced_result import stated_estimate, with_cost
 from airflow_provider_videoretalk.model_catalog.catalog import price_of
 from airflow_provider_videoretalk.operators.job import DashScopeJobOperator
 from airflow_provider_videoretalk.operators.template_values import as_bool, as_location, check_word
@@ -143,7 +143,8 @@ class CatalogModelOperator(DashScopeJobOperator):
 
     def submission_result(self, awaited: AwaitedJob) -> PricedSubmission:
         expected = {"expected_seconds": awaited.expected_seconds}
-        return cast("PricedSubmission", {**super().submission_result(awaited), **awaited.cost_estimate, **expected})
+        estimate = stated_estimate(awaited.cost_estimate)
+        return cast("PricedSubmission", {**super().submission_result(awaited), **estimate, **expected})
 
     def task_result(self, task: Task, awaited: AwaitedJob) -> PricedResult:
         result = super().task_result(task, awaited)

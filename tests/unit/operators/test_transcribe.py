@@ -136,6 +136,22 @@ def test_only_what_a_task_returned_may_be_anywhere(speech: str, context: dict[st
         transcribed(task, context)
 
 
+def test_a_submission_says_its_estimate_alone(speech: str, context: dict[str, Any]) -> None:
+    submitted: Any = transcribed(operator(speech, wait_for_completion=False), context)
+    assert sorted(submitted) == [
+        "estimated_cost",
+        "estimated_seconds",
+        "exact",
+        "expected_seconds",
+        "inputs",
+        "price",
+        "request_id",
+        "status",
+        "submitted_at",
+        "task_id",
+    ]
+
+
 def again(context: dict[str, Any]) -> dict[str, Any]:
     """The context of another run."""
     ti = SimpleNamespace(**{**vars(context["ti"]), "run_id": str(uuid.uuid4())})
