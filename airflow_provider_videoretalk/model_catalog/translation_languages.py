@@ -5,6 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from airflow_provider_videoretalk.dashscope.errors import InputError
+
+_SHOWN_CHARACTERS = 60
+
 LANGUAGES: Mapping[str, str] = {
     "en": "English",
     "zh": "Chinese",
@@ -191,3 +195,21 @@ def find_language(given: str, *, model: str) -> Language | None:
         if found in known:
             return Language(code=found, name=known[found])
     return None
+
+
+def require_language(field: str, given: str, *, model: str) -> Language:
+    """Like :func:`find_language`. A model that is not known may have other languages.
+
+    :param field: that names it, for messages
+    :raises InputError: the model does not have it
+    """
+    found = find_language(given, model=model)
+    if found is not None:
+        return found
+    if not model.startswith("qwen-mt-"):
+        return Language(code=given.strip(), name=given.strip())
+    names = ", ".join(f"{name} ({code})" for code, name in languages_of(model).items())
+    raise InputError(
+        f"{field} is {given[:_SHOWN_CHARACTERS]!r}, allowed is one of the languages of {model}: {names}",
+        remedy="Give a code or an English name.",
+    )

@@ -219,8 +219,11 @@ class BatchSources:
         :raises TransportError: the recording cannot be read, or a store failed
         """
         try:
-            return tuple(RecordingPart(**part) for part in read_document(kept)["parts"])
-        except (StateReadError, KeyError, TypeError):
+            return tuple(
+                RecordingPart(start=float(part["start"]), end=float(part["end"]), sound=str(part["sound"]))
+                for part in read_document(kept)["parts"]
+            )
+        except (StateReadError, LookupError, TypeError, ValueError):
             pass
         # Loads PyAV.
         from airflow_provider_videoretalk.editing.sound_part import cut_sound

@@ -14,7 +14,7 @@ from airflow_provider_videoretalk.airflow_adapters.error_note import notes_error
 from airflow_provider_videoretalk.batches.plan_document import as_code
 from airflow_provider_videoretalk.batches.segment_fit import fit_segment
 from airflow_provider_videoretalk.operators.template_values import as_bool, as_mapping, as_text, is_empty
-from airflow_provider_videoretalk.operators.translation_memory import TranslationMemory, places_of, text_of
+from airflow_provider_videoretalk.operators.translation_memory import TranslationMemory, places_of
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -74,9 +74,9 @@ class ProofreadOperator(HITLOperator):
         segments = _segments(translation)
         if not as_bool("ask", self.ask, default=True) or not segments:
             return dict(translation)
-        # A folder that cannot be written to is reported before a person works.
+        # A folder that cannot be used is reported before a person works.
         self._open_memory(translation)
-        lines = "\n".join(map(text_of, segments))
+        lines = "\n".join(map(_line_of, segments))
         others = {name: self.params.get_param(name) for name in self.params if name != _TEXT}
         self.params = ParamsDict({_TEXT: _text_field(lines), **others})
         self.subject = f"{self.subject} ({translation.get('target_language')})"
@@ -129,7 +129,7 @@ class ProofreadOperator(HITLOperator):
         )
 
     def _corrected(self, segment: Mapping[str, Any], text: str) -> dict[str, Any]:
-        if text == text_of(segment):
+        if text == _line_of(segment):
             return dict(segment)
         fit = fit_segment(text, room=float(segment["room"]), rate=1.0, max_rate=self.max_rate)
         estimate = {"estimated_seconds": round(fit.seconds, 2), "fits": fit.fits, "rate": fit.rate}
@@ -146,6 +146,10 @@ def _text_field(lines: str | None) -> Param:
         title="Translation",
         description="A segment in each line. Keep the number of lines. An empty line is not spoken.",
     )
+
+
+def _line_of(segment: Mapping[str, Any]) -> str:
+    return " ".join(str(segment["text"]).split())
 
 
 def _segments(translation: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:

@@ -181,7 +181,7 @@ class SegmentSpeechOperator(DashScopeOperator):
         segments = read_segments("segments", given)
         rates = [_rate(number, one) for number, one in enumerate(cast("Sequence[Mapping[str, Any]]", given))]
         spoken = [
-            SegmentToSpeak(start=one.start, end=one.end, text=one.text, recipe=self._recipe(one.text, rate))
+            SegmentToSpeak(start=one.start, end=one.end, recipe=self._recipe(one.text, rate))
             for one, rate in zip(segments, rates, strict=True)
             if one.text
         ]

@@ -13,7 +13,10 @@ from airflow_provider_videoretalk.batches.recipe import SpeechRecipe, amount_in,
 from airflow_provider_videoretalk.batches.speech_timing import PlacedSegment, SpokenSegment, place_segments
 
 if TYPE_CHECKING:
+    from airflow.sdk import ObjectStoragePath
+
     from airflow_provider_videoretalk.editing.speech_pauses import SpeechSound
+    from airflow_provider_videoretalk.editing.speech_track import TrackSpeech
     from airflow_provider_videoretalk.media.location import Location
     from airflow_provider_videoretalk.operators.output_folder import OutputFolder
     from airflow_provider_videoretalk.outbound.host_access import AccessRule
@@ -24,11 +27,10 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, kw_only=True)
 class SegmentToSpeak:
-    """What is said from when to when of the original, and what it is spoken with. Times in seconds."""
+    """When it is said in the original, and what it is spoken of. Times in seconds."""
 
     start: float
     end: float
-    text: str
     recipe: SpeechRecipe
 
 
@@ -99,12 +101,12 @@ def write_track(
         # Some stores give an object that is written again another version, and its video would be paid for again.
         length = _kept_seconds(path, made_of)
         if length is None:
-            length = _write(Path(name, "track.wav"), path, files, sounds, placed, made_of)
+            length = _write(_spoken(files, sounds, placed), Path(name, "track.wav"), path, made_of=made_of)
     late = max(one.late for one in placed)
     log.info("Spoke %s segments on %s (%.2f s, at most %.2f s late)", len(placed), path, length, late)
     return {
         "audio": uri_of(path),
-        "script": "\n".join(one.text for one in segments),
+        "script": "\n".join(one.recipe.script for one in segments),
         "seconds": round(length, 3),
         "segments": [_part(segment, one) for segment, one in zip(segments, placed, strict=True)],
         "late": late,
@@ -121,24 +123,23 @@ def _placed(
     return place_segments(spoken, seconds=seconds, max_tempo=max_tempo)
 
 
-def _write(
-    target: Path,
-    path: Any,
-    files: Sequence[Path],
-    sounds: Sequence[SpeechSound],
-    placed: Sequence[PlacedSegment],
-    made_of: Mapping[str, Any],
-) -> float:
-    # Loads fsspec and PyAV.
-    from airflow_provider_videoretalk.editing.speech_track import TrackSpeech, write_speech_track
-    from airflow_provider_videoretalk.publishing.file_upload import upload_file
+def _spoken(files: Sequence[Path], sounds: Sequence[SpeechSound], placed: Sequence[PlacedSegment]) -> list[TrackSpeech]:
+    # Loads PyAV.
+    from airflow_provider_videoretalk.editing.speech_track import TrackSpeech
 
-    spoken = [
+    return [
         TrackSpeech(path=file, start=one.start, tempo=one.tempo, begin=words.speech_start, end=words.speech_end)
         for file, words, one in zip(files, sounds, placed, strict=True)
     ]
-    seconds = write_speech_track(spoken, target, seconds=made_of["least_seconds"])
-    upload_file(target, path, content_type="audio/wav", metadata={**made_of, "seconds": seconds})
+
+
+def _write(spoken: Sequence[TrackSpeech], file: Path, path: ObjectStoragePath, *, made_of: Mapping[str, Any]) -> float:
+    # Loads fsspec and PyAV.
+    from airflow_provider_videoretalk.editing.speech_track import write_speech_track
+    from airflow_provider_videoretalk.publishing.file_upload import upload_file
+
+    seconds = write_speech_track(spoken, file, seconds=made_of["least_seconds"])
+    upload_file(file, path, content_type="audio/wav", metadata={**made_of, "seconds": seconds})
     return seconds
 
 
@@ -170,7 +171,7 @@ def _part(segment: SegmentToSpeak, placed: PlacedSegment) -> SpokenPart:
     return {
         "start": placed.start,
         "end": placed.end,
-        "text": segment.text,
+        "text": segment.recipe.script,
         "tempo": placed.tempo,
         "late": placed.late,
     }

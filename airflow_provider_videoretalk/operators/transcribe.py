@@ -231,8 +231,9 @@ class TranscribeOperator(CatalogModelOperator):
         paths = self._paths()
         if self.if_exists != "skip_same" or not paths:
             return None
-        kept, made_of = read_written(paths["json"]), content_fingerprint(self)
-        if kept is None or made_of is None or kept.pop(_MADE_OF, None) != made_of:
+        kept = read_written(paths["json"])
+        made_of = kept and kept.pop(_MADE_OF, None)
+        if kept is None or made_of is None or made_of != content_fingerprint(self):
             return None
         self.log.info("The transcript of this recording is at %s: nothing is paid", uri_of(paths["json"]))
         files = {name: uri_of(path) for name, path in paths.items() if name == "json" or is_written(path)}

@@ -13,7 +13,7 @@ from airflow_provider_videoretalk.batches.translation_lines import lines_of_repl
 from airflow_provider_videoretalk.dashscope.errors import InputError, ThrottledError
 from airflow_provider_videoretalk.model_catalog.limit import Limit
 from airflow_provider_videoretalk.model_catalog.translation import AUTO, DEFAULT_MODEL, translation_price_of
-from airflow_provider_videoretalk.model_catalog.translation_languages import Language, find_language, languages_of
+from airflow_provider_videoretalk.model_catalog.translation_languages import Language, find_language, require_language
 from airflow_provider_videoretalk.operators.base import DashScopeOperator
 from airflow_provider_videoretalk.operators.batch_sources import BatchSources
 from airflow_provider_videoretalk.operators.glossary import read_glossary
@@ -218,7 +218,7 @@ class TranslateOperator(DashScopeOperator):
 
     @property
     def _target(self) -> Language:
-        return _language("target_language", as_text("target_language", self.target_language), model=self._model)
+        return require_language("target_language", as_text("target_language", self.target_language), model=self._model)
 
     @cached_property
     def _memory(self) -> TranslationMemory:
@@ -247,7 +247,7 @@ class TranslateOperator(DashScopeOperator):
         given = as_optional_text("source_language", self.source_language)
         if given is None:
             return find_language(source.language, model=model) if source.language else None
-        return None if given.strip().casefold() == AUTO else _language("source_language", given, model=model)
+        return None if given.strip().casefold() == AUTO else require_language("source_language", given, model=model)
 
     @property
     def _price(self) -> TokenPrice | None:
@@ -328,23 +328,6 @@ class TranslateOperator(DashScopeOperator):
             f"{sentence}. Shorten the source, or set on_too_long to 'faster'. No speech was made, and what has been "
             "translated is kept."
         )
-
-
-def _language(field: str, given: str, *, model: str) -> Language:
-    """
-    :raises InputError: the model does not have it
-    """
-    found = find_language(given, model=model)
-    if found is not None:
-        return found
-    if not model.startswith("qwen-mt-"):
-        # A model that is not known may have other languages.
-        return Language(code=given.strip(), name=given.strip())
-    names = ", ".join(f"{name} ({code})" for code, name in languages_of(model).items())
-    raise InputError(
-        f"{field} is {given[:_SHOWN_CHARACTERS]!r}, allowed is one of the languages of {model}: {names}",
-        remedy="Give a code or an English name.",
-    )
 
 
 def _rates(rate: float, max_rate: float, *, on_too_long: str) -> tuple[float, float]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from airflow_provider_videoretalk.airflow_adapters.object_storage_path import uri_of
 from airflow_provider_videoretalk.batches.plan_file import VERSION, read_document, write_document
@@ -107,8 +107,3 @@ class TranslationMemory:
                 f"{uri_of(self.path)} has no translations ({type(error).__name__})",
                 remedy="Correct the file, or remove it: its translations are paid for again.",
             ) from None
-
-
-def text_of(segment: Mapping[str, Any]) -> str:
-    """The text of a segment in one line, as a form shows it."""
-    return " ".join(str(segment.get("text") or "").split())
