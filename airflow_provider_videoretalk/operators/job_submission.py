@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from airflow_provider_videoretalk.dashscope.client import Client
     from airflow_provider_videoretalk.polling.progress_log import Log
     from airflow_provider_videoretalk.submission.record import Record
-    from airflow_provider_videoretalk.submission.record_store import Store
+    from airflow_provider_videoretalk.submission.record_store import SharedStore, Store
 
 
 class ModelInputs(Protocol):
@@ -45,6 +45,11 @@ def record_store_of(context: Context, *, durable: bool) -> Store | None:
     """Airflow's task state store; ``None`` if there is none (before Airflow 3.3) or ``durable`` is off."""
     store: Store | None = context.get("task_state_store") if durable else None
     return store
+
+
+def shared_store() -> SharedStore:
+    """Airflow's Variables. Before Airflow 3.3 a task cannot list them, and knows its own process alone."""
+    return variable_store.VariableStore() if variable_store.HAS_KEYS else VolatileStore()
 
 
 def open_ledger(context: Context, *, durable: bool, log: Log) -> Ledger:
@@ -93,8 +98,7 @@ def admission_of(client: Client, ledger: Ledger, intent: Intent, *, queue_timeou
 
     :param queue_timeout: seconds from a submit within which its render must begin
     """
-    store = variable_store.VariableStore() if variable_store.HAS_KEYS else VolatileStore()
-    triggerers = AdmittingTriggerers(store, intent.account, model=intent.model)
+    triggerers = AdmittingTriggerers(shared_store(), intent.account, model=intent.model)
     return Admission(client=client, registry=ledger.registry, triggerers=triggerers, limit=queue_timeout)
 
 

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta, timezone
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_videoretalk.airflow_adapters.job_history_writer import task_instance_name
 from airflow_provider_videoretalk.airflow_adapters.location_policy import LocationPolicy
 from airflow_provider_videoretalk.airflow_adapters.url_masking import mask_urls
 from airflow_provider_videoretalk.dashscope.errors import ThrottledError
@@ -19,7 +20,7 @@ from airflow_provider_videoretalk.model_catalog.voices import (
     voice_prefix,
 )
 from airflow_provider_videoretalk.operators.base import DashScopeOperator
-from airflow_provider_videoretalk.operators.job_submission import record_store_of
+from airflow_provider_videoretalk.operators.job_submission import record_store_of, shared_store
 from airflow_provider_videoretalk.operators.location_fields import is_task_output, url_of_output
 from airflow_provider_videoretalk.operators.template_values import (
     as_location,
@@ -28,6 +29,7 @@ from airflow_provider_videoretalk.operators.template_values import (
     as_text,
     check_word,
 )
+from airflow_provider_videoretalk.submission.enrollment_turn import EnrollmentTurn
 from airflow_provider_videoretalk.submission.fault_points import fault_point
 from airflow_provider_videoretalk.submission.record import ClearCount
 from airflow_provider_videoretalk.submission.record_store import Store, VolatileStore
@@ -53,7 +55,7 @@ class VoiceOperator(DashScopeOperator):
 
     The SHA-256 of the sample's bytes and the target model determine a part of the voice's id. If the account's list has
     such a voice, it is returned. Else it is enrolled. That holds for retries, killed tries and parallel runs. The
-    operator deletes no voice except the surplus one that it has enrolled itself, while another run did the same.
+    operator deletes no voice except the surplus one that it has enrolled itself, while another Airflow did the same.
 
     :param sample: 10 to 20 s of clear speech of one person: wav of 16 bits, mp3 or m4a, up to 60 s and 10 MB, mono,
         with 24,000 Hz or more (CosyVoice: also stereo and 16,000 Hz). A URL, an object in a store, a file, or a return
@@ -65,7 +67,7 @@ class VoiceOperator(DashScopeOperator):
     :param language: Of the sample, as a code such as ``en``. By default the service detects it. (templated)
     :param options: Further fields of the request's ``input``, e.g. ``{"max_prompt_audio_length": 20}`` for CosyVoice or
         ``{"text": "..."}`` for Qwen-TTS. (templated)
-    :param surplus: ``delete`` deletes a voice that this task has enrolled if another run was first. ``keep`` leaves it.
+    :param surplus: ``delete`` deletes a voice of this task if another Airflow was first. ``keep`` leaves it.
     :param allowed_sources: Where the sample may be: a list of prefixes such as ``s3://conn@bucket/folder/``, or one
         text with commas between them. It narrows ``[videoretalk] allowed_sources`` of Airflow's configuration.
         (templated)
@@ -129,6 +131,12 @@ class VoiceOperator(DashScopeOperator):
             create=lambda: self._request(model, prefix=prefix, sample_url=_url_of(sample)),
             states=_states_of(context),
             clear_count=_clear_count_of(context),
+            turn=EnrollmentTurn(
+                shared_store(),
+                account=self.hook.endpoint.account_id,
+                voice=prefix,
+                task_instance=task_instance_name(context["ti"]),
+            ),
             surplus=self.surplus,
         )
         try:

@@ -4,9 +4,10 @@ An enrolment is not idempotent, has no key, and its reply can be lost. So the ac
 the sample and the model determine:
 
 1. A voice with the prefix is used. Of several, all runs choose the same: the oldest, then the first by its id.
-2. Without one, the intent is stored and one enrolment is sent.
-3. After it the list is read again. Another run may have enrolled the same sample at the same time: what this task has
-   enrolled and is not the chosen one is surplus.
+2. Without one, the task waits for its turn and reads the list again. Then the intent is stored and one enrolment is
+   sent.
+3. After it the list is read again. Another Airflow may have enrolled the same sample at the same time: what this task
+   has enrolled and is not the chosen one is surplus.
 
 The service's times have whole seconds. So a voice is chosen for good only when the second of its enrolment has passed:
 younger ones are looked at twice, with a pause of :data:`SETTLE_SECONDS`.
@@ -40,14 +41,16 @@ from airflow_provider_videoretalk.model_catalog.voices import (
     list_voices,
     query_voice,
 )
+from airflow_provider_videoretalk.submission.enrollment_turn import EnrollmentTurn
 from airflow_provider_videoretalk.submission.fault_points import fault_point
 from airflow_provider_videoretalk.submission.record import ClearCount
 from airflow_provider_videoretalk.submission.record_store import Store
 
 SurplusPolicy = Literal["delete", "keep"]
-"""What to do about a voice that the task has enrolled and that is not used, because another run was first."""
+"""What to do about a voice that the task has enrolled and that is not used, because another Airflow was first."""
 
 SETTLE_SECONDS = 2.0
+TURN_PAUSE = 3.0
 SEARCH_PAUSES = (2.0, 5.0, 10.0, 20.0, 30.0)
 """Seconds between the readings of the list after an enrolment of which nobody knows whether it made a voice."""
 
@@ -98,6 +101,7 @@ class VoiceEnrollment:
     :param create: makes the request of the enrolment. It is called only if there is no voice
     :param states: of the task
     :param clear_count: of the task: a clear ends the doubt about an enrolment whose reply was lost
+    :param turn: of the task, among all that enrol the sample
     :param pause: waits for some seconds
     :param now: seconds since the epoch
     """
@@ -108,6 +112,7 @@ class VoiceEnrollment:
     create: Callable[[], Request[CreatedVoice]]
     states: Store
     clear_count: ClearCount
+    turn: EnrollmentTurn
     surplus: SurplusPolicy = "delete"
     pause: Callable[[float], None] = time.sleep
     now: Callable[[], float] = time.time
@@ -126,14 +131,17 @@ class VoiceEnrollment:
         if not found:
             if intent and intent.lost:
                 raise self._unknown_outcome()
-            created, found = self._enrol()
-        elif not _is_settled(_first(found)):
+            created, found = self._enrol_in_turn()
+        if created is None and not _is_settled(_first(found)):
             self.pause(SETTLE_SECONDS)
             found = self._listed() or found
         chosen = _first(found)
         self._remove_surplus(self._surplus(found, chosen, created))
         chosen = self._when_ready(chosen)
         self.states.delete(_STATE)
+        if intent and created is None:
+            # A try that was killed has left its turn.
+            self.turn.end()
         is_own = created is not None and created.id == chosen.id
         return EnrolledVoice(
             voice=chosen, reused=not is_own, request_id=created.request_id if created and is_own else None
@@ -149,6 +157,32 @@ class VoiceEnrollment:
         if created is not None:
             return [voice for voice in others if voice.id == created.id]
         return others if self._intent() else []
+
+    def _enrol_in_turn(self) -> tuple[CreatedVoice | None, list[Voice]]:
+        """Enrols the voice unless another run is first; returns the same as :meth:`_enrol`."""
+        try:
+            found = self._found_before_turn()
+            created, found = (None, found) if found else self._enrol()
+        except OutcomeUnknownError:
+            # The next run waits until the list has the voice, or the turn expires.
+            raise
+        except Exception:
+            self.turn.end()
+            raise
+        if created is not None and all(voice.id != created.id for voice in found):
+            # The list is late, and the next run waits as above. Without a time, this voice is the last one.
+            return created, [*found, Voice(id=created.id, created=None, status="")]
+        self.turn.end()
+        return created, found
+
+    def _found_before_turn(self) -> list[Voice]:
+        """The voices that the list has before it is this task's turn to enrol one; none if its turn has come."""
+        while True:
+            has_come = self.turn.has_come()
+            found = self._listed()
+            if found or has_come:
+                return found
+            self.pause(TURN_PAUSE)
 
     def _enrol(self) -> tuple[CreatedVoice | None, list[Voice]]:
         """Sends the one enrolment; returns its reply, and the voices that the list has after it."""
@@ -176,9 +210,6 @@ class VoiceEnrollment:
             log.warning("The service enrolled the voice, but says that the sample is poor: %s", created.warning)
         self.pause(SETTLE_SECONDS)
         found = self._listed()
-        if all(voice.id != created.id for voice in found):
-            # The list is late. Without a time, this voice is the last one.
-            found.append(Voice(id=created.id, created=None, status=""))
         fault_point("after_id")
         return created, found
 
@@ -223,7 +254,7 @@ class VoiceEnrollment:
     def _remove_surplus(self, voices: Collection[Voice]) -> None:
         for voice in voices:
             if self.surplus == "keep":
-                log.warning("The voice %s is surplus: another run enrolled the same sample. It is kept", voice.id)
+                log.warning("The voice %s is surplus: another Airflow enrolled the same sample. It is kept", voice.id)
                 continue
             try:
                 self.client.send(delete_voice(target_model=self.target_model, voice=voice.id))
@@ -233,7 +264,7 @@ class VoiceEnrollment:
                 if error.code not in _NOT_FOUND:
                     log.warning("The surplus voice %s could not be deleted: %s", voice.id, error)
                 continue
-            log.info("Deleted the voice %s, which this task enrolled while another run did the same", voice.id)
+            log.info("Deleted the voice %s, which this task enrolled while another Airflow did the same", voice.id)
 
     def _when_ready(self, voice: Voice) -> Voice:
         """The voice, once the service can speak with it.

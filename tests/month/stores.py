@@ -15,6 +15,7 @@ _KINDS = {
     "submission records": r"dashscope_submission_.*",
     "history, single facts": r"dashscope_history_[0-9]{8}_.*",
     "history, days": r"dashscope_history_[0-9]{8}",
+    "turns to enrol": r"dashscope_enrollment_v1_.*",
     "triggerers that hold back": r"dashscope_admission_v2_.*",
 }
 # As Airflow's own default for [state_store] default_retention_days.

@@ -47,7 +47,7 @@ def held_back(operation: str, **rule: Any) -> dict[str, Any]:
 
 
 def voices() -> Iterator[StepScenario]:
-    """An enrolment is the second request: the first reads the list."""
+    """An enrolment is the third request: the first two read the list."""
     one: dict[str, Any] = {"dag": "voice", "paid": {"voices": 1}}
     # Takes longest.
     yield StepScenario(
@@ -63,15 +63,15 @@ def voices() -> Iterator[StepScenario]:
     yield from killed((*BEFORE_ENROLMENT, "after_post", "after_id", "after_result"), **one)
     yield StepScenario(
         name="worker killed in the enrolment",
-        faults=(held_back("voices", after=1),),
+        faults=(held_back("voices", after=2),),
         injury=worker_dies_in_flight,
         **one,
     )
-    yield StepScenario(name="reply lost", faults=(lost("voices", after=1),), injury=fault_hits, **one)
+    yield StepScenario(name="reply lost", faults=(lost("voices", after=2),), injury=fault_hits, **one)
     # Nobody knows that nothing was enrolled: only a person's clear enrols.
     yield StepScenario(
         name="request lost, cleared after the failure",
-        faults=(lost("voices", "drop_before", after=1),),
+        faults=(lost("voices", "drop_before", after=2),),
         injury=cleared_after_the_end,
         says="clear the task: then it enrols the voice",
         **one,

@@ -212,7 +212,7 @@ def test_the_surplus_policy_has_two_words() -> None:
 
 
 def test_a_throttled_account_defers(emulator: Emulator, context: dict[str, Any], sample: str) -> None:
-    emulator.faults.arm(FaultRule(operation="voices", effect="throttle", after=1, retry_after=60))
+    emulator.faults.arm(FaultRule(operation="voices", effect="throttle", after=2, retry_after=60))
     task = operator(sample)
     with pytest.raises(TaskDeferred) as deferred:
         task.execute(context)

@@ -14,6 +14,7 @@ from airflow_provider_videoretalk.dashscope.endpoint import Endpoint
 from airflow_provider_videoretalk.emulator.server import Emulator
 from airflow_provider_videoretalk.emulator.service.voices import EnrolledVoice, VoiceDialectName
 from airflow_provider_videoretalk.model_catalog.voices import QWEN_TTS, create_voice, voice_dialect_of
+from airflow_provider_videoretalk.submission.enrollment_turn import EnrollmentTurn
 from airflow_provider_videoretalk.submission.record import ClearCount
 from airflow_provider_videoretalk.submission.voice_enrollment import VoiceEnrollment
 
@@ -79,6 +80,8 @@ class Voices:
         client: Any,
         *,
         states: TaskStateStore | None = None,
+        variables: Any = None,
+        task_instance: str = "dag/run/voice/-1",
         cleared: int = 0,
         pause: Callable[[float], None],
         now: Callable[[], float],
@@ -91,6 +94,13 @@ class Voices:
             create=lambda: create_voice(target_model=self.model, prefix=PREFIX, sample_url=SAMPLE),
             states=TaskStateStore() if states is None else states,
             clear_count=ClearCount(max_tries=cleared, clear_number=0),
+            turn=EnrollmentTurn(
+                TaskStateStore() if variables is None else variables,
+                account=self.account,
+                voice=PREFIX,
+                task_instance=task_instance,
+                clock=now,
+            ),
             pause=pause,
             now=now,
             **given,

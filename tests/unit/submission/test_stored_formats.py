@@ -29,6 +29,7 @@ from airflow_provider_videoretalk.operators.videoretalk import VideoRetalkOperat
 from airflow_provider_videoretalk.polling.trigger_event import AwaitedJob, awaited_of, event_of, task_of
 from airflow_provider_videoretalk.submission.admission import Admission, HeldBackError, JobToSubmit
 from airflow_provider_videoretalk.submission.admitting_triggerers import AdmittingTriggerers
+from airflow_provider_videoretalk.submission.enrollment_turn import EnrollmentTurn
 from airflow_provider_videoretalk.submission.ledger import Ledger
 from airflow_provider_videoretalk.submission.record import ClearCount, Intent, Record
 from airflow_provider_videoretalk.submission.registry import SubmissionRegistry
@@ -43,10 +44,14 @@ TASK_INSTANCE = "dag/run/retalk/-1"
 # sha256("dag/run/retalk/-1"), sha256("dashscope_default") and sha256("dashscope_default/videoretalk"), 16 digits each.
 TASK_INSTANCE_HASH, CONNECTION_HASH, QUEUE_HASH = "2997e5c05df7ba07", "e0e9b434ecf3314f", "7b48f57abb61fb30"
 
+# sha256("dashscope_default/abcdefgh2").
+VOICE_HASH = "ec4783824363453f"
+
 TASK_STATE_KEY = "dashscope_submission"
 ACCOUNT_HASH = "a10a9fcdcfadf93c"
 SUBMISSION_VARIABLE = "dashscope_submission_2997e5c05df7ba07_a10a9fcdcfadf93c_1800000000250"
 ADMISSION_VARIABLE = "dashscope_admission_v2_7b48f57abb61fb30_00000000000000aa_1800003600250"
+ENROLLMENT_VARIABLE = f"dashscope_enrollment_v1_{VOICE_HASH}_{TASK_INSTANCE_HASH}_1_1800000600250"
 
 RESULT = {
     "task_id": "t1",
@@ -314,6 +319,15 @@ def test_admission(monkeypatch: pytest.MonkeyPatch) -> None:
     assert dict(variables) == {ADMISSION_VARIABLE: "A triggerer holds submits of this account back."}
 
 
+def test_turns_to_enrol() -> None:
+    variables = TaskStateStore()
+    turn = EnrollmentTurn(
+        variables, account="dashscope_default", voice="abcdefgh2", task_instance=TASK_INSTANCE, clock=lambda: NOW
+    )
+    turn.has_come()
+    assert dict(variables) == {ENROLLMENT_VARIABLE: TASK_INSTANCE}
+
+
 FOREIGN = [
     "dashscope_submission_",
     "dashscope_submission_notes",
@@ -332,6 +346,11 @@ FOREIGN = [
     f"dashscope_admission_v2_{QUEUE_HASH}_1_9000000000000",
     f"dashscope_admission_v1_{CONNECTION_HASH}_1_9000000000000_{TASK_INSTANCE_HASH}",
     f"dashscope_admission_v3_{QUEUE_HASH}_{'0' * 16}_9000000000000",
+    "dashscope_enrollment_v1_",
+    f"dashscope_enrollment_v1_{VOICE_HASH}_{'0' * 16}_0_soon",
+    f"dashscope_enrollment_v1_{VOICE_HASH}_{'0' * 16}_9000000000000",
+    f"dashscope_enrollment_v1_{VOICE_HASH}_{'0' * 16}_0_9000000000000_2",
+    f"dashscope_enrollment_v2_{VOICE_HASH}_{'0' * 16}_0_9000000000000",
 ]
 
 
@@ -339,10 +358,15 @@ def test_foreign_variables_are_skipped_and_stay() -> None:
     variables = TaskStateStore(dict.fromkeys(FOREIGN, "mine"))
     registry = SubmissionRegistry(variables, clock=lambda: NOW)
     triggerers = AdmittingTriggerers(variables, "dashscope_default", model="videoretalk", clock=lambda: NOW)
+    turn = EnrollmentTurn(
+        variables, account="dashscope_default", voice="abcdefgh2", task_instance=TASK_INSTANCE, clock=lambda: NOW
+    )
     assert registry.read() == ([], {})
     assert registry.queued_at_most("dashscope_default", since=0.0, reads=3) == 0
     assert registry.latest(TASK_INSTANCE) is None
     registry.drop_old()
+    assert turn.has_come()
+    turn.end()
     assert triggerers.enter() == 0
     triggerers.leave()
     assert list(variables) == FOREIGN

@@ -24,6 +24,7 @@ from airflow_provider_videoretalk.emulator.faults import FaultRule
 from airflow_provider_videoretalk.emulator.server import Emulator
 from airflow_provider_videoretalk.emulator.settings import EmulatorSettings
 from airflow_provider_videoretalk.submission import voice_enrollment
+from airflow_provider_videoretalk.submission.enrollment_turn import EnrollmentTurn
 from airflow_provider_videoretalk.submission.voice_enrollment import EnrolledVoice
 
 DAY = 24 * 3600.0
@@ -93,7 +94,7 @@ def test_the_first_run_enrols_and_the_next_ones_reuse(start: Start, get: Any, cl
     voices = start(model)
     voices.enrol("another2")
     first, steps = get(voices)
-    assert (first.reused, steps) == (False, ["list", "create", "2 s", "list"])
+    assert (first.reused, steps) == (False, ["list", "list", "create", "2 s", "list"])
     assert first.request_id
     assert first.voice.id in voices.ids
     assert first.voice.created is not None
@@ -178,23 +179,24 @@ def test_a_list_that_repeats_itself_has_ended(voices: Voices, clock: MovedClock)
 
 @pytest.mark.parametrize("effect", ["drop_after", "error_after", "html_after"])
 def test_a_lost_reply_is_found_in_the_list(voices: Voices, get: Any, effect: Any) -> None:
-    voices.emulator.faults.arm(FaultRule(operation="voices", effect=effect, after=1))
+    voices.emulator.faults.arm(FaultRule(operation="voices", effect=effect, after=2))
     found, steps = get(voices)
-    assert steps == ["list", "create", "2 s", "list"]
+    assert steps == ["list", "list", "create", "2 s", "list", "2 s", "list"]
     assert (voices.ids, found.reused, found.request_id) == ({found.voice.id}, True, None)
 
 
 def test_a_lost_reply_and_a_late_list(start: Start, get: Any) -> None:
     voices = start(list_delay=30)
-    voices.emulator.faults.arm(FaultRule(operation="voices", effect="drop_after", after=1))
+    voices.emulator.faults.arm(FaultRule(operation="voices", effect="drop_after", after=2))
     found, steps = get(voices)
-    assert steps == ["list", "create", "2 s", "list", "5 s", "list", "10 s", "list", "20 s", "list"]
+    searches = ["2 s", "list", "5 s", "list", "10 s", "list", "20 s", "list"]
+    assert steps == ["list", "list", "create", *searches, "2 s", "list"]
     assert voices.ids == {found.voice.id}
 
 
 def test_a_lost_reply_that_the_list_never_shows_is_an_error(voices: Voices, get: Any, clock: MovedClock) -> None:
     states = TaskStateStore()
-    voices.emulator.faults.arm(FaultRule(operation="voices", effect="drop_before", after=1))
+    voices.emulator.faults.arm(FaultRule(operation="voices", effect="drop_before", after=2))
     with pytest.raises(OutcomeUnknownError, match=f"no voice with the prefix '{PREFIX}'.*clear the task"):
         get(voices, states=states)
     # A retry sends no second one.
@@ -210,7 +212,7 @@ def test_a_lost_reply_that_the_list_never_shows_is_an_error(voices: Voices, get:
 
 def test_a_retry_finds_what_was_late(voices: Voices, get: Any) -> None:
     states = TaskStateStore()
-    voices.emulator.faults.arm(FaultRule(operation="voices", effect="drop_before", after=1))
+    voices.emulator.faults.arm(FaultRule(operation="voices", effect="drop_before", after=2))
     with pytest.raises(OutcomeUnknownError):
         get(voices, states=states)
     late = voices.enrol()
@@ -221,7 +223,7 @@ def test_a_retry_finds_what_was_late(voices: Voices, get: Any) -> None:
 
 def test_the_stored_intent(voices: Voices, get: Any, clock: MovedClock) -> None:
     states, begun = TaskStateStore(), clock()
-    voices.emulator.faults.arm(FaultRule(operation="voices", effect="drop_before", after=1))
+    voices.emulator.faults.arm(FaultRule(operation="voices", effect="drop_before", after=2))
     with pytest.raises(OutcomeUnknownError):
         get(voices, states=states, cleared=3)
     assert states.data == {
@@ -252,7 +254,7 @@ def test_the_intent_of_another_sample_says_nothing(voices: Voices, get: Any) -> 
         "clear_count": {"max_tries": 0, "clear_number": 0},
     }
     found, steps = get(voices, states=TaskStateStore({"videoretalk_voice": intent}))
-    assert (found.reused, steps) == (False, ["list", "create", "2 s", "list"])
+    assert (found.reused, steps) == (False, ["list", "list", "create", "2 s", "list"])
 
 
 @pytest.mark.parametrize(
@@ -273,7 +275,7 @@ def test_the_intent_of_another_sample_says_nothing(voices: Voices, get: Any) -> 
 )
 def test_a_refused_enrolment_leaves_no_doubt(voices: Voices, get: Any, rule: dict[str, Any], kind: Any) -> None:
     states = TaskStateStore()
-    voices.emulator.faults.arm(FaultRule(operation="voices", after=1, **rule))
+    voices.emulator.faults.arm(FaultRule(operation="voices", after=2, **rule))
     with pytest.raises(kind):
         get(voices, states=states)
     assert (states.data, voices.ids) == ({}, set())
@@ -286,8 +288,96 @@ def test_a_failing_list_enrols_nothing(voices: Voices, get: Any) -> None:
     assert voices.ids == set()
 
 
+def other_turn(voices: Voices, clock: MovedClock, variables: TaskStateStore) -> EnrollmentTurn:
+    """That of a run that enrols the same sample."""
+    other = "dag/other/voice/-1"
+    turn = EnrollmentTurn(variables, account=voices.account, voice=PREFIX, task_instance=other, clock=clock)
+    assert turn.has_come()
+    return turn
+
+
+def test_a_run_waits_for_the_one_that_enrols(voices: Voices, clock: MovedClock) -> None:
+    variables = TaskStateStore()
+    other_turn(voices, clock, variables)
+
+    class Waiting(Recorder):
+        def pause(self, seconds: float) -> None:
+            super().pause(seconds)
+            if seconds == 3 and self.steps.count("3 s") == 2:
+                voices.enrol()
+
+    recorder = Waiting(voices, clock)
+    found = voices.enrollment(recorder, pause=recorder.pause, now=recorder.now, variables=variables).voice()
+    # It does not wait for the end of the other run: the list has the voice.
+    assert recorder.steps == ["list", "list", "3 s", "list", "3 s", "list", "2 s", "list"]
+    assert (voices.ids, found.reused) == ({found.voice.id}, True)
+    assert len(variables) == 1
+
+
+def test_a_run_enrols_after_one_that_failed(voices: Voices, clock: MovedClock) -> None:
+    variables = TaskStateStore()
+    other = other_turn(voices, clock, variables)
+
+    class Waiting(Recorder):
+        def pause(self, seconds: float) -> None:
+            super().pause(seconds)
+            other.end()
+
+    recorder = Waiting(voices, clock)
+    found = voices.enrollment(recorder, pause=recorder.pause, now=recorder.now, variables=variables).voice()
+    assert recorder.steps == ["list", "list", "3 s", "list", "create", "2 s", "list"]
+    assert (voices.ids, found.reused) == ({found.voice.id}, False)
+    assert variables.data == {}
+
+
+def test_the_next_run_waits_until_a_late_list_has_the_voice(start: Start, get: Any) -> None:
+    voices, variables = start(list_delay=30), TaskStateStore()
+    first, _ = get(voices, variables=variables)
+    second, steps = get(voices, variables=variables, task_instance="dag/other/voice/-1")
+    assert voices.ids == {first.voice.id} == {second.voice.id}
+    assert steps == ["list", *["list", "3 s"] * 10, "list", "2 s", "list"]
+
+
+def test_a_lost_reply_keeps_the_turn(voices: Voices, get: Any) -> None:
+    variables = TaskStateStore()
+    voices.emulator.faults.arm(FaultRule(operation="voices", effect="drop_before", after=2))
+    with pytest.raises(OutcomeUnknownError):
+        get(voices, variables=variables)
+    _, steps = get(voices, variables=variables, task_instance="dag/other/voice/-1")
+    assert steps[:3] == ["list", "list", "3 s"]
+    # Ten minutes after the number was taken: the search took one.
+    assert 170 <= steps.count("3 s") <= 185
+    assert len(voices.ids) == 1
+
+
+def test_a_killed_try_leaves_its_turn_to_the_next(voices: Voices, get: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    states, variables = TaskStateStore(), TaskStateStore()
+
+    def fault_point(name: str) -> None:
+        if name == "after_post":
+            raise CrashError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(voice_enrollment, "fault_point", fault_point)
+        with pytest.raises(CrashError):
+            get(voices, states=states, variables=variables)
+    assert len(variables) == 1
+    found, steps = get(voices, states=states, variables=variables)
+    assert (voices.ids, steps) == ({found.voice.id}, ["list", "2 s", "list"])
+    assert (states.data, variables.data) == ({}, {})
+
+
+@pytest.mark.parametrize("after", [1, 2])
+def test_a_failure_ends_the_turn(voices: Voices, get: Any, after: int) -> None:
+    variables = TaskStateStore()
+    voices.emulator.faults.arm(FaultRule(operation="voices", effect="throttle", after=after))
+    with pytest.raises(ThrottledError):
+        get(voices, variables=variables)
+    assert variables.data == {}
+
+
 class Meanwhile(Recorder):
-    """Another run enrols the same sample before or after the enrolment of this one."""
+    """A run of another Airflow enrols the same sample before or after the enrolment of this one."""
 
     def __init__(self, voices: Voices, clock: MovedClock, *, before: bool) -> None:
         super().__init__(voices, clock)
@@ -307,10 +397,10 @@ class Meanwhile(Recorder):
         return made
 
 
-def test_another_run_was_first(voices: Voices, clock: MovedClock) -> None:
+def test_another_airflow_was_first(voices: Voices, clock: MovedClock) -> None:
     recorder = Meanwhile(voices, clock, before=True)
     found = voices.enrollment(recorder, pause=recorder.pause, now=recorder.now).voice()
-    assert recorder.steps == ["list", "create", "2 s", "list", "delete"]
+    assert recorder.steps == ["list", "list", "create", "2 s", "list", "delete"]
     assert (found.voice.id, found.reused, found.request_id) == (recorder.other, True, None)
     assert voices.ids == {recorder.other}
 
@@ -321,7 +411,7 @@ def test_a_surplus_voice_may_be_kept(voices: Voices, clock: MovedClock) -> None:
     assert (found.voice.id, len(voices.ids)) == (recorder.other, 2)
 
 
-def test_another_run_was_second(voices: Voices, clock: MovedClock) -> None:
+def test_another_airflow_was_second(voices: Voices, clock: MovedClock) -> None:
     recorder = Meanwhile(voices, clock, before=False)
     found = voices.enrollment(recorder, pause=recorder.pause, now=recorder.now).voice()
     # Its own run deletes the other one.
@@ -341,13 +431,13 @@ def test_voices_of_one_second_are_ordered_by_their_ids(voices: Voices, get: Any,
 @pytest.mark.parametrize("code", ["BadRequest.ResourceNotExist", "InternalError"])
 def test_a_surplus_voice_that_cannot_be_deleted_fails_nothing(voices: Voices, clock: MovedClock, code: str) -> None:
     recorder = Meanwhile(voices, clock, before=True)
-    voices.emulator.faults.arm(FaultRule(operation="voices", effect="error_before", status=400, code=code, after=3))
+    voices.emulator.faults.arm(FaultRule(operation="voices", effect="error_before", status=400, code=code, after=4))
     assert voices.enrollment(recorder, pause=recorder.pause, now=recorder.now).voice().voice.id == recorder.other
 
 
 def test_a_throttled_deletion_is_sent_again_by_the_next_attempt(voices: Voices, clock: MovedClock, get: Any) -> None:
     recorder, states = Meanwhile(voices, clock, before=True), TaskStateStore()
-    voices.emulator.faults.arm(FaultRule(operation="voices", effect="throttle", after=3))
+    voices.emulator.faults.arm(FaultRule(operation="voices", effect="throttle", after=4))
     with pytest.raises(ThrottledError):
         voices.enrollment(recorder, pause=recorder.pause, now=recorder.now, states=states).voice()
     found, _ = get(voices, states=states)
@@ -357,7 +447,7 @@ def test_a_throttled_deletion_is_sent_again_by_the_next_attempt(voices: Voices, 
 def test_a_voice_that_takes_its_time(start: Start, get: Any) -> None:
     voices = start(voice_seconds=5)
     found, steps = get(voices)
-    assert steps == ["list", "create", "2 s", "list", "2 s", "query", "4 s", "query"]
+    assert steps == ["list", "list", "create", "2 s", "list", "2 s", "query", "4 s", "query"]
     assert found.voice.id in voices.ids
 
 
@@ -452,7 +542,7 @@ def test_a_try_that_was_killed_a_minute_ago_is_not_waited_for(
                 get(voices, states=states)
         clock.advance(elapsed)
         found, taken = get(voices, states=states)
-        assert taken == [*steps, "create", "2 s", "list"]
+        assert taken == [*steps, "list", "create", "2 s", "list"]
         voices.emulator.voices.delete(voices.all[0])
         assert found.reused is False
 
@@ -460,7 +550,7 @@ def test_a_try_that_was_killed_a_minute_ago_is_not_waited_for(
 def test_a_new_voice_that_the_list_does_not_show_yet(start: Start, get: Any) -> None:
     voices = start(list_delay=30)
     found, steps = get(voices)
-    assert steps == ["list", "create", "2 s", "list"]
+    assert steps == ["list", "list", "create", "2 s", "list"]
     assert ({found.voice.id}, found.reused, found.voice.created) == (voices.ids, False, None)
 
 

@@ -1,0 +1,208 @@
+"""Whose turn it is to enrol a voice, in every order of the steps of the task instances."""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from typing import Any
+
+import pytest
+from state_store import TaskStateStore
+from unit.submission.enrolling import CrashError
+
+from airflow_provider_videoretalk.submission.enrollment_turn import EnrollmentTurn
+
+NOW = 1_800_000_000.0
+
+
+class Airflow:
+    def __init__(self) -> None:
+        self.now = NOW
+        self.variables = TaskStateStore()
+
+    def turn(
+        self, run: str = "a", *, voice: str = "anna", account: str = "account", store: Any = None
+    ) -> EnrollmentTurn:
+        return EnrollmentTurn(
+            self.variables if store is None else store,
+            account=account,
+            voice=voice,
+            task_instance=f"dag/{run}/voice/-1",
+            clock=lambda: self.now,
+        )
+
+
+@pytest.fixture
+def airflow() -> Airflow:
+    return Airflow()
+
+
+def test_one_after_the_other(airflow: Airflow) -> None:
+    a, b, c = airflow.turn("a"), airflow.turn("b"), airflow.turn("c")
+    assert [turn.has_come() for turn in (b, a, c, b, c)] == [True, False, False, True, False]
+    b.end()
+    # In the order in which they came.
+    assert [turn.has_come() for turn in (c, a)] == [False, True]
+    # A number that is given up in between.
+    c.end()
+    a.end()
+    assert dict(airflow.variables) == {}
+
+
+def test_other_voices_and_accounts_do_not_wait(airflow: Airflow) -> None:
+    assert airflow.turn("a").has_come()
+    assert airflow.turn("b", voice="ben").has_come()
+    assert airflow.turn("c", account="other").has_come()
+
+
+def test_the_next_try_has_the_number_of_the_killed_one(airflow: Airflow) -> None:
+    assert airflow.turn("a").has_come()
+    assert not airflow.turn("b").has_come()
+    assert airflow.turn("a").has_come()
+    assert not airflow.turn("b").has_come()
+
+
+def test_a_number_expires_after_ten_minutes(airflow: Airflow) -> None:
+    assert airflow.turn("a").has_come()
+    airflow.now += 599
+    assert not airflow.turn("b").has_come()
+    airflow.now += 1
+    assert airflow.turn("b").has_come()
+    # Who had it before takes a new one.
+    assert not airflow.turn("a").has_come()
+
+
+def test_a_number_that_is_waited_with_is_renewed(airflow: Airflow) -> None:
+    a, b, c = airflow.turn("a"), airflow.turn("b"), airflow.turn("c")
+    for _ in range(20):
+        assert [a.has_come(), b.has_come(), c.has_come()] == [True, False, False]
+        assert len(airflow.variables) == 3
+        airflow.now += 301
+
+
+def test_a_turn_that_has_come_lasts_for_five_minutes(airflow: Airflow) -> None:
+    a, b, c = airflow.turn("a"), airflow.turn("b"), airflow.turn("c")
+    assert [a.has_come(), b.has_come()] == [True, False]
+    airflow.now += 299
+    a.end()
+    assert b.has_come()
+    airflow.now += 300
+    assert not c.has_come()
+
+
+def test_whoever_takes_a_number_deletes_what_has_expired(airflow: Airflow) -> None:
+    airflow.turn("a").has_come()
+    airflow.turn("b", voice="ben").has_come()
+    airflow.variables.set("dashscope_enrollment_v1_notes", "a person's")
+    airflow.now += 600
+    turn = airflow.turn("c", voice="eve")
+    turn.has_come()
+    turn.end()
+    assert list(airflow.variables) == ["dashscope_enrollment_v1_notes"]
+
+
+def test_the_log_names_the_variable_with_the_other_task_instance(
+    airflow: Airflow, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    airflow.turn("a").has_come()
+    ((key, value),) = airflow.variables.items()
+    assert value == "dag/a/voice/-1"
+    b = airflow.turn("b")
+    b.has_come()
+    b.has_come()
+    assert [record.getMessage() for record in caplog.records] == [
+        f"Waits: the task instance that the Variable {key} names enrols the same sample"
+    ]
+
+
+class SteppedStore:
+    """A store that says before each use that its user is there."""
+
+    def __init__(self, store: TaskStateStore, reach: Callable[[], None]) -> None:
+        self._store, self._reach = store, reach
+
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        def use(*arguments: Any) -> Any:
+            self._reach()
+            return getattr(self._store, name)(*arguments)
+
+        return use
+
+
+# Read, announce, read, take a number, delete the announcement, read.
+USES = 6
+
+
+class Run:
+    """A run in a thread of its own. Each :meth:`step` is one use of the store."""
+
+    def __init__(self, airflow: Airflow, name: str) -> None:
+        self._may_step, self._stopped = threading.Semaphore(0), threading.Semaphore(0)
+        self._turn = airflow.turn(name, store=SteppedStore(airflow.variables, self._reach))
+        self._dies = False
+        self.has_come: bool | None = None
+        threading.Thread(target=self._ask, daemon=True).start()
+        assert self._stopped.acquire(timeout=20)
+
+    def _ask(self) -> None:
+        with suppress(CrashError):
+            self.has_come = self._turn.has_come()
+        self._stopped.release()
+
+    def _reach(self) -> None:
+        self._stopped.release()
+        assert self._may_step.acquire(timeout=20)
+        if self._dies:
+            raise CrashError
+
+    def step(self) -> None:
+        self._may_step.release()
+        assert self._stopped.acquire(timeout=20)
+
+    def die(self) -> None:
+        self._dies = True
+        self.step()
+
+
+def orders(runs: str, *, steps: int) -> Iterator[tuple[str, ...]]:
+    for chosen in itertools.combinations(range(2 * steps), steps):
+        yield tuple(runs[at in chosen] for at in range(2 * steps))
+
+
+def test_one_has_the_turn_in_every_order() -> None:
+    for order in orders("ab", steps=USES):
+        airflow = Airflow()
+        runs = {name: Run(airflow, name) for name in "ab"}
+        for name in order:
+            runs[name].step()
+        assert [runs[name].has_come for name in "ab"].count(None) == 0, order
+        assert [runs[name].has_come for name in "ab"].count(True) <= 1, order
+        # Both have a number now.
+        later = [airflow.turn(name).has_come() for name in "ab"]
+        assert later.count(True) == 1, order
+        assert all(later[place] or not runs[name].has_come for place, name in enumerate("ab")), order
+
+
+@pytest.mark.parametrize("name", ["a", "b"])
+@pytest.mark.parametrize("steps", range(1, USES))
+def test_a_try_that_dies_after_any_step_is_followed_by_one_that_has_the_turn(
+    airflow: Airflow, name: str, steps: int
+) -> None:
+    other = "b" if name == "a" else "a"
+    killed = Run(airflow, name)
+    for _ in range(steps):
+        killed.step()
+    killed.die()
+    other_has_come = airflow.turn(other).has_come()
+    # Only a read came before: nobody knows of it.
+    assert other_has_come == (steps == 1)
+    airflow.turn(name).has_come()
+    has_come = {each: airflow.turn(each).has_come() for each in (name, other)}
+    assert list(has_come.values()).count(True) == 1
+    first, second = sorted(has_come, key=has_come.__getitem__, reverse=True)
+    airflow.turn(first).end()
+    assert airflow.turn(second).has_come()
