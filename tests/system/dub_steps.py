@@ -232,16 +232,16 @@ def cleared_and_forgotten(runs: Sequence[StepRun]) -> None:
 
 
 def killed_often(runs: Sequence[StepRun]) -> None:
-    """Each run of one voice is killed at each point before the enrolment, and then, again and again, at later ones."""
+    """The run whose turn it is to enrol dies at each point before, while the other waits; then both, at later ones."""
 
-    def all_died() -> bool:
-        # None goes on to enrol before each has been there.
-        for run in runs:
-            if run.deaths("after_intent"):
-                run.arm("before_list")
-        return all(run.deaths("after_intent") for run in runs)
+    def first_died_and_others_wait() -> bool:
+        died = [run for run in runs if run.deaths("after_intent")]
+        for run in died:
+            run.arm("before_list")
+        return bool(died) and all(run.wants_to_enrol() for run in runs)
 
-    until(all_died, what="each run dies before it enrols", within=HAPPENS_WITHIN)
+    what = "a run dies before it enrols, and the others wait for it"
+    until(first_died_and_others_wait, what=what, within=HAPPENS_WITHIN)
     with ThreadPoolExecutor(len(runs)) as pool:
         list(pool.map(_kill_later, runs))
 

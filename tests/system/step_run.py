@@ -55,6 +55,11 @@ class StepRun(DagRun):
     def voices(self) -> list[str]:
         return [voice["id"] for voice in self.service.voices() if voice["account"] == self.scenario]
 
+    def wants_to_enrol(self) -> bool:
+        """Whether the run has a turn, or waits for it."""
+        turns = self.cluster.variables("dashscope_enrollment_").values()
+        return f"{self.dag_id}/{self.run_id}/{self.task_id}/-1" in turns
+
     def entries(self, operation: str | None = None) -> list[dict[str, Any]]:
         """The account's requests, or those of one kind. Which account's it is, is known when the reply is sent."""
         found = self.service.requests()
