@@ -10,7 +10,7 @@ from airflow.sdk import Variable
 
 from airflow_provider_videoretalk.polling.stored_json import unreadable
 
-DESCRIPTION = "airflow-provider-videoretalk keeps this, so that no render job is paid for twice, or is forgotten."
+DESCRIPTION = "airflow-provider-videoretalk keeps this, so that nothing is paid for twice, or is forgotten."
 
 
 HAS_KEYS = hasattr(Variable, "keys")

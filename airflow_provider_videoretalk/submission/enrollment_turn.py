@@ -33,8 +33,11 @@ _KEY = re.compile(
     rf"{PREFIX}(?P<voice>[0-9a-f]{{16}})_(?P<owner>[0-9a-f]{{16}})_(?P<number>[0-9]{{1,9}})_(?P<until>[0-9]{{1,15}})"
 )
 
-# How long a key counts after it was written. What is left when a turn begins is longer than an enrolment takes.
-_LIFETIME, _RENEWED_BELOW = 600.0, 300.0
+# How long a key counts after it was written. It is renewed after a minute, so nine remain for an enrolment.
+_LIFETIME, _RENEWED_AFTER = 600.0, 60.0
+
+# What is left of a key that is renewed, at least. With less, a clock that is ahead may take it for expired already.
+_LEAST_LEFT = 60.0
 
 _log = logging.getLogger(__name__)
 
@@ -81,7 +84,7 @@ class EnrollmentTurn:
     def has_come(self) -> bool:
         """Whether no other task instance enrols the voice now.
 
-        Then none will before :meth:`end`, or for five minutes. The first call takes a number.
+        Then none will before :meth:`end`, or for nine minutes. The first call takes a number.
         """
         first = self._first_before()
         if first is not None and first.owner != self._told:
@@ -90,31 +93,45 @@ class EnrollmentTurn:
         return first is None
 
     def end(self) -> None:
-        """Lets the next task instance enrol."""
-        self._delete(key for key in self._keys() if self._is_own(key))
+        """Lets the next task instance enrol. If Airflow fails, that one waits until the number has expired."""
+        try:
+            self._delete(filter(self._is_own, self._keys()))
+        except Exception as error:
+            _log.warning("The turn to enrol is not over for other runs before it expires: %r", error)
 
     def _first_before(self) -> _Key | None:
         """Whose turn it is before this one, which takes a number if it has none."""
         keys = self._keys()
-        own = next((key for key in self._turns(keys) if self._is_own(key) and key.number), None)
+        own = self._kept(keys)
         if own is None:
             own = self._take_number(keys)
             keys = self._keys()
-        elif own.until - self._clock() < _RENEWED_BELOW:
-            earlier, own = own, self._write(own.number)
-            self._delete([earlier])
         return next((key for key in self._turns(keys) if key < own and not self._is_own(key)), None)
+
+    def _kept(self, keys: list[_Key]) -> _Key | None:
+        """The number of the call before, or of a try that was killed. What that one has left besides is deleted."""
+        numbers = [key for key in keys if self._is_own(key) and key.number and self._seconds_left(key) > _LEAST_LEFT]
+        if not numbers:
+            return None
+        own = max(numbers, key=lambda key: key.until)
+        if self._seconds_left(own) < _LIFETIME - _RENEWED_AFTER:
+            own = self._write(own.number)
+        self._delete(key for key in keys if self._is_own(key) and key != own)
+        return own
 
     def _take_number(self, keys: list[_Key]) -> _Key:
         announced = self._write(0)
         own = self._write(1 + max((key.number for key in self._turns(self._keys())), default=0))
-        expired = [key for key in keys if key.until <= self._clock()]
+        expired = [key for key in keys if self._seconds_left(key) <= 0]
         self._delete({announced, *expired, *filter(self._is_own, keys)})
         return own
 
     def _turns(self, keys: list[_Key]) -> list[_Key]:
         """Those for the voice that count, in the order of the turns."""
-        return sorted(key for key in keys if key.voice == self._voice and key.until > self._clock())
+        return sorted(key for key in keys if key.voice == self._voice and self._seconds_left(key) > 0)
+
+    def _seconds_left(self, key: _Key) -> float:
+        return key.until - self._clock()
 
     def _is_own(self, key: _Key) -> bool:
         return (key.voice, key.owner) == (self._voice, self._owner)

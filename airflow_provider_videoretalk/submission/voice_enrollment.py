@@ -18,7 +18,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, timezone
 from typing import Any, Literal
 
@@ -50,7 +50,7 @@ SurplusPolicy = Literal["delete", "keep"]
 """What to do about a voice that the task has enrolled and that is not used, because another Airflow was first."""
 
 SETTLE_SECONDS = 2.0
-TURN_PAUSE = 3.0
+TURN_PAUSE = 5.0
 SEARCH_PAUSES = (2.0, 5.0, 10.0, 20.0, 30.0)
 """Seconds between the readings of the list after an enrolment of which nobody knows whether it made a voice."""
 
@@ -127,21 +127,27 @@ class VoiceEnrollment:
         fault_point("before_list")
         intent = self._intent()
         found = self._listed() or (self._search(intent.intended_at) if intent else [])
+        wants_to_enrol = not found
         created: CreatedVoice | None = None
-        if not found:
+        if wants_to_enrol:
             if intent and intent.lost:
                 raise self._unknown_outcome()
             created, found = self._enrol_in_turn()
-        if created is None and not _is_settled(_first(found)):
+        late = created if created and all(voice.id != created.id for voice in found) else None
+        if late:
+            # Without a time, this voice is the last one.
+            found.append(Voice(id=late.id, created=None, status=""))
+        elif created is None and not _is_settled(_first(found)):
             self.pause(SETTLE_SECONDS)
             found = self._listed() or found
         chosen = _first(found)
         self._remove_surplus(self._surplus(found, chosen, created))
         chosen = self._when_ready(chosen)
-        self.states.delete(_STATE)
-        if intent and created is None:
-            # A try that was killed has left its turn.
-            self.turn.end()
+        # While the list is late, another try searches it, and other runs wait until it has the voice.
+        if not late:
+            self.states.delete(_STATE)
+            if wants_to_enrol or intent:
+                self.turn.end()
         is_own = created is not None and created.id == chosen.id
         return EnrolledVoice(
             voice=chosen, reused=not is_own, request_id=created.request_id if created and is_own else None
@@ -162,18 +168,12 @@ class VoiceEnrollment:
         """Enrols the voice unless another run is first; returns the same as :meth:`_enrol`."""
         try:
             found = self._found_before_turn()
-            created, found = (None, found) if found else self._enrol()
-        except OutcomeUnknownError:
-            # The next run waits until the list has the voice, or the turn expires.
-            raise
+            return (None, found) if found else self._enrol()
         except Exception:
-            self.turn.end()
+            # With an intent, the service may have made the voice. Then other runs wait until the list has it.
+            if self._intent() is None:
+                self.turn.end()
             raise
-        if created is not None and all(voice.id != created.id for voice in found):
-            # The list is late, and the next run waits as above. Without a time, this voice is the last one.
-            return created, [*found, Voice(id=created.id, created=None, status="")]
-        self.turn.end()
-        return created, found
 
     def _found_before_turn(self) -> list[Voice]:
         """The voices that the list has before it is this task's turn to enrol one; none if its turn has come."""
@@ -310,11 +310,12 @@ class VoiceEnrollment:
         self.states.set(_STATE, value)
 
     def _intent(self) -> _Intent | None:
-        """The intent of this sample, unless the task was cleared since."""
+        """The intent of this sample. After a clear of the task, a reply that was lost is no obstacle any more."""
         value = self.states.get(_STATE)
         intent = _parse_intent(value) if isinstance(value, Mapping) else None
-        is_of_this = intent and (intent.prefix, intent.clear_count) == (self.prefix, self.clear_count)
-        return intent if is_of_this else None
+        if intent is None or intent.prefix != self.prefix:
+            return None
+        return intent if intent.clear_count == self.clear_count else replace(intent, lost=False)
 
 
 def _parse_intent(value: Mapping[str, Any]) -> _Intent | None:

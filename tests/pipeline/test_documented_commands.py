@@ -23,6 +23,7 @@ from airflow_provider_videoretalk.emulator.server import Emulator
 from airflow_provider_videoretalk.emulator.settings import EmulatorSettings
 from airflow_provider_videoretalk.hooks.dashscope import DashScopeHook
 from airflow_provider_videoretalk.submission.admitting_triggerers import AdmittingTriggerers
+from airflow_provider_videoretalk.submission.enrollment_turn import EnrollmentTurn
 from airflow_provider_videoretalk.submission.record_store import VolatileStore
 
 from .conftest import load
@@ -154,8 +155,14 @@ def made_video(run_dag: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.
 
 
 def test_removal(made_video: None, shell: Callable[[str], Any], home: Path) -> None:
-    """After the removal, neither a finished video nor a submit that was held back has rows in Airflow's database."""
-    held = VolatileStore()
+    """After the removal, neither a finished video nor a submit that was held back has rows in Airflow's database.
+
+    Nor has a run that was killed while it enrolled a voice.
+    """
+    held, enrolling = VolatileStore(), VolatileStore()
+    EnrollmentTurn(
+        enrolling, account="dashscope_default", voice="abcdefgh2", task_instance="dag/run/voice/-1"
+    ).has_come()
     AdmittingTriggerers(held, "dashscope_default", model="videoretalk").enter()
     shell(
         "airflow connections add dashscope_default --conn-type dashscope --conn-password sk-...\n"
@@ -163,11 +170,12 @@ def test_removal(made_video: None, shell: Callable[[str], Any], home: Path) -> N
         "airflow variables set dashscope_submission_notes mine\n"
         "airflow variables set videoretalk_folder file:///tmp/videoretalk/\n"
         "airflow variables set videoretalk_presenter https://v.example/p.mp4\n"
-        + "".join(f"airflow variables set {key} mine\n" for key in held)
+        + "".join(f"airflow variables set {key} mine\n" for key in (*held, *enrolling))
     )
     before = _left(home)
     assert len([key for key in before["variable"] if key.startswith("dashscope_submission_")]) >= 2
     assert [key for key in before["variable"] if key.startswith("dashscope_admission_")] == list(held)
+    assert [key for key in before["variable"] if key.startswith("dashscope_enrollment_")] == list(enrolling)
     assert before["task_state_store"] == ["dashscope_submission"]
     assert {"dashscope_task_id", "return_value", "videoretalk_watch"} == set(before["xcom"])
     shell(_block_of("docs/installation.md").code)

@@ -303,13 +303,13 @@ def test_a_run_waits_for_the_one_that_enrols(voices: Voices, clock: MovedClock) 
     class Waiting(Recorder):
         def pause(self, seconds: float) -> None:
             super().pause(seconds)
-            if seconds == 3 and self.steps.count("3 s") == 2:
+            if seconds == 5 and self.steps.count("5 s") == 2:
                 voices.enrol()
 
     recorder = Waiting(voices, clock)
     found = voices.enrollment(recorder, pause=recorder.pause, now=recorder.now, variables=variables).voice()
     # It does not wait for the end of the other run: the list has the voice.
-    assert recorder.steps == ["list", "list", "3 s", "list", "3 s", "list", "2 s", "list"]
+    assert recorder.steps == ["list", "list", "5 s", "list", "5 s", "list", "2 s", "list"]
     assert (voices.ids, found.reused) == ({found.voice.id}, True)
     assert len(variables) == 1
 
@@ -325,7 +325,7 @@ def test_a_run_enrols_after_one_that_failed(voices: Voices, clock: MovedClock) -
 
     recorder = Waiting(voices, clock)
     found = voices.enrollment(recorder, pause=recorder.pause, now=recorder.now, variables=variables).voice()
-    assert recorder.steps == ["list", "list", "3 s", "list", "create", "2 s", "list"]
+    assert recorder.steps == ["list", "list", "5 s", "list", "create", "2 s", "list"]
     assert (voices.ids, found.reused) == ({found.voice.id}, False)
     assert variables.data == {}
 
@@ -335,7 +335,7 @@ def test_the_next_run_waits_until_a_late_list_has_the_voice(start: Start, get: A
     first, _ = get(voices, variables=variables)
     second, steps = get(voices, variables=variables, task_instance="dag/other/voice/-1")
     assert voices.ids == {first.voice.id} == {second.voice.id}
-    assert steps == ["list", *["list", "3 s"] * 10, "list", "2 s", "list"]
+    assert steps == ["list", *["list", "5 s"] * 6, "list", "2 s", "list"]
 
 
 def test_a_lost_reply_keeps_the_turn(voices: Voices, get: Any) -> None:
@@ -344,9 +344,9 @@ def test_a_lost_reply_keeps_the_turn(voices: Voices, get: Any) -> None:
     with pytest.raises(OutcomeUnknownError):
         get(voices, variables=variables)
     _, steps = get(voices, variables=variables, task_instance="dag/other/voice/-1")
-    assert steps[:3] == ["list", "list", "3 s"]
+    assert steps[:3] == ["list", "list", "5 s"]
     # Ten minutes after the number was taken: the search took one.
-    assert 170 <= steps.count("3 s") <= 185
+    assert 100 <= steps.count("5 s") <= 110
     assert len(voices.ids) == 1
 
 
@@ -365,6 +365,47 @@ def test_a_killed_try_leaves_its_turn_to_the_next(voices: Voices, get: Any, monk
     found, steps = get(voices, states=states, variables=variables)
     assert (voices.ids, steps) == ({found.voice.id}, ["list", "2 s", "list"])
     assert (states.data, variables.data) == ({}, {})
+
+
+@pytest.mark.parametrize("effect", ["throttle", "error_before"])
+def test_a_failure_after_the_enrolment_keeps_the_turn(start: Start, get: Any, effect: Any) -> None:
+    """The list is late, so that nobody else knows of the voice."""
+    voices, states, variables = start(list_delay=30), TaskStateStore(), TaskStateStore()
+    voices.emulator.faults.arm(FaultRule(operation="voices", effect=effect, after=3))
+    with pytest.raises((ThrottledError, ServerError)):
+        get(voices, states=states, variables=variables)
+    other, steps = get(voices, variables=variables, task_instance="dag/other/voice/-1")
+    own, own_steps = get(voices, states=states, variables=variables)
+    assert voices.ids == {own.voice.id} == {other.voice.id}
+    assert "create" not in [*steps, *own_steps]
+    assert (states.data, variables.data) == ({}, {})
+
+
+def test_a_kill_after_success_and_a_late_list(start: Start, get: Any) -> None:
+    """The task's own retry, too, waits until the list has the voice."""
+    voices, states, variables = start(list_delay=30), TaskStateStore(), TaskStateStore()
+    first, _ = get(voices, states=states, variables=variables)
+    again, steps = get(voices, states=states, variables=variables)
+    assert voices.ids == {first.voice.id} == {again.voice.id}
+    assert steps == ["list", "2 s", "list", "5 s", "list", "10 s", "list", "20 s", "list", "2 s", "list"]
+    assert (states.data, variables.data) == ({}, {})
+
+
+def test_a_clear_of_a_try_that_enrols(start: Start, get: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It ends the doubt about a lost reply; that a voice may be on its way is none."""
+    voices, states, variables = start(list_delay=30), TaskStateStore(), TaskStateStore()
+
+    def fault_point(name: str) -> None:
+        if name == "after_post":
+            raise CrashError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(voice_enrollment, "fault_point", fault_point)
+        with pytest.raises(CrashError):
+            get(voices, states=states, variables=variables)
+    found, steps = get(voices, states=states, variables=variables, cleared=1)
+    assert voices.ids == {found.voice.id}
+    assert "create" not in steps
 
 
 @pytest.mark.parametrize("after", [1, 2])

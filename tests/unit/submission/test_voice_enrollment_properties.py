@@ -1,4 +1,5 @@
-"""Random interleavings of parallel runs, kills and lost replies: one voice is enrolled, and all runs return it.
+"""Random interleavings of parallel runs, kills, lost replies, refusals, late lists and clocks that differ: one voice is
+enrolled, and all runs return it.
 
 Each run is a thread that moves only when it is its turn: at each request, before and after the service has carried it
 out, at each use of the store that the runs share, and at each pause. Time is the emulator's clock.
@@ -18,13 +19,14 @@ from hypothesis import strategies as st
 from state_store import TaskStateStore
 from unit.submission.enrolling import FLASH, VC, CrashError, MovedClock, Voices, action_of
 
-from airflow_provider_videoretalk.dashscope.errors import OutcomeUnknownError
+from airflow_provider_videoretalk.dashscope.errors import OutcomeUnknownError, ThrottledError
 from airflow_provider_videoretalk.dashscope.request import Request
 from airflow_provider_videoretalk.emulator.fake_engine import FakeEngine
 from airflow_provider_videoretalk.emulator.server import Emulator
 from airflow_provider_videoretalk.emulator.settings import EmulatorSettings
 
 RUNS, KILLS = 3, 20
+SKEW = 5.0
 STEP_SECONDS = (0.0, 0.05, 0.3, 1.0)
 _numbers = itertools.count()
 
@@ -32,11 +34,12 @@ _numbers = itertools.count()
 class Run:
     """One task with its tries. ``states`` outlives them."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: World, *, skew: float) -> None:
         self._world = world
         self._turn = threading.Semaphore(0)
         self._moved = threading.Semaphore(0)
         self._killed = False
+        self._skew = skew
         self.states = TaskStateStore()
         self.wakes_at = 0.0
         self.result: str | None = None
@@ -58,9 +61,12 @@ class Run:
                 variables=SteppedStore(self._world.variables, self._reach),
                 task_instance=f"dag/run-{id(self)}/voice/-1",
                 pause=self._pause,
-                now=self._world.clock,
+                now=lambda: self._world.clock() + self._skew,
             )
             self.result = enrollment.voice().voice.id
+        except ThrottledError:
+            # It defers, and sends again.
+            self.error = CrashError()
         except BaseException as error:
             self.error = error
         self._moved.release()
@@ -89,6 +95,8 @@ class Run:
 
     def send(self, request: Request[Any]) -> Any:
         self._reach()
+        if self._world.refuses():
+            raise ThrottledError("the account is throttled")
         answer = self._world.client.send(request)
         self._world.enrolled += action_of(request) == "create"
         self._reach()
@@ -130,6 +138,12 @@ class World:
         self._random = random.Random(seed)
         self._kills_left = self._random.choice([0, 3, KILLS])
         self._losses_left = self._random.choice([0, 1, 3])
+        self._refusals_left = self._random.choice([0, 2, 10])
+
+    def refuses(self) -> bool:
+        refused = self._refusals_left > 0 and self._random.random() < 0.2
+        self._refusals_left -= refused
+        return refused
 
     def loses_reply(self) -> bool:
         lost = self._losses_left > 0 and self._random.random() < 0.3
@@ -138,7 +152,7 @@ class World:
 
     def play(self) -> list[str]:
         """Runs the tasks to their ends, in an order that the seed decides; returns the voice of each."""
-        runs = [Run(self) for _ in range(RUNS)]
+        runs = [Run(self, skew=self._random.uniform(-SKEW, SKEW)) for _ in range(RUNS)]
         while waiting := [run for run in runs if run.result is None]:
             assert [run.error for run in runs if run.error] == []
             awake = [run for run in waiting if run.wakes_at <= self.clock()]
@@ -157,18 +171,22 @@ def clock() -> MovedClock:
     return MovedClock()
 
 
-@pytest.fixture(scope="module")
-def emulator(clock: MovedClock) -> Iterator[Emulator]:
-    with Emulator(EmulatorSettings(port=0), clock=clock, engine=FakeEngine()) as running:
+@pytest.fixture(scope="module", params=[0, 30], ids=["list at once", "late list"])
+def emulator(request: pytest.FixtureRequest, clock: MovedClock) -> Iterator[Emulator]:
+    settings = EmulatorSettings(port=0, list_delay=request.param)
+    with Emulator(settings, clock=clock, engine=FakeEngine()) as running:
         yield running
 
 
 def check(emulator: Emulator, clock: MovedClock, *, model: str, seed: int) -> None:
+    begun = clock()
     world = World(emulator, clock, model=model, seed=seed)
     returned = world.play()
     assert len(set(returned)) == 1
     assert world.voices.ids == set(returned)
     assert world.enrolled == 1
+    # The searches after losses and kills, and no turn that has expired.
+    assert clock() - begun < 600
 
 
 @given(seed=st.integers(0, 2**32))
