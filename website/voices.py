@@ -64,8 +64,8 @@ such a code or an English name.
 _TRANSLATION = """
 ## Languages of translation
 
-`target_language` and `source_language` of a translation: the code or the name. A video can be dubbed into a language
-that speech has too. `qwen-mt-lite` has fewer.
+`target_language` and `source_language` of a translation: the code or the name. For a dub, the
+language must be one that speech has, too. `qwen-mt-lite` has fewer.
 
 """
 _WORDS = """

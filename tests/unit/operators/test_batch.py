@@ -496,6 +496,7 @@ def test_prune_lists_and_removes(batch: Batch) -> None:
     assert (batch.folder / "b.mp4").exists()
     batch.run(only, prune="remove")
     assert sorted(path.name for path in batch.folder.glob("*.mp4*")) == ["a.mp4", "a.mp4.json"]
+    assert [uri.rpartition("/")[2] for uri in batch.document("manifest")["removed"]] == ["b.mp4"]
     with pytest.raises(InputError, match=r"^prune is 'all', allowed is one of off, list, remove"):
         batch.plan(prune="all")
 
