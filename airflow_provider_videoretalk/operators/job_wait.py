@@ -99,8 +99,10 @@ def settle(client: Client, awaited: AwaitedJob, *, cancel: Cancel, clock: Callab
     cancellation = cancel(awaited, seconds=SETTLE_SECONDS - SETTLE_QUERY_SECONDS)
     task = None if cancellation.done else query_once(client, awaited.task_id, seconds=SETTLE_QUERY_SECONDS)
     ended = task is not None and has_ended(task, submitted_at=awaited.submitted_at, now=clock())
-    is_silent = task is None or task.status == "UNKNOWN"
-    renders = cancellation.begun if is_silent or task is None else task.status in ("RUNNING", "SUCCEEDED")
+    if task is None or task.status == "UNKNOWN":
+        renders = cancellation.begun
+    else:
+        renders = task.status in ("RUNNING", "SUCCEEDED")
     return LastKnown(
         event=event_of(task, awaited) if ended and task else None,
         cancelled=cancellation.done,

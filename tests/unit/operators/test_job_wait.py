@@ -64,6 +64,9 @@ def test_a_job_that_has_ended_needs_no_deferral(
         (False, True, "FAILED", True, False),
         (False, True, None, False, True),
         (False, False, None, False, False),
+        # It says nothing about a job that has left the queue.
+        (False, True, "UNKNOWN", False, True),
+        (False, False, "UNKNOWN", False, False),
     ],
 )
 def test_the_last_look_after_a_limit(
