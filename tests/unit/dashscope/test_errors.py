@@ -192,6 +192,10 @@ def test_openai_style_body_and_header_id() -> None:
     assert (error.code, error.message, error.request_id) == ("invalid_api_key", "bad key", "h1")
 
 
+def test_a_code_is_cut_to_a_hundred_characters() -> None:
+    assert service_error({"code": "A" * 101}, status=400, headers={}).code == "A" * 100
+
+
 def test_a_failed_task_without_code_means_nothing_in_particular() -> None:
     assert meaning_of("").error is errors.ServerError
 

@@ -95,6 +95,9 @@ def test_a_photo_becomes_a_video_and_is_kept(batch: PhotoBatch, tmp_path: Path) 
     batch.run_id = "second"
     assert batch.plan() == []
     assert batch.plan(photo_model="wan2.2-s2v") != []
+    for wrong in (True, "wan"):
+        with pytest.raises(InputError, match="^photo_model is "):
+            batch.plan(photo_model=wrong)
 
 
 def test_a_photo_without_a_face_is_told_before_its_job(batch: PhotoBatch, tmp_path: Path) -> None:

@@ -268,6 +268,22 @@ def test_throttling_backs_off_up_to_its_limit(
     assert (slept, deferred_for) == expected
 
 
+def test_a_moment_that_has_passed_is_not_waited_for(context: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    """The clock may have been set, or the request before may have taken long."""
+    slept: list[float] = []
+    monkeypatch.setattr(base, "time", SimpleNamespace(time=lambda: 1_000.0, sleep=slept.append))
+    task = operator()
+
+    def attempt(context: Any, *, refusals: int, since: float) -> str:
+        if not refusals:
+            task.run_again_at(995.0, refusals=1, since=since)
+        return "done"
+
+    monkeypatch.setattr(task, "attempt", attempt)
+    assert task.execute(context) == "done"
+    assert slept == [0.0]
+
+
 @pytest.mark.parametrize(("done", "needless"), [(True, False), (False, False), (False, True)])
 def test_how_a_job_is_cancelled(
     service: HTTPServer, monkeypatch: pytest.MonkeyPatch, done: bool, needless: bool
@@ -711,6 +727,8 @@ def test_a_submit_behind_a_long_queue_is_held_back(
     assert isinstance(trigger, AdmissionTrigger)
     assert (trigger.dashscope_conn_id, trigger.model, trigger.limit) == ("dashscope_default", "videoretalk", 10_800)
     assert before <= trigger.held_since <= time.time()
+    # The speech, and the rest of its last frame.
+    assert trigger.expected_seconds == 5.07
     assert context["ti"].pushed["dashscope_expected_start"] > before + 100 * 500
     assert requests_to(service, SUBMIT) == 0
     # The second worker submits. It does not look at the queue again.
