@@ -154,7 +154,7 @@ class BatchSources:
                 return Presenter(problems=problems)
             digest = content_digest(source.content_identity())
         except DashScopeError as error:
-            return Presenter(problems=((error.message.removeprefix("video: "), error.remedy or "Correct it."),))
+            return Presenter(problems=(_problem_of("video", error),))
         media = found.media.get("video_url")
         length = InputLength(seconds=media.seconds, fps=media.fps) if media else InputLength()
         return Presenter(digest=digest, length=length, in_parts=bool(found.findings), key=_key_of(source))
@@ -165,7 +165,7 @@ class BatchSources:
             _, problems = self._inspect("image_url", source, model=model)
             digest = "" if problems else content_digest(source.content_identity())
         except DashScopeError as error:
-            return Presenter(problems=((error.message.removeprefix("photo: "), error.remedy or "Correct it."),))
+            return Presenter(problems=(_problem_of("photo", error),))
         return Presenter(digest=digest, problems=problems, key=_key_of(source))
 
     def _inspect(
@@ -207,7 +207,7 @@ class BatchSources:
             digest = content_digest(source.content_identity())
             parts = self._parts(source, folder.speech(f"{digest_of(digest)}-parts.json")) if found.findings else ()
         except DashScopeError as error:
-            return Recording(problems=((error.message.removeprefix("audio: "), error.remedy or "Correct it."),))
+            return Recording(problems=(_problem_of("audio", error),))
         media = found.media.get("audio_url")
         return Recording(digest=digest, seconds=media.seconds if media else None, parts=parts)
 
@@ -279,6 +279,11 @@ def _is_cut(finding: Finding, media: Mapping[str, ProbeResult]) -> bool:
     found, limits = media.get(finding.field), _CUT.get(finding.field, ())
     is_long = found is not None and found.seconds is not None and found.seconds > _SHORTEST
     return is_long and finding.code in {limit.code for limit in limits}
+
+
+def _problem_of(field: str, error: DashScopeError) -> tuple[str, str]:
+    """What speaks against an input, and its remedy."""
+    return error.message.removeprefix(f"{field}: "), error.remedy or "Correct it."
 
 
 def _key_of(source: Source) -> str | None:

@@ -509,8 +509,9 @@ def test_a_table_where_the_author_allowed_none(batch: Batch, table: str) -> None
         batch.plan(table, allowed_sources=[batch.presenter])
     with pytest.raises(AirflowFailException, match=r"column text_location: .*allowed_sources"):
         batch.plan(f"text_location\n{table}\n", allowed_sources=[batch.presenter])
-    with pytest.raises(AirflowFailException, match=r"column video: .*allowed_sources"):
-        batch.plan(f"text,video\nHello.,{table}\n", allowed_sources=[batch.presenter])
+    for row in (f"text,video\nHello.,{table}\n", f"text,photo\nHello.,{table}\n", f"name,audio\na,{table}\n"):
+        with pytest.raises(AirflowFailException, match=r"allowed is .*allowed_sources.* Use such a location, or"):
+            batch.plan(row, allowed_sources=[batch.presenter])
 
 
 @pytest.mark.parametrize("folder", ["s3://other@bucket/", "file:///elsewhere/"])

@@ -96,7 +96,7 @@ def test_a_photo_becomes_a_video_and_is_kept(batch: PhotoBatch, tmp_path: Path) 
     assert batch.plan() == []
     assert batch.plan(photo_model="wan2.2-s2v") != []
     for wrong in (True, "wan"):
-        with pytest.raises(InputError, match="^photo_model is "):
+        with pytest.raises(InputError, match=r"^photo_model is "):
             batch.plan(photo_model=wrong)
 
 
