@@ -250,6 +250,13 @@ def test_skips_the_same_also_when_its_url_has_expired(
     assert context["outlet_events"][alias].added == [(first["uri"], metadata)]
 
 
+def test_metadata_that_is_no_json(tmp_path: Path, result: dict[str, Any], context: dict[str, Any]) -> None:
+    task = operator(source=result, destination=f"{tmp_path.as_uri()}/", metadata={"seconds": float("nan")})
+    with pytest.raises(InputError, match=r"^metadata cannot be written as JSON"):
+        task.execute(context)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_speech_is_known_by_its_request(
     tmp_path: Path, httpserver: HTTPServer, result: dict[str, Any], context: dict[str, Any]
 ) -> None:

@@ -472,3 +472,12 @@ def test_no_longer_address_is_read(length: int, is_read: bool) -> None:
     url = f"https://h/a.mp4?{OSS}&x="
     url += "a" * (length - len(url))
     assert (expiry_of(url) is not None, has_unknown_signature(url)) == (is_read, not is_read)
+
+
+@pytest.mark.parametrize(("length", "is_read"), [(8192, True), (8193, False)])
+def test_no_longer_parameter_is_a_signature(length: int, is_read: bool) -> None:
+    """What is longer is masked as an unknown one."""
+    token = "t" * length
+    url = f"https://h/a.mp4?OSSAccessKeyId=id&Expires=1800000000&Signature={token}"
+    assert (expiry_of(url) is not None) == is_read
+    assert token not in safe_url(url)
