@@ -114,6 +114,19 @@ def test_renders_that_turn_out_shorter_leave_no_pause() -> None:
     on_account(scenario, queued=5)
 
 
+def test_after_a_minute_of_admissions_the_account_is_looked_at_again() -> None:
+    async def scenario(account: Account) -> None:
+        account.hold_back(90)
+        await asyncio.sleep(10.5)
+        assert (len(account.admitted), account.looks) == (1, 1)
+        await asyncio.sleep(63)
+        assert (len(account.admitted), account.looks) == (60, 1)
+        await asyncio.sleep(5)
+        assert (len(account.admitted) > 60, account.looks) == (True, 2)
+
+    on_account(scenario, queued=0)
+
+
 def test_those_who_come_at_once_have_a_place_each() -> None:
     async def scenario(account: Account) -> None:
         triggerer = account.triggerer()
