@@ -32,7 +32,10 @@ def download_transcript(url: str, *, words: bool, access: AccessRule) -> list[Tr
         for chunk in download:
             content += chunk
             if len(content) > MAX_BYTES:
-                raise TransportError(f"the transcript at {safe_url(url)} has over {MAX_BYTES:,} bytes")
+                raise TransportError(
+                    f"the transcript at {safe_url(url)} has over {MAX_BYTES:,} bytes",
+                    remedy="Transcribe the recording in parts.",
+                )
     try:
         return parse_transcript(parse_reply(bytes(content)), words=words)
     except ValueError as error:

@@ -312,6 +312,7 @@ def test_an_integer_that_a_database_cannot_store_is_none(digits: str) -> None:
 
 def test_the_largest_integer() -> None:
     assert parse_reply(b"9223372036854775807") == 9_223_372_036_854_775_807
+    assert parse_reply(b"-9223372036854775807") == -9_223_372_036_854_775_807
 
 
 def test_a_url_that_was_cut_is_none() -> None:

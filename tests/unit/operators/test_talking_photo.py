@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import uuid
+from datetime import datetime, timezone
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from connections import connect
@@ -17,6 +18,8 @@ from airflow_provider_videoretalk.dashscope.errors import InputError
 from airflow_provider_videoretalk.emulator.server import Emulator
 from airflow_provider_videoretalk.hooks.dashscope import DashScopeHook
 from airflow_provider_videoretalk.model_catalog.speech import synthesize_speech
+from airflow_provider_videoretalk.model_catalog.talking_photo import TALKING_PHOTO_MODELS, Detection
+from airflow_provider_videoretalk.operators.photo_check import PhotoCheck
 from airflow_provider_videoretalk.operators.talking_photo import TalkingPhotoOperator
 
 DETECT = "/api/v1/services/aigc/image2video/face-detect"
@@ -166,3 +169,22 @@ def test_what_is_wrong_is_said_before_anything_is_paid(
 def test_unknown_words_are_refused(arguments: dict[str, Any], message: str) -> None:
     with pytest.raises(InputError, match=message):
         operator("https://h/a.png", "https://h/a.wav", **arguments)
+
+
+def test_the_url_of_a_photo_lives_for_ten_minutes() -> None:
+    """The service fetches it while it checks the photo."""
+    lives: list[float] = []
+
+    def url(*, until: datetime, upload: Any) -> str:
+        lives.append((until - datetime.now(timezone.utc)).total_seconds())
+        return "https://h/anna.png"
+
+    check = PhotoCheck(
+        model=TALKING_PHOTO_MODELS["liveportrait"],
+        client=cast("Any", SimpleNamespace(send=lambda _: Detection(passed=True, reason=""))),
+        states=None,
+        charges=cast("Any", None),
+        in_price=True,
+    )
+    check.check(cast("Any", SimpleNamespace(content_identity=lambda: "anna", url=url)))
+    assert lives == [pytest.approx(600, abs=30)]

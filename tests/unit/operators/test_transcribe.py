@@ -13,13 +13,16 @@ import pytest
 from airflow.providers.common.compat.sdk import AirflowSkipException, TaskDeferred
 from airflow.sdk import DAG, BaseOperator
 from connections import connect
+from pytest_httpserver import HTTPServer
 from state_store import TaskStateStore
 
 from airflow_provider_videoretalk.dashscope.errors import InputError, TaskFailedError, TransportError
 from airflow_provider_videoretalk.emulator.server import Emulator
 from airflow_provider_videoretalk.hooks.dashscope import DashScopeHook
 from airflow_provider_videoretalk.model_catalog.speech import synthesize_speech
+from airflow_provider_videoretalk.operators import transcript_download
 from airflow_provider_videoretalk.operators.transcribe import TranscribeOperator
+from airflow_provider_videoretalk.outbound.host_access import any_address
 from airflow_provider_videoretalk.publishing import object_store
 
 TEXT = "Good morning, and welcome. The weather is warm today."
@@ -269,6 +272,17 @@ def test_a_transcript_that_cannot_be_read_is_read_by_the_next_try(
             operator(speech).execute(context)
     assert transcribed(operator(speech), context)["text"] == TEXT
     assert len(jobs()) == 1
+
+
+def test_the_largest_transcript(httpserver: HTTPServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    content = b'{"transcripts": []}'
+    httpserver.expect_request("/t.json").respond_with_data(content)
+    url = httpserver.url_for("/t.json")
+    monkeypatch.setattr(transcript_download, "MAX_BYTES", len(content))
+    assert transcript_download.download_transcript(url, words=False, access=any_address) == []
+    monkeypatch.setattr(transcript_download, "MAX_BYTES", len(content) - 1)
+    with pytest.raises(TransportError, match="has over 18 bytes"):
+        transcript_download.download_transcript(url, words=False, access=any_address)
 
 
 def test_what_another_task_returned(speech: str, context: dict[str, Any], jobs: Any) -> None:

@@ -497,6 +497,17 @@ def test_a_failure_is_reported_and_a_final_one_ends_the_wait(world: World) -> No
     assert world.due() == {}
 
 
+def test_who_joins_after_a_final_failure_is_asked_for(world: World) -> None:
+    """The one before has been told, and has not left yet."""
+    watched = world.join("t", queue_timeout=50)
+    world.take("RUNNING")
+    world.jobs.failed(watched, TransportError("m"))
+    assert isinstance(watched.waiters[0].ended.exception(), QueueTimeoutError)
+    assert world.due() == {}
+    assert world.join("t") is watched
+    assert list(world.due()) == ["t"]
+
+
 def test_an_answer_ends_the_suspicion(world: World) -> None:
     watched = world.join("t")
     world.jobs.note_status(watched, "RUNNING")

@@ -115,6 +115,13 @@ def test_a_deadline_ends_the_wait_without_an_admission(service: HTTPServer) -> N
     assert event.keys() == {"refusals", "since", "held_since"}
 
 
+def test_a_long_job_is_held_back_behind_a_shorter_queue(service: HTTPServer) -> None:
+    """Its own render has to end in time, too."""
+    Queue(service, queued=50)
+    event = asyncio.run(fires(held(expected_seconds=1_200.0, deadline=time.time() + 0.5)))
+    assert "admitted_at" not in event
+
+
 @pytest.mark.parametrize(
     ("damaged", "kind"),
     [
