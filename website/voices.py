@@ -44,15 +44,17 @@ _SPEAK_OTHERS = (
         f"[Chinese, English, French, German, Italian, Japanese, Korean, Portuguese, Russian, Spanish]({_QWEN_CLONES})",
     ),
     (
-        "`qwen3-tts-flash`, whose voices speak several languages each, such as `Cherry`",
+        "`qwen3-tts-flash`, whose voices speak several languages each: `Cherry`, and by other sources `Serena`, "
+        "`Ethan`, `Chelsie` and some 45 more",
         f"[the same ten]({_QWEN_VOICES})",
     ),
 )
 _MODELS = """
 The forms have no field for the model. An engineer sets `speech_model="qwen3-tts-flash"` of
-[`PlanVideosOperator`](../operators.md#many-videos-planvideosoperator). For a voice of your own in Spanish or Italian,
-the engineer enrols it with [`VoiceOperator`](../operators.md#voices-voiceoperator) for a model `qwen3-tts-vc-...`, and
-sets that model as `speech_model`. Its sample has to be mono, with 24,000 Hz or more.
+[`PlanVideosOperator`](../operators.md#many-videos-planvideosoperator) in `videoretalk_batch`, and `model` of
+[`TextToSpeechOperator`](../operators.md#speech-texttospeechoperator) in the DAGs of one video. For a voice of your own
+in Spanish or Italian, the engineer enrols it with [`VoiceOperator`](../operators.md#voices-voiceoperator) for a model
+`qwen3-tts-vc-...`, and sets that model as `speech_model`. Its sample has to be mono, with 24,000 Hz or more.
 """
 _SPEECH = """
 ## Languages of speech
