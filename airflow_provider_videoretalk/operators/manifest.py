@@ -75,7 +75,8 @@ class WriteManifestOperator(BaseOperator):
 
     @notes_error
     def execute(self, context: Context) -> dict[str, Any]:
-        run = OutputFolder.open(self.folder, storage_conn_id=self.storage_conn_id).run(context)
+        folder = OutputFolder.open(self.folder, storage_conn_id=self.storage_conn_id)
+        run = folder.run(context)
         try:
             plan = read_document(plan_path(run))
         except StateReadError as error:
@@ -85,7 +86,7 @@ class WriteManifestOperator(BaseOperator):
         manifest = self._manifest(plan, run, context)
         missing = [video for video in manifest["videos"] if video["state"] in WITHOUT_VIDEO]
         if plan["prune"] == "remove" and not missing and not plan["dry_run"]:
-            manifest["removed"] = self._remove(plan)
+            manifest["removed"] = self._remove(plan, folder)
         sums = self._write(run, manifest)
         context["ti"].xcom_push(key=MANIFEST_KEY, value=sums)
         # Not before: whatever it is, the manifest says what became of the videos.
@@ -120,12 +121,12 @@ class WriteManifestOperator(BaseOperator):
         errors = [error for error in found if isinstance(error, Mapping)]
         return {error["row"]: error for error in errors if isinstance(error.get("row"), int)}
 
-    def _remove(self, plan: Mapping[str, Any]) -> list[str]:
-        # Whoever can write the plan must not choose what is removed elsewhere.
-        paths = [
-            open_destination(uri, storage_conn_id=self.storage_conn_id, allowed_destinations=self.folder)
-            for uri in plan["unused"]
-        ]
+    def _remove(self, plan: Mapping[str, Any], folder: OutputFolder) -> list[str]:
+        from airflow_provider_videoretalk.airflow_adapters.object_storage_path import uri_of
+
+        # Whoever can write the plan must not choose what is removed elsewhere. Its URIs name their connection.
+        allowed = [uri_of(folder.path)]
+        paths = [open_destination(uri, allowed_destinations=allowed) for uri in plan["unused"]]
         removed = []
         for uri, path in zip(plan["unused"], paths, strict=True):
             if remove_video(path, batch=plan["batch"], planned_at=plan["planned_at"]):

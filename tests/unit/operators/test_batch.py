@@ -527,9 +527,14 @@ def test_a_folder_that_is_not_allowed(batch: Batch, folder: str) -> None:
 def test_the_manifest_is_written_whatever_is_tolerated(batch: Batch) -> None:
     batch.plan()
     for tolerate in ("10%", "-1"):
-        with pytest.raises(InputError, match=f"tolerate is '?{tolerate}"):
+        batch.pushed.pop(("manifest", "videoretalk_manifest"), None)
+        with pytest.raises(InputError, match=f"^tolerate is '?{tolerate}"):
             batch.manifest(tolerate=tolerate)
         assert batch.document("manifest")["counts"] == {"missing": 2}
+        assert batch.pushed["manifest", "videoretalk_manifest"][0]["counts"] == {"missing": 2}
+    # A form sends an empty field.
+    with pytest.raises(AirflowFailException, match=r"2 of 2 videos are missing, allowed are 0 \(tolerate\)"):
+        batch.manifest(tolerate="")
 
 
 def test_ten_missing_videos_are_named(batch: Batch) -> None:
@@ -942,9 +947,27 @@ def test_a_changed_plan_removes_nothing_outside_of_the_folder(batch: Batch) -> N
     assert (batch.folder / "b.mp4").exists()
 
 
+def test_prune_in_a_folder_without_a_scheme(batch: Batch) -> None:
+    batch.run()
+    folder = f"{batch.folder}/"
+    assert batch.plan("name,text\na,Good morning and welcome.\n", prune="remove", folder=folder) == []
+    WriteManifestOperator(task_id="manifest", folder=folder, make_task_id="make").execute(batch.context("manifest"))
+    assert [path.name for path in batch.folder.glob("*.mp4")] == ["a.mp4"]
+
+
+class ListedStore(ObjectStore):
+    """A store whose folders can be listed."""
+
+    def exists(self, path: str, **_: Any) -> bool:
+        return bool(self.find(path))
+
+    def find(self, path: str, **_: Any) -> list[str]:
+        return [key for key in self.objects if key.startswith(f"{path.rstrip('/')}/")]
+
+
 def test_a_batch_in_a_store_of_a_connection(batch: Batch) -> None:
     """That the URIs do not name."""
-    store = ObjectStore()
+    store = ListedStore()
     given: dict[str, Any] = {"folder": "s3://bucket/videos/", "storage_conn_id": "mine"}
     table = "name,text\na,Good morning and welcome.\n"
     with attached(mine=store):
@@ -963,8 +986,12 @@ def test_a_batch_in_a_store_of_a_connection(batch: Batch) -> None:
         write = WriteManifestOperator(task_id="manifest", make_task_id="make", **given)
         sums = write.execute(batch.context("manifest"))
         assert sums["counts"] == {"published": 1}
-        # Another run keeps it.
-        assert batch.plan(table, **given) == []
+        # Another run keeps it, and removes what the table does not name.
+        described = {"batch": "spring", "published_at": "2026-01-01T00:00:00+00:00"}
+        store.objects |= {"bucket/videos/b.mp4": b"b", "bucket/videos/b.mp4.json": json.dumps(described).encode()}
+        assert batch.plan(table, prune="remove", **given) == []
+        write.execute(batch.context("manifest"))
+    assert not any("b.mp4" in key for key in store.objects)
     assert {"bucket/videos/a.mp4", "bucket/videos/a.mp4.json"} < store.objects.keys()
 
 
