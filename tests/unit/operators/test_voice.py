@@ -13,7 +13,13 @@ from connections import connect
 from media_files import wav
 from object_store import ObjectStore, attached
 
-from airflow_provider_videoretalk.dashscope.errors import AccessError, ConfigurationError, InputError, RequestError
+from airflow_provider_videoretalk.dashscope.errors import (
+    AccessError,
+    ConfigurationError,
+    InputError,
+    OutcomeUnknownError,
+    RequestError,
+)
 from airflow_provider_videoretalk.emulator.fake_engine import FakeEngine
 from airflow_provider_videoretalk.emulator.faults import FaultRule
 from airflow_provider_videoretalk.emulator.server import Emulator
@@ -92,7 +98,9 @@ def test_the_same_bytes_elsewhere_are_the_same_voice(
     first = operator(sample).execute(context)
     httpserver.expect_request("/anna.wav").respond_with_data(CONTENT)
     url = httpserver.url_for("/anna.wav?Signature=of-the-sample")
-    for given in (url, {"url": url}, {"audio_url": url, "seconds": 6}):
+    # A video's sound would do, too.
+    sound = {"audio_url": url, "video_url": httpserver.url_for("/missing.mp4")}
+    for given in (url, {"url": url}, {"audio_url": url, "seconds": 6}, sound, {"video_url": url}):
         result = operator(given).execute(context)
         assert (result["voice"], result["reused"]) == (first["voice"], True)
         assert result["sample"] == httpserver.url_for("/anna.wav")
@@ -217,6 +225,17 @@ def test_a_throttled_account_defers(emulator: Emulator, context: dict[str, Any],
     with pytest.raises(TaskDeferred) as deferred:
         task.execute(context)
     assert task.execute_again(context, deferred.value.trigger.note)["reused"] is False
+
+
+def test_a_lost_reply_is_in_doubt_until_a_person_clears_the_task(
+    emulator: Emulator, context: dict[str, Any], sample: str
+) -> None:
+    emulator.faults.arm(FaultRule(operation="voices", effect="drop_before", after=2))
+    for _ in range(2):
+        with pytest.raises(OutcomeUnknownError):
+            operator(sample).execute(context)
+    context["dag_run"].clear_number = 1
+    assert operator(sample).execute(context)["reused"] is False
 
 
 def test_a_full_storage_is_permanent(emulator: Emulator, context: dict[str, Any], sample: str, tmp_path: Path) -> None:
