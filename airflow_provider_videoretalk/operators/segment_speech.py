@@ -167,7 +167,7 @@ class SegmentSpeechOperator(DashScopeOperator):
         fault_point("after_result")
         return {
             **made,
-            "language": as_optional_text("language", self.language),
+            "language": recipes[0].language,
             "cost": None if cost is None else float(round(cost, 4)),
             "currency": SPEECH_CURRENCY,
         }

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import json
 import uuid
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from airflow.providers.common.compat.sdk import TaskDeferred
 from connections import connect
+from object_store import ObjectStore, attached
 from state_store import TaskStateStore
 
-from airflow_provider_videoretalk.dashscope.errors import ConfigurationError, InputError, ServerError
+from airflow_provider_videoretalk.dashscope.errors import ConfigurationError, InputError, ServerError, TransportError
 from airflow_provider_videoretalk.editing.speech_pauses import find_pauses
 from airflow_provider_videoretalk.emulator.faults import FaultRule
 from airflow_provider_videoretalk.emulator.server import Emulator
@@ -35,7 +38,7 @@ class Service:
     """An account of one test's own."""
 
     def __init__(self, emulator: Emulator, key: str) -> None:
-        self.emulator = emulator
+        self.emulator, self.key = emulator, key
         self.account = emulator.state.authenticate(f"Bearer {key}").account.name
 
     @property
@@ -57,7 +60,8 @@ def operator(folder: Path, segments: Any = SEGMENTS, **arguments: Any) -> Segmen
 
 
 def test_each_segment_is_spoken_where_it_belongs(service: Service, context: dict[str, Any], tmp_path: Path) -> None:
-    result: Any = operator(tmp_path, seconds=15).execute(context)
+    result: Any = operator(tmp_path, seconds=15, language="en", max_cost=0.0063).execute(context)
+    assert result["language"] == "en"
     assert result["seconds"] == pytest.approx(15, abs=0.01)
     assert result["script"] == "Good morning, and welcome.\nThe weather is warm today.\nCome again."
     assert [part["start"] for part in result["segments"]] == [0.5, 4.0, 9.0]
@@ -71,6 +75,12 @@ def test_each_segment_is_spoken_where_it_belongs(service: Service, context: dict
     # 26, 26 and 11 characters, at 1 CNY for 10,000.
     assert (result["cost"], result["currency"], service.speeches) == (0.0063, "CNY", 3)
     assert json.loads(json.dumps(result)) == result
+
+
+def test_a_cost_has_four_digits(service: Service, context: dict[str, Any], tmp_path: Path) -> None:
+    """11 characters, at 0.8 CNY for 10,000."""
+    result: Any = operator(tmp_path, SEGMENTS[2:], model="qwen3-tts-flash").execute(context)
+    assert result["cost"] == 0.0009
 
 
 def test_a_corrected_sentence_costs_itself_alone(service: Service, context: dict[str, Any], tmp_path: Path) -> None:
@@ -106,6 +116,58 @@ def test_a_killed_try_pays_for_what_is_missing(service: Service, context: dict[s
     assert len(list((tmp_path / "speech").glob("*.wav"))) == 4
 
 
+@pytest.mark.parametrize(("minutes", "speeches"), [(61, 1), (59, 2)])
+def test_a_speech_that_cannot_be_kept_is_used_by_a_retry_within_an_hour(
+    service: Service,
+    context: dict[str, Any],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    minutes: float,
+    speeches: int,
+) -> None:
+    def fail(path: Any) -> None:
+        raise PermissionError(str(path))
+
+    with monkeypatch.context() as patch:
+        patch.setattr("airflow_provider_videoretalk.publishing.object_store.make_folder_of", fail)
+        patch.setattr("airflow_provider_videoretalk.publishing.file_upload.make_folder_of", fail)
+        with pytest.raises(TransportError):
+            operator(tmp_path, SEGMENTS[:1]).execute(context)
+    expires_at = datetime.now(timezone.utc) + timedelta(minutes=minutes)
+    context["task_state_store"]["videoretalk_speech"]["expires_at"] = expires_at.isoformat()
+    operator(tmp_path, SEGMENTS[:1]).execute(context)
+    assert service.speeches == speeches
+
+
+def test_a_throttled_account_defers(service: Service, context: dict[str, Any], tmp_path: Path) -> None:
+    service.emulator.faults.arm(FaultRule(operation="speech", effect="throttle", after=1, retry_after=60))
+    task = operator(tmp_path)
+    with pytest.raises(TaskDeferred) as deferred:
+        task.execute(context)
+    assert (service.speeches, deferred.value.trigger.note["refusals"]) == (1, 1)
+    task.execute_again(context, deferred.value.trigger.note)
+    assert service.speeches == 3
+
+
+def test_no_more_patience_than_the_connection_allows(
+    service: Service, context: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connect(monkeypatch, host=service.emulator.base_url, password=service.key, allow_private=True, throttle_timeout=60)
+    with pytest.raises(InputError, match=r"^throttle_timeout is 61 s"):
+        operator(tmp_path, throttle_timeout=61).execute(context)
+    assert service.speeches == 0
+
+
+def test_a_folder_in_a_store_of_a_connection(service: Service, context: dict[str, Any]) -> None:
+    """That the URI does not name."""
+    store = ObjectStore()
+    speak = {"segments": {"segments": SEGMENTS[:1]}, "folder": "s3://bucket/dub/", "storage_conn_id": "mine"}
+    with attached(mine=store):
+        result: Any = SegmentSpeechOperator(task_id="speech", **speak).execute(context)
+    assert result["audio"].startswith("s3://mine@bucket/dub/speech/")
+    assert result["audio"].removeprefix("s3://mine@") in store.objects
+
+
 def test_too_much_text_is_played_faster_and_told(service: Service, context: dict[str, Any], tmp_path: Path) -> None:
     hurried = [
         {"start": 0.0, "end": 0.5, "text": "This sentence does not fit into half a second, however fast it is."},
@@ -139,6 +201,7 @@ def test_the_rate_of_a_segment_and_an_enrolled_voice(service: Service, context: 
         ({"segments": [{"start": 2, "end": 1, "text": "x"}]}, r"segments\[0\]\.end is 1, allowed is a number"),
         ({"segments": [SEGMENTS[0], {"start": 0, "end": 1}]}, r"segments\[1\]\.text is a NoneType"),
         ({"segments": [SEGMENTS[0] | {"rate": 3}]}, r"segments\[0\]\.rate is 3, allowed is 0\.5 to 2"),
+        ({"segments": [SEGMENTS[0] | {"rate": True}]}, r"segments\[0\]\.rate is True, allowed is 0\.5 to 2"),
         ({"max_cost": 0.006}, r"the speeches cost 0\.0063 CNY, allowed is at most 0\.006 CNY"),
         ({"max_cost": 1, "model": "qwen-tts"}, "the speeches cost an amount that is not known"),
         (
