@@ -113,7 +113,7 @@ class EnrollmentTurn:
         numbers = [key for key in keys if self._is_own(key) and key.number and self._seconds_left(key) > _LEAST_LEFT]
         if not numbers:
             return None
-        own = max(numbers, key=lambda key: key.until)
+        own = max(numbers)
         if self._seconds_left(own) < _LIFETIME - _RENEWED_AFTER:
             own = self._write(own.number)
         self._delete(key for key in keys if self._is_own(key) and key != own)
@@ -121,7 +121,7 @@ class EnrollmentTurn:
 
     def _take_number(self, keys: list[_Key]) -> _Key:
         announced = self._write(0)
-        own = self._write(1 + max((key.number for key in self._turns(self._keys())), default=0))
+        own = self._write(1 + max([announced, *self._turns(self._keys())]).number)
         expired = [key for key in keys if self._seconds_left(key) <= 0]
         self._delete({announced, *expired, *filter(self._is_own, keys)})
         return own

@@ -95,6 +95,26 @@ def test_a_turn_that_has_come_lasts_for_nine_minutes(airflow: Airflow) -> None:
     assert c.has_come()
 
 
+def test_a_number_is_renewed_after_more_than_a_minute(airflow: Airflow) -> None:
+    a, b = airflow.turn("a"), airflow.turn("b")
+    assert [a.has_come(), b.has_come()] == [True, False]
+    airflow.now += 60.5
+    assert a.has_come()
+    airflow.now += 599.5
+    # The number of the first one has half a second left; that of the other one has expired.
+    assert not b.has_come()
+
+
+@pytest.mark.parametrize(("elapsed", "is_kept"), [(539.5, True), (540, False)])
+def test_a_number_with_more_than_a_minute_left_is_kept(airflow: Airflow, elapsed: float, is_kept: bool) -> None:
+    a, b = airflow.turn("a"), airflow.turn("b")
+    assert a.has_come()
+    airflow.now += 300
+    assert not b.has_come()
+    airflow.now += elapsed - 300
+    assert a.has_come() is is_kept
+
+
 @pytest.mark.parametrize("skew", [0, 1, 59])
 def test_a_number_that_has_nearly_expired_is_none(airflow: Airflow, skew: float) -> None:
     """Another task instance, whose clock is ahead or whose look comes later, may take it for expired already."""
