@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -150,6 +151,60 @@ def test_a_service_with_small_pages(start: Start, clock: MovedClock) -> None:
     assert recorder.steps == ["list"] * 3 + ["2 s"] + ["list"] * 3
 
 
+@pytest.mark.parametrize(("refused", "sizes"), [(1, [100, 10]), (2, [100, 100])])
+def test_a_list_that_is_refused_is_an_error(voices: Voices, clock: MovedClock, refused: int, sizes: list[int]) -> None:
+    """From the first page on, at any size; or on the second page, after a first one that was full."""
+
+    class Refusing(Recorder):
+        def send(self, request: Request[Any]) -> Any:
+            asked.append(request.body["input"]["page_size"])  # type: ignore[index]
+            if refused == 1 or len(asked) == refused:
+                raise RequestError("no such list", code="InvalidParameter")
+            return request.parse({"output": {"voice_list": [{"voice_id": f"v-{number}"} for number in range(100)]}})
+
+    asked: list[int] = []
+    recorder = Refusing(voices, clock)
+    with pytest.raises(RequestError, match="no such list"):
+        voices.enrollment(recorder, pause=recorder.pause, now=recorder.now).voice()
+    assert asked == sizes
+
+
+class SecondLook(Recorder):
+    """The second list has something else than the first one."""
+
+    def __init__(self, voices: Voices, clock: MovedClock, *, seconds: float | None) -> None:
+        super().__init__(voices, clock)
+        self._voices, self._seconds = voices, seconds
+        self.other = ""
+
+    def pause(self, seconds: float) -> None:
+        super().pause(seconds)
+        if self._seconds is None:
+            for voice in self._voices.all:
+                self._voices.emulator.voices.delete(voice)
+        else:
+            self._clock.advance(self._seconds)
+            self.other = self._voices.enrol()
+            self._clock.advance(-self._seconds)
+
+
+def test_a_young_voice_gives_way_to_an_older_one(voices: Voices, clock: MovedClock) -> None:
+    """Another Airflow enrolled it before, and the list was late."""
+    voices.enrol()
+    recorder = SecondLook(voices, clock, seconds=-60)
+    found = voices.enrollment(recorder, pause=recorder.pause, now=recorder.now).voice()
+    assert (found.voice.id, recorder.steps) == (recorder.other, ["list", "2 s", "list"])
+    assert len(voices.ids) == 2
+
+
+def test_a_second_list_without_the_voice_changes_nothing(voices: Voices, clock: MovedClock) -> None:
+    """A replica that lags behind may answer."""
+    first = voices.enrol()
+    recorder = SecondLook(voices, clock, seconds=None)
+    found = voices.enrollment(recorder, pause=recorder.pause, now=recorder.now).voice()
+    assert (found.voice.id, recorder.steps) == (first, ["list", "2 s", "list"])
+
+
 def test_a_list_that_does_not_end_is_no_list(voices: Voices, clock: MovedClock) -> None:
     class Endless(Recorder):
         def send(self, request: Request[Any]) -> Any:
@@ -208,6 +263,15 @@ def test_a_lost_reply_that_the_list_never_shows_is_an_error(voices: Voices, get:
     # A person has cleared the task.
     found, _ = get(voices, states=states, cleared=1)
     assert voices.ids == {found.voice.id}
+
+
+def test_the_error_of_a_lost_reply_has_what_the_reply_said(voices: Voices, get: Any) -> None:
+    fault = FaultRule(operation="voices", effect="error_before", status=500, code="InternalError.Algo", after=2)
+    voices.emulator.faults.arm(fault)
+    with pytest.raises(OutcomeUnknownError) as caught:
+        get(voices)
+    assert (caught.value.code, caught.value.status) == ("InternalError.Algo", 500)
+    assert caught.value.request_id
 
 
 def test_a_retry_finds_what_was_late(voices: Voices, get: Any) -> None:
@@ -452,6 +516,26 @@ def test_a_surplus_voice_may_be_kept(voices: Voices, clock: MovedClock) -> None:
     assert (found.voice.id, len(voices.ids)) == (recorder.other, 2)
 
 
+def test_another_airflow_was_first_and_the_list_is_late(voices: Voices, clock: MovedClock) -> None:
+    """It has the other voice, and not the one that was enrolled just now, whose time is therefore unknown."""
+
+    class OwnIsLate(Meanwhile):
+        own = ""
+
+        def send(self, request: Request[Any]) -> Any:
+            answer = super().send(request)
+            if action_of(request) == "create":
+                self.own = answer.id
+            if action_of(request) != "list":
+                return answer
+            return replace(answer, voices=[voice for voice in answer.voices if voice.id != self.own])
+
+    recorder = OwnIsLate(voices, clock, before=True)
+    found = voices.enrollment(recorder, pause=recorder.pause, now=recorder.now).voice()
+    assert (found.voice.id, found.reused) == (recorder.other, True)
+    assert voices.ids == {recorder.other}
+
+
 def test_another_airflow_was_second(voices: Voices, clock: MovedClock) -> None:
     recorder = Meanwhile(voices, clock, before=False)
     found = voices.enrollment(recorder, pause=recorder.pause, now=recorder.now).voice()
@@ -469,11 +553,22 @@ def test_voices_of_one_second_are_ordered_by_their_ids(voices: Voices, get: Any,
     assert voices.ids == set(made)
 
 
-@pytest.mark.parametrize("code", ["BadRequest.ResourceNotExist", "InternalError"])
-def test_a_surplus_voice_that_cannot_be_deleted_fails_nothing(voices: Voices, clock: MovedClock, code: str) -> None:
+@pytest.mark.parametrize(
+    ("code", "is_left"),
+    [
+        ("BadRequest.ResourceNotExist", False),
+        ("BadRequest.VoiceNotFound", False),
+        ("VoiceNotFound", False),
+        ("InternalError", True),
+    ],
+)
+def test_a_surplus_voice_that_cannot_be_deleted_fails_nothing(
+    voices: Voices, clock: MovedClock, code: str, is_left: bool, caplog: pytest.LogCaptureFixture
+) -> None:
     recorder = Meanwhile(voices, clock, before=True)
     voices.emulator.faults.arm(FaultRule(operation="voices", effect="error_before", status=400, code=code, after=4))
     assert voices.enrollment(recorder, pause=recorder.pause, now=recorder.now).voice().voice.id == recorder.other
+    assert ("could not be deleted" in caplog.text) is is_left
 
 
 def test_a_throttled_deletion_is_sent_again_by_the_next_attempt(voices: Voices, clock: MovedClock, get: Any) -> None:
