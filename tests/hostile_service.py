@@ -196,6 +196,7 @@ class HostileService:
         milliseconds = int(created) * 1000 if lie == "whole_seconds" else int(created * 1000)
         row: dict[str, Any] = {
             "task_id": job.task_id,
+            "request_id": f"r-{job.task_id}",
             "status": job.status(self.time()),
             "model_name": MODEL,
             "gmt_create": milliseconds,

@@ -15,6 +15,7 @@ from state_store import TaskStateStore
 from airflow_provider_videoretalk.dashscope.client import Client
 from airflow_provider_videoretalk.dashscope.endpoint import Endpoint
 from airflow_provider_videoretalk.dashscope.errors import (
+    ConfigurationError,
     DashScopeError,
     OutcomeUnknownError,
     RequestError,
@@ -71,6 +72,9 @@ class Try:
         self.policy = ResumePolicy(on_unknown_submit=policy, reconcile_after=reconcile_after)
         self.volatile = volatile
         self.max_tries = 1
+        self.connection_id, self.fingerprint = "c", "f"
+        # Connections that Airflow does not have any more.
+        self.deleted: set[str] = set()
         self.deadline = math.inf
         self.spent: list[tuple[str, ...]] = []
         # The id in the record when each was spent.
@@ -97,8 +101,14 @@ class Try:
         endpoint = Endpoint(api_key="sk-x", base_url="https://service.example/api/v1")
         client = NotingClient(self.service, endpoint, clock=self.time)
         client.requests = self.requests
+
+        def client_for(connection_id: str) -> Client:
+            if connection_id in self.deleted:
+                raise ConfigurationError(f"there is no connection {connection_id!r}")
+            return cast("Client", client)
+
         submitter = Submitter(
-            client_for=lambda _: cast("Client", client),
+            client_for=client_for,
             ledger=Ledger(
                 store,
                 SubmissionRegistry(variables, clock=self.time),
@@ -114,9 +124,10 @@ class Try:
         )
         intent = Intent(
             task_instance="t",
-            connection_id="c",
-            fingerprint="f",
+            connection_id=self.connection_id,
+            fingerprint=self.fingerprint,
             model=MODEL,
+            expected_seconds=7.5,
             clear_count=ClearCount(max_tries=self.max_tries, clear_number=0),
         )
         return submitter.submit_or_resume(self, intent).task_id
@@ -206,6 +217,7 @@ def test_a_job_that_is_found_counts_from_the_submit() -> None:
     assert [world.run()] == world.made
     assert world.state["dashscope_submission"]["submitted_at"] == intended
     [job] = world.made
+    assert world.state["dashscope_submission"]["request_id"] == f"r-{job}"
     assert world.spent == [
         ("lost_reply", "unknown", "the submit was sent, but no usable reply arrived: got no reply"),
         ("adopt", job, "The list shows it as the one job of a submit of unknown outcome."),
@@ -250,6 +262,7 @@ def test_a_lost_reply_is_looked_at_five_seconds_later(policy: OnUnknownSubmit, p
     with pytest.raises(WaitUntilError) as later:
         world.run()
     assert later.value.moment == world.time.now + pause
+    assert str(later.value) == "the service may not show its render job yet"
 
 
 def test_a_list_that_may_be_late_is_read_again_in_a_minute() -> None:
@@ -258,8 +271,9 @@ def test_a_list_that_may_be_late_is_read_again_in_a_minute() -> None:
     with pytest.raises(WaitUntilError):
         world.run()
     world.time.sleep(61)
-    with pytest.raises(WaitUntilError, match="does not show its render job yet") as later:
+    with pytest.raises(WaitUntilError) as later:
         world.run()
+    assert str(later.value) == "the list does not show its render job yet"
     assert later.value.moment == world.time.now + 60
     world.deadline = world.time.now + 20
     with pytest.raises(WaitUntilError) as later:
@@ -381,6 +395,43 @@ def test_an_earlier_job_that_was_cancelled_is_a_loss_that_the_history_knows() ->
     assert [kind for kind, _ in world.noted] == ["submitted", "submitted", "ended", "submitted", "submitted"]
 
 
+def test_a_job_whose_connection_was_deleted_may_be_billed() -> None:
+    world = Try()
+    first = world.run()
+    world.deleted, world.connection_id = {"c"}, "another"
+    second = world.run()
+    [_, (event, job, sentence), submit] = world.spent
+    assert (event, job, submit[:2]) == ("cancel", first, ("submit", second))
+    assert "could not be cancelled, and may run and be billed: there is no connection 'c'" in sentence
+
+
+def test_a_job_of_earlier_inputs_that_renders_is_billed_as_long_as_it_was_expected() -> None:
+    world = Try()
+    first = world.run()
+    world.time.sleep(100)
+    world.fingerprint = "changed"
+    second = world.run()
+    [_, (event, job, sentence), submit] = world.spent
+    assert (event, job, submit[:2]) == ("cancel", first, ("submit", second))
+    assert "about 7.5 seconds will be billed" in sentence
+
+
+def test_a_loss_is_recorded_once() -> None:
+    """The new submit may be refused: then the next try finds the same lost job."""
+    world = Try()
+    first = world.run()
+    world.service.jobs[0].canceled = True
+    world.service.submit_faults = ["refused"]
+    with pytest.raises(RequestError):
+        world.run()
+    second = world.run()
+    assert world.spent == [
+        ("submit", first, "Submitted, request_id s."),
+        ("loss", first, "It ended CANCELED. A new job will be submitted."),
+        ("submit", second, "Submitted, request_id s."),
+    ]
+
+
 def test_each_submit_may_delete_old_facts() -> None:
     world = Try()
     world.run()
@@ -394,6 +445,16 @@ def test_a_refused_submit_is_withdrawn_from_the_history() -> None:
         world.run()
     (_, submitted), (kind, withdrawn) = world.noted
     assert (kind, withdrawn) == ("withdrawn", submitted)
+
+
+@pytest.mark.parametrize("volatile", [False, True])
+def test_the_error_of_a_lost_reply_has_what_the_reply_said(volatile: bool) -> None:
+    world = Try(volatile=volatile)
+    world.service.submit_faults = ["no_id"]
+    with pytest.raises(OutcomeUnknownError) as raised:
+        world.run()
+    error = raised.value
+    assert (error.code, error.request_id, error.status) == ("InvalidParameter", "s", 200)
 
 
 SENT = r"the submit of 2\d{3}-\d\d-\d\d \d\d:\d\d:\d\d UTC on connection 'c'"
