@@ -112,6 +112,13 @@ def test_a_young_state_is_asked_for_soon_and_an_old_one_seldom() -> None:
     assert wait.after_query(task("PRE-PROCESSING"), now=START + 3601) == FLOOR
 
 
+@pytest.mark.parametrize(("chance", "pause"), [(0.0, 10.0), (0.5, 9.5), (1.0, 9.0)])
+def test_queries_of_queued_jobs_spread_over_a_tenth_of_their_pause(chance: float, pause: float) -> None:
+    wait = Schedule(task_id="t1", poll_policy=PollPolicy(), submitted_at=START, chance=lambda: chance)
+    wait.after_query(task("PENDING"), now=START)
+    assert wait.after_query(task("PENDING"), now=START + 40) == pytest.approx(pause)
+
+
 def test_a_render_is_not_looked_at_before_it_may_be_over() -> None:
     wait = schedule(render_times=Known(100))
     # It began at 50.
