@@ -276,6 +276,13 @@ def test_a_last_query_may_be_answered_after_a_limit() -> None:
         wait.check(now=START + 103)
 
 
+def test_a_list_is_an_answer_too() -> None:
+    wait = schedule(queue_timeout=100)
+    wait.after_list("PENDING", now=START + 50)
+    with pytest.raises(QueueTimeoutError, match="was answered since 13:47:30 UTC, when it was PENDING"):
+        wait.check(now=START + 103)
+
+
 def test_a_limit_without_any_answer_says_so() -> None:
     with pytest.raises(QueueTimeoutError, match=r"as far as is known: no query of its status was answered\."):
         schedule(queue_timeout=100).after_error(TransportError("x"), now=START + 103)
@@ -350,6 +357,7 @@ def test_the_progress_of_a_queued_job_counts_from_its_submit(submitted_at: float
         begins_at=START + 40 + 1.5 * 140,
     )
     assert wait.progress("PENDING", now=START + 30, ahead=0, free_at=START + 40, slots=0).begins_at == START + 40
+    assert wait.progress("PENDING", now=START + 30, ahead=2, free_at=START + 40).begins_at == START + 40 + 2 * 140
     assert wait.progress("PENDING", now=START + 30).begins_at is None
 
 
