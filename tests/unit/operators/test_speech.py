@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException, TaskDeferred
+from connections import connect
 from pytest_httpserver import HTTPServer
 
 from airflow_provider_videoretalk.dashscope.errors import AccessError, InputError
@@ -192,6 +193,15 @@ def test_a_throttled_account_defers(service: HTTPServer, context: dict[str, Any]
         task.execute(context)
     answer_with(service, wav(3))
     assert task.execute_again(context, deferred.value.trigger.note)["seconds"] == 3.0
+
+
+def test_no_more_patience_than_the_connection_allows(
+    service: HTTPServer, context: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connect(monkeypatch, host=service.url_for("/api/v1"), throttle_timeout=60)
+    with pytest.raises(InputError, match=r"^throttle_timeout is 61 s"):
+        operator(throttle_timeout=61).execute(context)
+    assert not service.log
 
 
 @pytest.mark.parametrize(
