@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from airflow_provider_videoretalk.publishing.atomic_object import Destination
     from airflow_provider_videoretalk.submission.record_store import Store
 
-# In the task's state: the speech that could not be kept.
+# In the task's state: the speeches that could not be kept, each under a key of its own. 0.1.0 kept one, without a hash.
 _STATE = "videoretalk_speech"
 
 log = logging.getLogger(__name__)
@@ -35,7 +35,7 @@ log = logging.getLogger(__name__)
 class SpeechStore:
     """
     :param folder: has the speeches below it
-    :param states: of the task, for a speech that could not be kept; ``None`` without a store
+    :param states: of the task, for speeches that could not be kept; ``None`` without a store
     :param lives_for: how long a speech that could not be kept has to live, in seconds
     :param charges: has each speech that is paid for
     """
@@ -81,14 +81,20 @@ class SpeechStore:
 
     def _unkept(self, recipe: SpeechRecipe) -> Mapping[str, Any] | None:
         """The speech, if an earlier try has paid for it, and its URL lives while the render job may queue."""
-        found = self.states.get(_STATE) if self.states is not None else None
-        if not isinstance(found, Mapping) or found.get("made_of") != recipe.file_name:
+        if self.states is None:
             return None
+        for key in (_state_key(recipe), _STATE):
+            found = self.states.get(key)
+            if isinstance(found, Mapping) and found.get("made_of") == recipe.file_name and self._lives(found):
+                return found
+        return None
+
+    def _lives(self, speech: Mapping[str, Any]) -> bool:
         fetched = datetime.now(timezone.utc) + timedelta(seconds=self.lives_for)
         try:
-            return found if datetime.fromisoformat(found["expires_at"]) > fetched else None
+            return datetime.fromisoformat(speech["expires_at"]) > fetched
         except (KeyError, TypeError, ValueError):
-            return None
+            return False
 
     def _keep(self, speech: SpeechResult, recipe: SpeechRecipe, stored: Destination) -> None:
         # Loads requests.
@@ -113,4 +119,8 @@ class SpeechStore:
             # The service has it for a day. Should the render job be submitted later, it is paid for again.
             log.warning("The speech could not be kept: %s", error)
             if self.states is not None:
-                self.states.set(_STATE, {**speech, "made_of": recipe.file_name})
+                self.states.set(_state_key(recipe), {**speech, "made_of": recipe.file_name})
+
+
+def _state_key(recipe: SpeechRecipe) -> str:
+    return f"{_STATE}_{recipe.file_name[:16]}"

@@ -116,8 +116,8 @@ def test_a_killed_try_pays_for_what_is_missing(service: Service, context: dict[s
     assert len(list((tmp_path / "speech").glob("*.wav"))) == 4
 
 
-@pytest.mark.parametrize(("minutes", "speeches"), [(61, 1), (59, 2)])
-def test_a_speech_that_cannot_be_kept_is_used_by_a_retry_within_an_hour(
+@pytest.mark.parametrize(("minutes", "speeches"), [(61, 3), (59, 6)])
+def test_speeches_that_cannot_be_kept_are_used_by_a_retry_within_an_hour(
     service: Service,
     context: dict[str, Any],
     tmp_path: Path,
@@ -132,10 +132,13 @@ def test_a_speech_that_cannot_be_kept_is_used_by_a_retry_within_an_hour(
         patch.setattr("airflow_provider_videoretalk.publishing.object_store.make_folder_of", fail)
         patch.setattr("airflow_provider_videoretalk.publishing.file_upload.make_folder_of", fail)
         with pytest.raises(TransportError):
-            operator(tmp_path, SEGMENTS[:1]).execute(context)
+            operator(tmp_path).execute(context)
     expires_at = datetime.now(timezone.utc) + timedelta(minutes=minutes)
-    context["task_state_store"]["videoretalk_speech"]["expires_at"] = expires_at.isoformat()
-    operator(tmp_path, SEGMENTS[:1]).execute(context)
+    unkept = [value for key, value in context["task_state_store"].items() if key.startswith("videoretalk_speech_")]
+    assert len(unkept) == 3
+    for speech in unkept:
+        speech["expires_at"] = expires_at.isoformat()
+    operator(tmp_path).execute(context)
     assert service.speeches == speeches
 
 
