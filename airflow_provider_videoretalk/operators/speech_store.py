@@ -25,9 +25,6 @@ if TYPE_CHECKING:
     from airflow_provider_videoretalk.publishing.atomic_object import Destination
     from airflow_provider_videoretalk.submission.record_store import Store
 
-# In the task's state: the speeches that could not be kept, each under a key of its own. 0.1.0 kept one, without a hash.
-_STATE = "videoretalk_speech"
-
 log = logging.getLogger(__name__)
 
 
@@ -83,18 +80,14 @@ class SpeechStore:
         """The speech, if an earlier try has paid for it, and its URL lives while the render job may queue."""
         if self.states is None:
             return None
-        for key in (_state_key(recipe), _STATE):
-            found = self.states.get(key)
-            if isinstance(found, Mapping) and found.get("made_of") == recipe.file_name and self._lives(found):
-                return found
-        return None
-
-    def _lives(self, speech: Mapping[str, Any]) -> bool:
+        found = self.states.get(_state_key(recipe))
+        if not isinstance(found, Mapping) or found.get("made_of") != recipe.file_name:
+            return None
         fetched = datetime.now(timezone.utc) + timedelta(seconds=self.lives_for)
         try:
-            return datetime.fromisoformat(speech["expires_at"]) > fetched
+            return found if datetime.fromisoformat(found["expires_at"]) > fetched else None
         except (KeyError, TypeError, ValueError):
-            return False
+            return None
 
     def _keep(self, speech: SpeechResult, recipe: SpeechRecipe, stored: Destination) -> None:
         # Loads requests.
@@ -123,4 +116,5 @@ class SpeechStore:
 
 
 def _state_key(recipe: SpeechRecipe) -> str:
-    return f"{_STATE}_{recipe.file_name[:16]}"
+    """Where the task's state has the speech if it could not be kept: a task may speak several."""
+    return f"videoretalk_speech_{recipe.file_name[:16]}"

@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from airflow_provider_videoretalk.inputs.voice_sample import VoiceSample
     from airflow_provider_videoretalk.media.location import Location
     from airflow_provider_videoretalk.model_catalog.voices import CreatedVoice, VoiceResult
-    from airflow_provider_videoretalk.submission.voice_enrollment import SurplusPolicy
+    from airflow_provider_videoretalk.submission.voice_enrollment import SurplusPolicy, VoiceEnrollment
 
 # The service fetches the sample before it answers.
 _URL_LIFE = timedelta(hours=1)
@@ -114,33 +114,14 @@ class VoiceOperator(DashScopeOperator):
         self.allowed_sources = allowed_sources
 
     def attempt(self, context: Context, *, refusals: int, since: float) -> VoiceResult:
-        # Loads requests and the readers of media.
-        from airflow_provider_videoretalk.submission.voice_enrollment import VoiceEnrollment
-
         consent = as_text("consent", self.consent).strip()
         model = as_optional_text("target_model", self.target_model) or DEFAULT_TARGET_MODEL
         self.hook.settings.check(**self.own_settings)
         # Refuses wrong fields before the sample is read.
         self._request(model, prefix="", sample_url="")
         sample = self._read_sample(model)
-        prefix = voice_prefix(sample_sha256=sample.sha256, target_model=model)
-        enrollment = VoiceEnrollment(
-            client=self.hook.client,
-            target_model=model,
-            prefix=prefix,
-            create=lambda: self._request(model, prefix=prefix, sample_url=_url_of(sample)),
-            states=_states_of(context),
-            clear_count=_clear_count_of(context),
-            turn=EnrollmentTurn(
-                shared_store(),
-                account=self.hook.endpoint.account_id,
-                voice=prefix,
-                task_instance=task_instance_name(context["ti"]),
-            ),
-            surplus=self.surplus,
-        )
         try:
-            enrolled = enrollment.voice()
+            enrolled = self._enrollment(context, model=model, sample=sample).voice()
         except ThrottledError as error:
             self.retry_throttled(error, refusals=refusals, since=since)
         if not enrolled.reused:
@@ -159,6 +140,27 @@ class VoiceOperator(DashScopeOperator):
             "reused": enrolled.reused,
             "request_id": enrolled.request_id,
         }
+
+    def _enrollment(self, context: Context, *, model: str, sample: VoiceSample) -> VoiceEnrollment:
+        # Loads requests.
+        from airflow_provider_videoretalk.submission.voice_enrollment import VoiceEnrollment
+
+        prefix = voice_prefix(sample_sha256=sample.sha256, target_model=model)
+        return VoiceEnrollment(
+            client=self.hook.client,
+            target_model=model,
+            prefix=prefix,
+            create=lambda: self._request(model, prefix=prefix, sample_url=_url_of(sample)),
+            states=_states_of(context),
+            clear_count=_clear_count_of(context),
+            turn=EnrollmentTurn(
+                shared_store(),
+                account=self.hook.endpoint.account_id,
+                voice=prefix,
+                task_instance=task_instance_name(context["ti"]),
+            ),
+            surplus=self.surplus,
+        )
 
     def _request(self, model: str, *, prefix: str, sample_url: str) -> Request[CreatedVoice]:
         return create_voice(

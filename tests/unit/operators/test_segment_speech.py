@@ -118,27 +118,21 @@ def test_a_killed_try_pays_for_what_is_missing(service: Service, context: dict[s
 
 @pytest.mark.parametrize(("minutes", "speeches"), [(61, 3), (59, 6)])
 def test_speeches_that_cannot_be_kept_are_used_by_a_retry_within_an_hour(
-    service: Service,
-    context: dict[str, Any],
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    minutes: float,
-    speeches: int,
+    service: Service, context: dict[str, Any], minutes: float, speeches: int
 ) -> None:
-    def fail(path: Any) -> None:
-        raise PermissionError(str(path))
-
-    with monkeypatch.context() as patch:
-        patch.setattr("airflow_provider_videoretalk.publishing.object_store.make_folder_of", fail)
-        patch.setattr("airflow_provider_videoretalk.publishing.file_upload.make_folder_of", fail)
-        with pytest.raises(TransportError):
-            operator(tmp_path).execute(context)
+    store = ObjectStore()
+    store.fail("open", ".wav")
+    task = SegmentSpeechOperator(task_id="speech", segments={"segments": SEGMENTS}, folder="s3://mine@bucket/dub/")
+    with attached(mine=store), pytest.raises(TransportError):
+        task.execute(context)
     expires_at = datetime.now(timezone.utc) + timedelta(minutes=minutes)
     unkept = [value for key, value in context["task_state_store"].items() if key.startswith("videoretalk_speech_")]
     assert len(unkept) == 3
     for speech in unkept:
         speech["expires_at"] = expires_at.isoformat()
-    operator(tmp_path).execute(context)
+    store.failures.clear()
+    with attached(mine=store):
+        task.execute(context)
     assert service.speeches == speeches
 
 

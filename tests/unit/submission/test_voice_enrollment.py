@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
@@ -59,6 +60,20 @@ def start(clock: MovedClock) -> Iterator[Start]:
 @pytest.fixture
 def voices(start: Start) -> Voices:
     return start()
+
+
+@contextmanager
+def dies_at(point: str) -> Iterator[None]:
+    """The try within is killed there."""
+
+    def fault_point(name: str) -> None:
+        if name == point:
+            raise CrashError
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(voice_enrollment, "fault_point", fault_point)
+        with pytest.raises(CrashError):
+            yield
 
 
 class Recorder:
@@ -414,17 +429,10 @@ def test_a_lost_reply_keeps_the_turn(voices: Voices, get: Any) -> None:
     assert len(voices.ids) == 1
 
 
-def test_a_killed_try_leaves_its_turn_to_the_next(voices: Voices, get: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_killed_try_leaves_its_turn_to_the_next(voices: Voices, get: Any) -> None:
     states, variables = TaskStateStore(), TaskStateStore()
-
-    def fault_point(name: str) -> None:
-        if name == "after_post":
-            raise CrashError
-
-    with monkeypatch.context() as patch:
-        patch.setattr(voice_enrollment, "fault_point", fault_point)
-        with pytest.raises(CrashError):
-            get(voices, states=states, variables=variables)
+    with dies_at("after_post"):
+        get(voices, states=states, variables=variables)
     assert len(variables) == 1
     found, steps = get(voices, states=states, variables=variables)
     assert (voices.ids, steps) == ({found.voice.id}, ["list", "2 s", "list"])
@@ -455,18 +463,11 @@ def test_a_kill_after_success_and_a_late_list(start: Start, get: Any) -> None:
     assert (states.data, variables.data) == ({}, {})
 
 
-def test_a_clear_of_a_try_that_enrols(start: Start, get: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_clear_of_a_try_that_enrols(start: Start, get: Any) -> None:
     """It ends the doubt about a lost reply; that a voice may be on its way is none."""
     voices, states, variables = start(list_delay=30), TaskStateStore(), TaskStateStore()
-
-    def fault_point(name: str) -> None:
-        if name == "after_post":
-            raise CrashError
-
-    with monkeypatch.context() as patch:
-        patch.setattr(voice_enrollment, "fault_point", fault_point)
-        with pytest.raises(CrashError):
-            get(voices, states=states, variables=variables)
+    with dies_at("after_post"):
+        get(voices, states=states, variables=variables)
     found, steps = get(voices, states=states, variables=variables, cleared=1)
     assert voices.ids == {found.voice.id}
     assert "create" not in steps
@@ -646,36 +647,20 @@ def test_twenty_kills_leave_one_voice(voices: Voices, get: Any, clock: MovedCloc
     assert len(reached) == 20
 
 
-def test_a_killed_try_and_a_late_list(start: Start, get: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_killed_try_and_a_late_list(start: Start, get: Any) -> None:
     voices, states = start(list_delay=30), TaskStateStore()
-
-    def fault_point(name: str) -> None:
-        if name == "after_post":
-            raise CrashError
-
-    with monkeypatch.context() as patch:
-        patch.setattr(voice_enrollment, "fault_point", fault_point)
-        with pytest.raises(CrashError):
-            get(voices, states=states)
+    with dies_at("after_post"):
+        get(voices, states=states)
     found, steps = get(voices, states=states)
     assert voices.ids == {found.voice.id}
     assert "create" not in steps
 
 
-def test_a_try_that_was_killed_a_minute_ago_is_not_waited_for(
-    voices: Voices, get: Any, clock: MovedClock, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_try_that_was_killed_a_minute_ago_is_not_waited_for(voices: Voices, get: Any, clock: MovedClock) -> None:
     states = TaskStateStore()
-
-    def fault_point(name: str) -> None:
-        if name == "after_intent":
-            raise CrashError
-
     for elapsed, steps in ((70, ["list"]), (60, ["list", "2 s", "list", "5 s", "list"])):
-        with monkeypatch.context() as patch:
-            patch.setattr(voice_enrollment, "fault_point", fault_point)
-            with pytest.raises(CrashError):
-                get(voices, states=states)
+        with dies_at("after_intent"):
+            get(voices, states=states)
         clock.advance(elapsed)
         found, taken = get(voices, states=states)
         assert taken == [*steps, "list", "create", "2 s", "list"]
