@@ -16,7 +16,7 @@ python -m airflow_provider_videoretalk dags dags/
 ```
 
 **The folder** in this page is the one that the Variable `videoretalk_folder` names, such as `s3://aws_default@videos/`:
-[set it up](get-started.md#with-your-own-key). All of them publish in it: [file names](producer.md#file-names).
+[set it up](get-started.md#with-your-own-key). Those that publish do so in it: [file names](producer.md#file-names).
 
 """
 

@@ -45,22 +45,29 @@ _SPEAK_OTHERS = (
     ),
     (
         "`qwen3-tts-flash`, whose voices speak several languages each: `Cherry`, and by other sources `Serena`, "
-        "`Ethan`, `Chelsie` and some 45 more",
+        f"`Ethan`, `Chelsie` and [some 45 more]({_QWEN_VOICES})",
         f"[the same ten]({_QWEN_VOICES})",
     ),
 )
 _MODELS = """
 The forms have no field for the model. An engineer sets `speech_model="qwen3-tts-flash"` of
-[`PlanVideosOperator`](../operators.md#many-videos-planvideosoperator) in `videoretalk_batch`, and `model` of
-[`TextToSpeechOperator`](../operators.md#speech-texttospeechoperator) in the DAGs of one video. For a voice of your own
-in Spanish or Italian, the engineer enrols it with [`VoiceOperator`](../operators.md#voices-voiceoperator) for a model
-`qwen3-tts-vc-...`, and sets that model as `speech_model`. Its sample has to be mono, with 24,000 Hz or more.
+[`PlanVideosOperator`](../operators.md#many-videos-planvideosoperator) in `videoretalk_batch`, `model` of
+[`TextToSpeechOperator`](../operators.md#speech-texttospeechoperator) in the DAGs of one video, and `model` of
+[`SegmentSpeechOperator`](../operators.md#the-speech-of-a-dub-segmentspeechoperator) in `videoretalk_dub`. Then enter a
+voice of that model in *Voice*, such as `Cherry`: those of the forms' list belong to `cosyvoice-v3-flash`. A dub has no
+such field: it speaks with the model's default voice, which is `Cherry`. A request of
+`qwen3-tts-flash` takes 600 characters, about 40 s of speech. That is the longest script of one video and the longest
+segment of a dub. A batch cuts longer scripts.
+
+For a voice of your own in Spanish or Italian, the engineer enrols it with
+[`VoiceOperator`](../operators.md#voices-voiceoperator) for a model `qwen3-tts-vc-...`, and sets that model in the same
+place. Its sample has to be mono, with 24,000 Hz or more.
 """
 _SPEECH = """
 ## Languages of speech
 
-`language` of a script, with CosyVoice. Without it, the service detects the language. With Qwen-TTS,
-such a code or an English name.
+`language` of a script, with CosyVoice. Not every voice speaks each of them: [system voices](#system-voices). Without it,
+the service detects the language. With Qwen-TTS, such a code or an English name.
 
 """
 _TRANSLATION = """
