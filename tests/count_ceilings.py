@@ -21,7 +21,7 @@ CEILINGS: Mapping[str, Counts] = {
     # Lines in the task's log for each job that ended.
     "10 jobs, one after another": {"log lines": 2.5},
     # All requests to the service, look-ups of the connection, and calls for task state and Variables.
-    "a submit without preflight": {"requests": 3, "look-ups": 2, "requests to Airflow": 8},
+    "a submit without preflight": {"requests": 4, "look-ups": 2, "requests to Airflow": 8},
     # Calls for Variables from the submit to the result. Each write asks the secrets backend, too.
     "the Variables of a clip": {"requests to Airflow": 7},
     "100 triggers of ended jobs": {"requests": 100, "look-ups": 1},

@@ -113,7 +113,7 @@ def _copy(session: Session, table: str, kind: Runs, changed: Mapping[str, str]) 
     found = session.execute(
         text("SELECT column_name, udt_name FROM information_schema.columns WHERE table_name = :table"), {"table": table}
     )
-    columns: dict[str, str] = dict(found.tuples())
+    columns = {str(name): str(udt) for name, udt in found}
     values = []
     for name, udt in columns.items():
         earlier = f" - n * interval '{_YEAR.total_seconds() / kind.count} seconds'"

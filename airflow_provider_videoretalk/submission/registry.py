@@ -54,8 +54,6 @@ class SubmissionRegistry:
     def __init__(self, store: SharedStore, *, clock: Callable[[], float] = time.time) -> None:
         self.store = store
         self._clock = clock
-        # All keys, until a submit has used them to delete old ones. Each listing is a request to Airflow.
-        self._listed: list[tuple[float, str]] | None = None
 
     def read(
         self, *, since: float = 0.0, until: float = math.inf, known: dict[str, Record] | None = None
@@ -104,8 +102,7 @@ class SubmissionRegistry:
         :param reads: the most records that are read, with a request to Airflow each; all others count
         :raises TransportError: Airflow does not return a record
         """
-        listed = self._keys(PREFIX) if self._listed is None else self._listed
-        keys = [key for moment, key in listed if moment >= since and _account_in(key) == _hash(account)]
+        keys = [key for moment, key in self._keys(PREFIX) if moment >= since and _account_in(key) == _hash(account)]
         for place, key in enumerate(reversed(keys[-reads:])):
             try:
                 record = self._read(key)
@@ -120,12 +117,10 @@ class SubmissionRegistry:
 
         :raises StateReadError: it cannot be read
         """
-        self._listed = self._keys(PREFIX)
-        own = f"{PREFIX}{_hash(task_instance)}_"
-        keys = [key for _, key in self._listed if key.startswith(own)]
+        keys = self._keys(f"{PREFIX}{_hash(task_instance)}_")
         if not keys:
             return None
-        key = keys[-1]
+        _, key = keys[-1]
         record = self._read(key)
         if record is not None and record.intent.task_instance != task_instance:
             raise unreadable(f"Variable {key}", "it is about another task instance")
@@ -157,8 +152,7 @@ class SubmissionRegistry:
     def drop_old(self) -> None:
         """Deletes the records that are older than :data:`LIFETIME`, of any task instance."""
         oldest = self._clock() - LIFETIME
-        listed, self._listed = self._listed, None
-        for moment, key in self._keys(PREFIX) if listed is None else listed:
+        for moment, key in self._keys(PREFIX):
             if moment < oldest:
                 self.store.delete(key)
 

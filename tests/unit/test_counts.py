@@ -96,9 +96,15 @@ def stored(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return seen
 
 
-def test_a_submit(service: HTTPServer, context: dict[str, Any], look_ups: list[str], stored: list[str]) -> None:
+def takes_a_submit(service: HTTPServer) -> None:
+    """Nothing is in the account's queue."""
+    service.expect_request("/api/v1/tasks").respond_with_json({"total": 0, "total_page": 0, "data": []})
     reply = {"request_id": "r", "output": {"task_id": "t1", "task_status": "PENDING"}}
     service.expect_request("/api/v1/services/aigc/image2video/video-synthesis").respond_with_json(reply)
+
+
+def test_a_submit(service: HTTPServer, context: dict[str, Any], look_ups: list[str], stored: list[str]) -> None:
+    takes_a_submit(service)
     urls = {"video_url": "https://clips.invalid/v.mp4", "audio_url": "https://clips.invalid/a.wav"}
     with pytest.raises(TaskDeferred):
         VideoRetalkOperator(task_id="retalk", **urls, deferrable=True, preflight="off").execute(context)
@@ -118,8 +124,7 @@ def test_the_variables_of_a_clip(
             return call(store, *arguments)
 
         monkeypatch.setattr(TaskStateStore, name, counted)
-    reply = {"request_id": "r", "output": {"task_id": "t1", "task_status": "PENDING"}}
-    service.expect_request("/api/v1/services/aigc/image2video/video-synthesis").respond_with_json(reply)
+    takes_a_submit(service)
     urls = {"video_url": "https://clips.invalid/v.mp4", "audio_url": "https://clips.invalid/a.wav"}
     retalk = VideoRetalkOperator(task_id="retalk", **urls, deferrable=True, preflight="off")
     with pytest.raises(TaskDeferred) as deferred:

@@ -32,6 +32,20 @@ def register(store: Any) -> SubmissionRegistry:
     return SubmissionRegistry(store, clock=lambda: NOW)
 
 
+@pytest.fixture
+def listed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What the listings of keys asked for."""
+    asked: list[str] = []
+    names = TaskStateStore.names
+
+    def noted(store: TaskStateStore, prefix: str) -> list[str]:
+        asked.append(prefix)
+        return names(store, prefix)
+
+    monkeypatch.setattr(TaskStateStore, "names", noted)
+    return asked
+
+
 def test_a_submission_is_one_record_through_its_life() -> None:
     store = TaskStateStore()
     register(store).write(record())
@@ -42,13 +56,16 @@ def test_a_submission_is_one_record_through_its_life() -> None:
     assert "http://r/1.mp4" not in str(store)
 
 
-def test_the_latest_of_one_owner() -> None:
+def test_the_latest_of_one_owner(listed: list[str]) -> None:
+    """It lists the keys of this one alone: six hours may have thousands of records."""
     shared = register(TaskStateStore())
     for owner in range(40):
         shared.write(record(str(owner)))
         shared.write(record(str(owner), NOW + owner))
     assert shared.latest("7") == record("7", NOW + 7)
     assert shared.latest("nobody") is None
+    assert len(listed) == 2
+    assert PREFIX not in listed
     times = [kept.intended_at for kept in shared.records()]
     assert len(times) == 79
     assert times == sorted(times)
@@ -69,16 +86,9 @@ def test_it_does_not_grow_for_ever() -> None:
     assert [kept.intent.task_instance for kept in shared.records()] == [str(LIFETIME), "0.0"]
 
 
-def test_one_of_sixteen_submits_looks_for_old_records() -> None:
+def test_one_of_sixteen_submits_looks_for_old_records(listed: list[str]) -> None:
     """To find them, it lists the keys of all."""
-    listed: list[str] = []
-
-    class Listing(TaskStateStore):
-        def names(self, prefix: str) -> list[str]:
-            listed.append(prefix)
-            return super().names(prefix)
-
-    shared = register(Listing())
+    shared = register(TaskStateStore())
     shared.write(record("old", NOW - LIFETIME - 1))
     for milliseconds in range(32):
         shared.clean_up(intended_at=NOW + milliseconds / 1000)
