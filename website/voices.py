@@ -66,8 +66,9 @@ place. Its sample has to be mono, with 24,000 Hz or more.
 _SPEECH = """
 ## Languages of speech
 
-`language` of a script, with CosyVoice. Not every voice speaks each of them: [system voices](#system-voices). Without it,
-the service detects the language. With Qwen-TTS, such a code or an English name.
+`language` of a script, with CosyVoice. Not every voice speaks each of them, and
+[no system voice](#languages-that-no-system-voice-speaks) some, such as Spanish and Italian. Without it, the service
+detects the language. With Qwen-TTS, such a code or an English name.
 
 """
 _TRANSLATION = """

@@ -29,7 +29,8 @@ DAYS, CONNECTIONS = 30, 8
 # Bytes of a stored row at most: of a Variable with its key and description, encrypted.
 RECORD_BYTES, FACT_BYTES, STATE_BYTES = 2_000, 900, 2_000
 DAY_BYTES_A_JOB = 150
-XCOM_BYTES = 1_000
+# The largest says why a task failed.
+XCOM_BYTES = 9_000
 # One of sixteen submits removes old records. That none of so many does, is a fault.
 MOST_CLIPS_AFTER = 200
 # Rows that one clip adds: the facts "submitted", "ended" and "published", and four XComs.
