@@ -305,12 +305,13 @@ def test_a_speech_that_takes_longer_than_the_plan_allows_is_not_rendered(batch: 
     assert batch.paid() == {"speech": 1, "videos": 1}
 
 
-def test_no_video_costs_more_than_the_plan_counted_it_with(batch: Batch) -> None:
+@pytest.mark.parametrize("preflight", ["strict", "off"])
+def test_no_video_costs_more_than_the_plan_counted_it_with(batch: Batch, preflight: str) -> None:
     """A speech of 9 s, where the script alone would allow 11 s, costs 0.72."""
     batch.speech_seconds = 9.0
-    (row, _) = batch.plan(max_cost_per_video="0.4", max_cost="0.81")
-    with pytest.raises(InputError, match=r"the plan allows at most 0\.4 CNY"):
-        batch.make(row)
+    (row, _) = batch.plan(max_cost_per_video="0.7", max_cost="1.41")
+    with pytest.raises(InputError, match=r"the plan allows at most 0\.7 CNY"):
+        batch.make(row, preflight=preflight)
     assert batch.paid() == {"speech": 1, "videos": 0}
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import wave
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -59,6 +60,14 @@ def test_a_recording_is_used_in_place_of_a_speech(batch: Batch) -> None:
     kept = json.loads((batch.folder / "talk-en.mp4.json").read_text())
     assert (kept["script"], kept["recording_part"]) == ("Good morning.", None)
     assert batch.plan(table(audio, text="Good morning.", language="en")) == []
+
+
+def test_the_result_says_which_version_of_presenter_and_recording_was_used(batch: Batch) -> None:
+    presenter, talk = batch.folder.parent / "clip.mp4", batch.folder.parent / "talk.wav"
+    write_wav(talk, words_and_pauses(0.5, 2.5))
+    (row,) = batch.plan(table(talk.as_uri(), video=presenter.as_uri()))
+    versions = {path: f"{path.as_uri()}#sha256:{sha256(path.read_bytes()).hexdigest()}" for path in (presenter, talk)}
+    assert make(batch, row)["inputs"] == {"video_url": versions[presenter], "audio_url": versions[talk]}
 
 
 def test_another_recording_is_another_video(batch: Batch) -> None:
