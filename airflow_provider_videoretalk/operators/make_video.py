@@ -145,16 +145,20 @@ class MakeVideoOperator(CatalogModelOperator):
             result = super().execute_complete(context, event)
             if self._makes_pieces:
                 return result
-            if not as_mapping("row", self.row).get("in_pieces"):
+            if not self._reference.get("in_pieces"):
                 return cost_noted(context, result)
             self._planned(context)
             # Of another piece if the plan was cleared meanwhile.
             made = awaited_of(event).cost_estimate.get(PIECE_FIELD) == self._piece_name
             return self._make_pieces(context, result if made else None)
 
+    @property
+    def _reference(self) -> Mapping[str, Any]:
+        return as_mapping("row", self.row)
+
     def _use_model(self) -> None:
         """A presenter's photo is rendered by a model of its own."""
-        name = as_mapping("row", self.row).get("photo_model")
+        name = self._reference.get("photo_model")
         if name is not None:
             self.catalog_entry = TALKING_PHOTO_MODELS[name]
             self.model = name
@@ -304,7 +308,7 @@ class MakeVideoOperator(CatalogModelOperator):
         return OutputFolder.open(self.folder, storage_conn_id=self.storage_conn_id)
 
     def _planned(self, context: Context) -> RowToMake:
-        number = as_int("row", as_mapping("row", self.row).get("row"))
+        number = as_int("row", self._reference.get("row"))
         self._ti = context["ti"]
         self._states = record_store_of(context, durable=self.durable)
         self._speech_charges = self.charges(context, "speech")

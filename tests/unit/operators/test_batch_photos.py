@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import uuid
 from pathlib import Path
@@ -9,10 +10,11 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from airflow.providers.common.compat.sdk import AirflowFailException
+from airflow.providers.common.compat.sdk import AirflowFailException, TaskDeferred
 from connections import connect
 from PIL import Image
 from state_store import TaskStateStore
+from statsd_lines import record_metrics
 
 from airflow_provider_videoretalk.dashscope.errors import InputError
 from airflow_provider_videoretalk.emulator.server import Emulator
@@ -98,6 +100,31 @@ def test_a_photo_becomes_a_video_and_is_kept(batch: PhotoBatch, tmp_path: Path) 
     for wrong in (True, "wan"):
         with pytest.raises(InputError, match=r"^photo_model is "):
             batch.plan(photo_model=wrong)
+
+
+def test_a_photo_that_was_held_back_is_made_by_its_own_model(batch: PhotoBatch) -> None:
+    (row,) = batch.plan()
+    make = MakeVideoOperator(task_id="make", row=row, folder=batch.folder, deferrable=False)
+    result = make.execute_again(batch.context("make"), {"refusals": 0, "since": 0.0})
+    assert batch.paid == {"checks": 1, "jobs": 1}
+    assert batch.pushed["videoretalk_cost"]["cost"] == result["cost"] > 0.004
+
+
+def test_a_deferred_photo_is_counted_under_its_own_model(batch: PhotoBatch, monkeypatch: pytest.MonkeyPatch) -> None:
+    (row,) = batch.plan()
+    given: dict[str, Any] = {"task_id": "make", "row": row, "folder": batch.folder, "deferrable": True}
+    with pytest.raises(TaskDeferred) as deferred:
+        MakeVideoOperator(**given).execute(batch.context("make"))
+
+    async def fired() -> Any:
+        return await anext(deferred.value.trigger.run())
+
+    payload, lines = asyncio.run(fired()).payload, record_metrics(monkeypatch)
+    # Another process goes on.
+    result = MakeVideoOperator(**given).execute_complete(batch.context("make"), payload)
+    job = "connection_id=dashscope_default,model=liveportrait"
+    assert f"videoretalk.job_ended,{job},status=succeeded:1|c" in lines
+    assert batch.pushed["videoretalk_cost"]["cost"] == result["cost"] > 0.004
 
 
 def test_a_photo_without_a_face_is_told_before_its_job(batch: PhotoBatch, tmp_path: Path) -> None:

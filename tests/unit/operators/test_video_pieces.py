@@ -17,7 +17,7 @@ from werkzeug import Response
 from airflow_provider_videoretalk.airflow_adapters import variable_store
 from airflow_provider_videoretalk.airflow_adapters.job_history_writer import open_history
 from airflow_provider_videoretalk.batches.recipe import RecordingPart, RecordingRecipe
-from airflow_provider_videoretalk.dashscope.errors import InputError, RequestError, TransportError
+from airflow_provider_videoretalk.dashscope.errors import ConfigurationError, InputError, RequestError, TransportError
 from airflow_provider_videoretalk.dashscope.task import get_task
 from airflow_provider_videoretalk.job_history.fact_keys import day_of
 from airflow_provider_videoretalk.operators import job, video_pieces
@@ -266,6 +266,14 @@ def test_pieces_have_to_be_waited_for(batch: Batch) -> None:
     with pytest.raises(InputError) as caught:
         make(batch, row, wait_for_completion=False)
     assert caught.value.message == "wait_for_completion is False, allowed is True for a video of several pieces"
+    assert batch.paid() == {"speech": 0, "videos": 0}
+
+
+def test_nothing_is_paid_where_pieces_cannot_be_joined(batch: Batch, monkeypatch: pytest.MonkeyPatch) -> None:
+    (row,) = batch.plan(table())
+    monkeypatch.setattr("airflow_provider_videoretalk.optional_dependencies.is_installed", lambda module: False)
+    with pytest.raises(ConfigurationError, match=r"^A video of several pieces needs av, .*\[media\]"):
+        make(batch, row)
     assert batch.paid() == {"speech": 0, "videos": 0}
 
 
