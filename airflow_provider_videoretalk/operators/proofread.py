@@ -92,7 +92,10 @@ class ProofreadOperator(HITLOperator):
             raise AirflowFailException(f"{name} rejected the translation. Nothing was spoken.")
         translation = as_mapping("translation", self.translation)
         segments = _segments(translation)
-        given = str((answer["params_input"] or {}).get(_TEXT) or "").strip("\n").split("\n")
+        given = str((answer["params_input"] or {}).get(_TEXT) or "").split("\n")
+        # Line breaks after the last line. The first and the last line themselves may be empty.
+        while len(given) > len(segments) and not given[-1].strip():
+            given.pop()
         if len(given) != len(segments):
             raise AirflowFailException(
                 f"{name} answered {len(given)} lines, the translation has {len(segments)} segments, one in each line. "

@@ -122,13 +122,24 @@ def test_a_folder_that_is_not_allowed_is_told_before_a_person_works(tmp_path: Pa
         operator(memory=f"file://{tmp_path}/", allowed_destinations=["s3://bucket/"]).execute({})
 
 
-def test_an_empty_line_is_not_spoken() -> None:
-    found = operator().execute_complete({}, answered("Speak it", "Guten Morgen.\n  "))
-    assert [segment["text"] for segment in found["segments"]] == ["Guten Morgen.", ""]
-    assert found["text"] == "Guten Morgen."
+@pytest.mark.parametrize(
+    ("answer", "texts"),
+    [
+        ("Guten Morgen.\n  ", ["Guten Morgen.", ""]),
+        ("Guten Morgen.\n", ["Guten Morgen.", ""]),
+        ("\nWarm.", ["", "Warm."]),
+        # With line breaks after the last line.
+        ("\nWarm.\n\n", ["", "Warm."]),
+        ("\n", ["", ""]),
+    ],
+)
+def test_an_empty_line_is_not_spoken(answer: str, texts: list[str]) -> None:
+    found = operator().execute_complete({}, answered("Speak it", answer))
+    assert [segment["text"] for segment in found["segments"]] == texts
+    assert found["text"] == "".join(texts)
 
 
-@pytest.mark.parametrize("text", ["Guten Morgen.", "a\nb\nc", None, ""])
+@pytest.mark.parametrize("text", ["Guten Morgen.", "a\nb\nc", "\na\nb", None, ""])
 def test_another_number_of_lines_is_told(text: str | None) -> None:
     with pytest.raises(AirflowFailException, match=r"Ada answered \d lines, the translation has 2 segments.*Clear"):
         operator().execute_complete({}, answered("Speak it", text))
