@@ -119,8 +119,11 @@ class VideoPieces:
             length = presenter_length(source)
             most = float(VIDEO_SECONDS.high or 0)
             longest = seconds if seconds is not None else most
-            frames = min(int(longest * length.rate) + _SPARE_FRAMES, int(most * length.rate))
-            if not piece.video.parameters.get("video_extension") and piece.start_frame + frames > length.frames:
+            needed = int(longest * length.rate)
+            frames = min(needed + _SPARE_FRAMES, int(most * length.rate))
+            # Each piece before may have a frame more than its speech.
+            end = piece.start_frame - piece.number + needed
+            if not piece.video.parameters.get("video_extension") and end > length.frames:
                 raise InputError(
                     f"the presenter lasts {length.seconds:.1f} s, the speech goes on at "
                     f"{float(piece.start_frame / length.rate) + longest:.1f} s",

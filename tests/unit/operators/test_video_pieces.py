@@ -237,6 +237,18 @@ def test_a_presenter_must_be_as_long_as_the_speech_if_it_is_not_extended(batch: 
     assert batch.paid()["videos"] == 1
 
 
+@pytest.mark.parametrize(("frames", "is_enough"), [(135, True), (133, True), (132, False)])
+def test_a_presenter_that_is_just_as_long_as_the_speech_is_enough(batch: Batch, frames: int, is_enough: bool) -> None:
+    """A frame may be missing for each piece before the last one: the service may count one more."""
+    clip = video(batch.folder.parent / "exact.mp4", seconds=frames / 15)
+    (row,) = batch.plan(table(), video_extension=False, defaults={"video": str(clip)})
+    if is_enough:
+        assert make(batch, row)["billed_seconds"] == 9.0
+    else:
+        with pytest.raises(InputError, match=r"the presenter lasts 8.8 s, the speech goes on at 9.0 s"):
+            make(batch, row)
+
+
 def test_a_presenter_that_is_too_long_for_a_job_is_cut(batch: Batch) -> None:
     clip = video(batch.folder.parent / "long.mp4", seconds=130)
     (row,) = batch.plan(json.dumps({"name": "a", "text": "Good morning.", "video": str(clip)}) + "\n")
