@@ -119,6 +119,16 @@ def test_a_try_that_was_held_back_goes_on_with_the_next_piece(batch: Batch) -> N
     assert batch.paid() == {"speech": 3, "videos": 3}
 
 
+@pytest.mark.parametrize(("age", "asked"), [(0, 2), (700, 3)])
+def test_an_admission_is_of_one_piece(batch: Batch, age: float, asked: int) -> None:
+    """The others look at the account's queue, and so does the first one if it was admitted more than 600 s ago."""
+    (row,) = batch.plan(table())
+    operator = MakeVideoOperator(task_id="make", row=row, folder=f"{batch.folder.as_uri()}/", deferrable=False)
+    event = {"refusals": 0, "since": 0.0, "held_since": 1.0, "admitted_at": time.time() - age}
+    operator.execute_again(batch.context("make", 0), event)
+    assert sum(request.path == "/api/v1/tasks" for request, _ in batch.service.log) == asked
+
+
 @pytest.mark.parametrize("durable", [True, False])
 def test_a_deferred_try_goes_on_with_the_next_piece(batch: Batch, durable: bool) -> None:
     (row,) = batch.plan(table())

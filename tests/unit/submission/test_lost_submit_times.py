@@ -13,7 +13,12 @@ import pytest
 from state_store import TaskStateStore
 
 from airflow_provider_videoretalk.dashscope.client import Client
-from airflow_provider_videoretalk.dashscope.errors import OutcomeUnknownError, RequestError
+from airflow_provider_videoretalk.dashscope.errors import (
+    DashScopeError,
+    OutcomeUnknownError,
+    RequestError,
+    TransportError,
+)
 from airflow_provider_videoretalk.dashscope.request import Request
 from airflow_provider_videoretalk.dashscope.service_clock import TimeSpan
 from airflow_provider_videoretalk.submission.lost_submit import find_lost_submit
@@ -195,6 +200,8 @@ def test_two_candidates_are_a_doubt_that_may_pass_while_a_post_is_under_way(age:
         (2.0, -410.001, "unknown"),
         (2.0, -388.0, "row"),
         (2.0, -387.999, "unknown"),
+        (0.5, -389.5, "row"),
+        (0.5, -389.499, "unknown"),
         # A job that was found in the list has no time of a reply.
         (0.0, -300.0, "row"),
         (0.0, -299.999, "unknown"),
@@ -272,6 +279,27 @@ def test_a_row_that_no_query_knows_may_come_right(age: float, expected: str) -> 
     service = Service({"row": 50.0})
     service.known.clear()
     assert outcome(service, age=age) == expected
+
+
+@pytest.mark.parametrize(
+    ("error", "kind"), [(RequestError("no such route"), OutcomeUnknownError), (TransportError("away"), DoubtError)]
+)
+def test_a_row_that_cannot_be_queried_is_named(error: DashScopeError, kind: type[Exception]) -> None:
+    """With what to do, or to be queried later."""
+
+    class Refusing(Service):
+        def send(self, request: Request[Any]) -> Any:
+            if request.path != "tasks":
+                raise error
+            return super().send(request)
+
+    lost, registry = record("lost", 0.0), SubmissionRegistry(TaskStateStore())
+    service = cast("Client", Refusing({"row": 50.0}))
+    with pytest.raises(kind, match=f"render job row cannot be queried: {error.message}") as caught:
+        find_lost_submit(service, lost, registry, now=SENT + 300, sleep=lambda _: None)
+    if isinstance(caught.value, OutcomeUnknownError):
+        assert ": row (" in caught.value.message
+        assert "DashScopeTaskSensor" in caught.value.remedy
 
 
 @pytest.mark.parametrize(("age", "expected"), [(899.999, "later"), (900.0, "unknown")])
