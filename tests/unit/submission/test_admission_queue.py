@@ -270,19 +270,24 @@ def test_nothing_is_held_back_for_ever() -> None:
 
 
 @pytest.mark.parametrize(
-    ("queued", "render", "looked_at"),
+    ("queued", "render", "limit", "looked_at"),
     [
         # Each look takes 0.15 s. Of 10,800 s, nine tenths less a render are time: 9,630 s with renders of 100 s.
-        (500, 100.0, [10.05, 310.20, 610.35]),
-        (97, 100.0, [10.05, 80.20, 150.35]),
-        (102, 95.0, [10.05, 70.20, 130.35]),
+        (500, 100.0, 3 * HOUR, [10.05, 310.20, 610.35]),
+        (97, 100.0, 3 * HOUR, [10.05, 80.20, 150.35]),
+        (102, 95.0, 3 * HOUR, [10.05, 70.20, 130.35]),
+        # Its turn is expected in 200 s. Renders may take a quarter of their time.
+        (4, 50.0, 100.0, [10.05, 60.20, 110.35]),
     ],
 )
-def test_the_next_look_is_when_the_first_one_may_have_time(queued: int, render: float, looked_at: list[float]) -> None:
-    """After a minute at the earliest, and five minutes at the latest."""
+def test_the_next_look_is_when_the_first_one_may_have_time(
+    queued: int, render: float, limit: float, looked_at: list[float]
+) -> None:
+    """After a minute at the earliest if the queue is long, and five minutes at the latest."""
 
     async def scenario(account: Account) -> None:
-        account.hold_back(1, triggerer=None)
+        held = account.held("task", since=EPOCH, model="m", triggerer=None, limit=limit)
+        account.waiting.append(account.loop.create_task(held))
         await asyncio.sleep(looked_at[-1] + 10)
 
     account = on_account(scenario, queued=queued, render=render)
@@ -397,8 +402,10 @@ def test_an_admission_counts_for_a_quarter_of_a_short_limit() -> None:
 def test_one_task_instance_may_be_held_back_twice() -> None:
     """A triggerer that was taken for dead may go on while another one, or itself, starts the trigger again."""
     ended: list[int] = []
+    trigger: ContextVar[int] = ContextVar("trigger")
 
     async def waits(account: Account, number: int) -> None:
+        trigger.set(number)
         async with shared_admission_queue(account.endpoint, model="m", triggerers=lambda: None) as queue:
             job = JobToSubmit(model="m", limit=HOUR + number)
             await queue.wait(HeldBack(since=1.0, task_instance="t", job=job, on_position=lambda _: None))
