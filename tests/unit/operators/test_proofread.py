@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime, timezone
 from pathlib import Path
 from types import SimpleNamespace
@@ -10,6 +11,7 @@ from typing import Any
 import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException
 from airflow.providers.standard.operators import hitl
+from airflow.sdk import Param
 
 from airflow_provider_videoretalk.dashscope.errors import InputError
 from airflow_provider_videoretalk.operators.proofread import ProofreadOperator
@@ -57,25 +59,47 @@ def answered(option: str, text: str | None) -> dict[str, Any]:
     }
 
 
-def test_what_a_person_is_shown(monkeypatch: pytest.MonkeyPatch) -> None:
-    shown: dict[str, Any] = {}
+@pytest.fixture
+def shown(monkeypatch: pytest.MonkeyPatch) -> Callable[..., dict[str, Any]]:
+    """What a person is shown by an operator with some arguments."""
+    requests: list[dict[str, Any]] = []
 
     def ask(**request: Any) -> None:
-        shown.update(request)
+        requests.append(request)
         raise Asked
 
+    def shown_by(**arguments: Any) -> dict[str, Any]:
+        with pytest.raises(Asked):
+            operator(**arguments).execute({"task_instance": SimpleNamespace(id="ti"), "ti": SimpleNamespace()})
+        return requests[-1]
+
     monkeypatch.setattr(hitl, "upsert_hitl_detail", ask)
-    with pytest.raises(Asked):
-        operator().execute({"task_instance": SimpleNamespace(id="ti"), "ti": SimpleNamespace()})
-    assert shown["subject"] == "Is this translation right? (de)"
-    assert shown["params"]["text"]["value"] == "Guten Morgen.\nDas Wetter ist heute warm."
-    assert shown["params"]["text"]["schema"]["format"] == "multiline"
-    assert shown["body"].split("\n") == [
+    return shown_by
+
+
+@pytest.mark.parametrize("ask", ["", None, "true", True])
+def test_what_a_person_is_shown(shown: Callable[..., dict[str, Any]], ask: Any) -> None:
+    request = shown(ask=ask)
+    assert request["subject"] == "Is this translation right? (de)"
+    assert request["params"]["text"]["value"] == "Guten Morgen.\nDas Wetter ist heute warm."
+    assert request["params"]["text"]["schema"]["format"] == "multiline"
+    assert request["body"].split("\n") == [
         "The original of each line:",
         "",
         "1. 0.5 s `Good 'morning'.`",
         "2. 4.0 s **too long** `It is warm.`",
     ]
+
+
+@pytest.mark.parametrize(("number", "end"), [(200, "200. 0.5 s `Good 'morning'.`"), (201, "And 1 more.")])
+def test_the_originals_of_200_lines_are_shown(shown: Callable[..., dict[str, Any]], number: int, end: str) -> None:
+    body = shown(translation={**TRANSLATION, "segments": SEGMENTS[:1] * number})["body"].split("\n")
+    assert body[201:] == ["200. 0.5 s `Good 'morning'.`", "And 1 more."][: number - 199]
+    assert body[-1] == end
+
+
+def test_the_fields_of_the_author_are_in_the_form(shown: Callable[..., dict[str, Any]]) -> None:
+    assert list(shown(params={"reason": Param("a", source="task")})["params"]) == ["text", "reason"]
 
 
 def test_nobody_is_asked() -> None:
@@ -96,6 +120,28 @@ def test_corrected_segments_are_estimated_again() -> None:
     assert (second["text"], second["fits"], second["rate"]) == ("Warm.", True, 1.0)
     assert [segment["estimated_seconds"] for segment in found["segments"]] == [0.92, 0.38]
     assert (found["text"], found["too_long"]) == ("Guten Abend.\nWarm.", 0)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "letters", "fits", "rate"),
+    [({}, 46, True, 1.18), ({}, 47, False, 1.2), ({"max_rate": 1.1}, 46, False, 1.1)],
+)
+def test_a_corrected_segment_may_be_spoken_faster(
+    arguments: dict[str, float], letters: int, fits: bool, rate: float
+) -> None:
+    """46 letters take 3.54 s, and have 3 s."""
+    answer = f"{'a' * letters}\nDas Wetter ist heute warm."
+    found = operator(**arguments).execute_complete({}, answered("Speak it", answer))
+    assert (found["segments"][0]["fits"], found["segments"][0]["rate"]) == (fits, rate)
+    assert found["too_long"] == 2 - fits
+
+
+@pytest.mark.parametrize(
+    ("person", "name"), [({"id": "7", "name": "Ada"}, "Ada"), ({"id": "7"}, "7"), ({}, "somebody"), (None, "somebody")]
+)
+def test_who_has_proofread_a_translation(person: dict[str, str] | None, name: str) -> None:
+    answer = answered("Speak it", "Guten Morgen.\nWarm.") | {"responded_by_user": person}
+    assert operator().execute_complete({}, answer)["proofread_by"] == name
 
 
 def test_corrections_are_kept_for_other_runs(tmp_path: Path) -> None:
