@@ -153,7 +153,6 @@ class Fail:
 Decision: TypeAlias = "Submit | CancelThenSubmit | QueryJob | FindLostSubmit | Resume | ReturnResult | WaitUntil | Fail"
 
 RecordState = Literal[
-    "none",
     "changed_input",
     "changed_connection",
     "unknown_outcome",
@@ -165,7 +164,6 @@ RecordState = Literal[
 ]
 """What a record means for a new try:
 
-- ``none``: there is no record
 - ``changed_input``: it is about other inputs
 - ``changed_connection``: its job was submitted on a connection to another account
 - ``unknown_outcome``: the outcome of the POST is unknown
@@ -177,10 +175,8 @@ RecordState = Literal[
 """
 
 
-def record_state(record: Record | None, intent: Intent, *, on_clear: OnClear) -> RecordState:
+def record_state(record: Record, intent: Intent, *, on_clear: OnClear) -> RecordState:
     """The meaning of ``record`` for a try with ``intent``."""
-    if record is None:
-        return "none"
     recorded, current = record.intent.clear_count, intent.clear_count
     if record.intent.has_other_inputs(intent):
         return "changed_input"

@@ -82,7 +82,9 @@ def test_what_a_person_is_shown(shown: Callable[..., dict[str, Any]], ask: Any) 
     request = shown(ask=ask)
     assert request["subject"] == "Is this translation right? (de)"
     assert request["params"]["text"]["value"] == "Guten Morgen.\nDas Wetter ist heute warm."
-    assert request["params"]["text"]["schema"]["format"] == "multiline"
+    # Airflow 3.1 keeps a param's source in its schema.
+    form = {"type": ["null", "string"], "format": "multiline", "title": "Translation", "source": "task"}
+    assert {**request["params"]["text"]["schema"], "source": "task"} == form
     assert request["body"].split("\n") == [
         "The original of each line:",
         "",
@@ -166,6 +168,23 @@ def test_a_correction_of_what_is_said_twice_is_of_its_place(tmp_path: Path) -> N
 def test_a_folder_that_is_not_allowed_is_told_before_a_person_works(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="allowed_destinations"):
         operator(memory=f"file://{tmp_path}/", allowed_destinations=["s3://bucket/"]).execute({})
+
+
+@pytest.mark.parametrize(
+    ("translation", "named"),
+    [
+        ("x", "translation is a str"),
+        ({**TRANSLATION, "segments": ["x", "y"]}, "segment is a str"),
+        ({**TRANSLATION, "target_language": None}, "target_language is None"),
+    ],
+)
+def test_what_is_no_translation_any_more_is_named(
+    context: dict[str, Any], translation: Any, named: str, tmp_path: Path
+) -> None:
+    """The task that goes on has rendered it again."""
+    task = operator(translation=translation, memory=f"file://{tmp_path}/")
+    with pytest.raises(InputError, match=f"^{named}"):
+        task.execute_complete(context, answered("Speak it", "a\nb"))
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ from airflow_provider_videoretalk.operators.dashscope import DashScopeTaskOperat
 from airflow_provider_videoretalk.operators.make_video import MakeVideoOperator
 from airflow_provider_videoretalk.operators.manifest import WriteManifestOperator
 from airflow_provider_videoretalk.operators.plan_videos import PlanVideosOperator
+from airflow_provider_videoretalk.operators.proofread import ProofreadOperator
 from airflow_provider_videoretalk.operators.publish import PublishMediaOperator
 from airflow_provider_videoretalk.operators.review_video import ReviewVideoOperator
 from airflow_provider_videoretalk.operators.videoretalk import VideoRetalkOperator
@@ -50,6 +51,7 @@ OPERATORS: list[tuple[Any, dict[str, Any], dict[str, Any]]] = [
         {"row": "x", "folder": "{}", "storage_conn_id": 3, "dry_run": "x"},
     ),
     (ReviewVideoOperator, {"metadata": {"label": "a"}, "make_task_id": "m"}, {"metadata": "x", "ask": "x"}),
+    (ProofreadOperator, {"translation": {"segments": []}}, {"translation": "x", "ask": "x"}),
     (WriteManifestOperator, {"folder": "{}/", "make_task_id": "m"}, {"folder": "{}", "storage_conn_id": 3}),
     (
         PublishMediaOperator,

@@ -205,7 +205,10 @@ def test_unknown_outcomes() -> None:
     assert decide(LOST, now=LOST.intended_at + 59, **reconcile) == WaitUntil(moment=LOST.intended_at + 60)
     assert decide(LOST, now=LOST.intended_at + 60, **reconcile) == FindLostSubmit()
     # By default the list is not trusted at once.
-    assert isinstance(decide(LOST, now=LOST.intended_at + 59, on_unknown_submit="reconcile"), WaitUntil)
+    by_default = WaitUntil(moment=LOST.intended_at + 60)
+    assert decide(LOST, now=LOST.intended_at + 59, on_unknown_submit="reconcile") == by_default
+    at_once: dict[str, Any] = {"on_unknown_submit": "reconcile", "reconcile_after": 0}
+    assert decide(LOST, now=LOST.intended_at, **at_once) == FindLostSubmit()
 
 
 def test_an_expired_result_is_a_loss() -> None:
@@ -248,6 +251,8 @@ def test_a_job_that_the_service_does_not_know() -> None:
     assert "t1 in the last 24 hours, and does not know it now" in error.message
     assert "on_clear='fresh'" in error.remedy
     assert isinstance(decide(SUBMITTED, CLEARED, on_clear="fresh"), CancelThenSubmit), "the person's way out"
+    of_a_day = replace(SUBMITTED, submitted_at=NOW - 86_400)
+    assert isinstance(failure(decide(of_a_day, CLEARED, queried=job("UNKNOWN"))), TaskUnknownError)
     forgotten = replace(SUBMITTED, submitted_at=NOW - 86_401)
     assert isinstance(failure(decide(forgotten, queried=job("UNKNOWN"))), TaskUnknownError)
     assert decide(forgotten, CLEARED, queried=job("UNKNOWN")) == Submit()
