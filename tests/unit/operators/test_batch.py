@@ -864,6 +864,15 @@ def review(batch: Batch, row: Any, event: dict[str, Any] | None) -> Any:
     return approved
 
 
+@pytest.mark.parametrize(("person", "name"), [({"id": "7"}, "7"), ({}, "somebody"), (None, "somebody")])
+def test_a_person_without_a_name_may_approve_a_video(
+    context: dict[str, Any], person: dict[str, str] | None, name: str
+) -> None:
+    asking = ReviewVideoOperator(task_id="review", metadata={"label": "a"}, make_task_id="make")
+    answer = answered("Approve", note=None) | {"responded_by_user": person}
+    assert asking.execute_complete(context, answer)["approved_by"] == name
+
+
 def test_the_metadata_of_a_video_says_who_approved_it(batch: Batch) -> None:
     first, second = batch.plan()
     assert review(batch, first, answered("Approve", note=None))["name"] == "a"
