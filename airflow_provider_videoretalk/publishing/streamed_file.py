@@ -41,8 +41,7 @@ class _Part:
     def take(self, chunk: bytes, begin: int) -> None:
         """Takes what belongs to the part, from a chunk that begins at ``begin`` in the file."""
         offset = self.start + len(self.content) - begin
-        if 0 <= offset < len(chunk) and len(self.content) < self.limit:
-            self.content += chunk[offset : offset + self.limit - len(self.content)]
+        self.content += chunk[offset : offset + max(self.limit - len(self.content), 0)]
 
 
 class StreamedFile:
@@ -84,15 +83,14 @@ class StreamedFile:
         """The chunks of the file, each of which is looked at before it is passed on."""
         for chunk in chunks:
             begin, self.length = self.length, self.length + len(chunk)
-            self._parts[0].take(chunk, begin)
-            if len(self._parts) > 1:
-                self._parts[-1].take(chunk, begin)
+            for part in (self._parts[0], self._parts[-1]):
+                part.take(chunk, begin)
             self._follow_boxes(chunk, begin)
             yield chunk
         self.size = self.length
         while self._box is not None and self._passing is None and len(self._header) >= 8:
             self._begin_box(self._box, self._header, b"", self.length)
-        if self._box is not None and self._header:
+        if self._box is not None:
             self._add(_Part(start=self._box, limit=_BOX_HEADER_BYTES, content=bytearray(self._header)))
 
     def find_cut(self) -> str | None:
@@ -138,8 +136,6 @@ class StreamedFile:
                 if self._passing is not None:
                     return
             offset = self._box + len(self._header) - begin
-            if offset >= len(chunk):
-                return
             self._header += chunk[offset : offset + _BOX_HEADER_BYTES - len(self._header)]
             if len(self._header) < _BOX_HEADER_BYTES:
                 return

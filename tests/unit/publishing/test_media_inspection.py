@@ -12,7 +12,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from inspected import inspect
 from media_files import coded, image, video, wav
-from small_mp4 import mp4
+from small_mp4 import mp4, mp4_of_size
 
 from airflow_provider_videoretalk.publishing.expected_media import ExpectedMedia
 from airflow_provider_videoretalk.publishing.media_inspection import MediaInspector, UnexpectedMediaError
@@ -142,6 +142,21 @@ def test_a_container_of_video_may_have_sound_only(brand: bytes) -> None:
 def test_a_cut_mp4(size: int, said: str, index_first: bool) -> None:
     with pytest.raises(UnexpectedMediaError, match=rf"source is an MP4 file that is cut after {re.escape(said)}: "):
         inspect(mp4(bytes(10_000_000), index_first=index_first)[:size], VIDEO)
+
+
+@pytest.mark.parametrize("size", [65_536, 65_537])
+@pytest.mark.parametrize("piece", [1000, 1024])
+def test_an_index_may_lie_across_the_end_of_the_beginning(size: int, piece: int) -> None:
+    """Of a file of boxes, 64 kB are kept, and then the indexes alone."""
+    report = inspect(mp4_of_size(size), VIDEO, piece=piece)[1]
+    assert (report["seconds"], "unchecked" in report) == (3.0, False)
+
+
+@pytest.mark.parametrize("rest", range(1, 8))
+def test_a_few_bytes_after_the_last_box_are_no_cut(rest: int) -> None:
+    """They are no box, and no part of the index is missing."""
+    report = inspect(mp4(bytes(200_000), index_first=True) + bytes(rest), VIDEO)[1]
+    assert (report["seconds"], "unchecked" in report) == (3.0, False)
 
 
 def test_a_cut_wav() -> None:

@@ -109,7 +109,7 @@ def test_no_more_of_the_beginning_is_kept_if_only_indexes_are_needed() -> None:
 @pytest.mark.parametrize(("size", "is_kept"), [(MAX_INDEX_BYTES, True), (MAX_INDEX_BYTES + 1, False)])
 def test_sixteen_megabytes_of_indexes_are_kept(size: int, is_kept: bool) -> None:
     """Of all of them together. Of any other box, the header is."""
-    before = box(b"mdat", 9 * MEBIBYTE)
+    before = box(b"mdat", 9 * MEBIBYTE) + box(b"free", 100)
     first = box(b"moov", 10 * MEBIBYTE)
     file = streamed(before + first + box(b"mfra", size - len(first)))
     assert file.fetch(len(before), 10) == first[:10]
@@ -136,8 +136,9 @@ def test_boxes_that_describe_media_are_handed_over(kind: bytes, most: int) -> No
     assert taken == (handed_over if most else [])
 
 
-def test_as_many_boxes_are_followed_as_the_longest_video_may_have() -> None:
-    small = box(b"free", 8)
+@pytest.mark.parametrize("size", [8, 16])
+def test_as_many_boxes_are_followed_as_the_longest_video_may_have(size: int) -> None:
+    small = box(b"free", size)
     assert streamed(small * 200_000).find_cut() is None
     with pytest.raises(OutOfReachError, match="it has more than 200,000 boxes"):
         streamed(small * 200_001).find_cut()
