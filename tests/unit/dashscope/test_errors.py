@@ -54,6 +54,7 @@ def test_json_of_a_later_version() -> None:
         ("Brand.New", 403, errors.AccessError, False),
         ("Brand.New", 400, errors.RequestError, False),
         ("Brand.New", 418, errors.RequestError, False),
+        ("Brand.New", 500, errors.ServerError, True),
         ("Brand.New", 200, errors.ServerError, True),
         ("Brand.New", 502, errors.ServerError, True),
         ("", 408, errors.ServerError, True),
@@ -142,10 +143,12 @@ def test_each_code_and_its_family(
         ("model_not_found", "ModelNotFound"),
         ("invalid_api_key", "InvalidApiKey"),
         ("limit_requests", "LimitRequests"),
+        ("limit_burst_rate", "Throttling"),
         ("insufficient_quota", "Throttling.AllocationQuota"),
+        ("NOT AUTHORIZED", "Workspace.AccessDenied"),
     ],
 )
-def test_the_codes_of_openai_compatible_endpoints(spelling: str, code: str) -> None:
+def test_other_spellings_of_a_code(spelling: str, code: str) -> None:
     assert meaning_of(spelling) == meaning_of(code)
     assert is_known(spelling)
 
@@ -179,9 +182,16 @@ def test_a_quota_that_never_comes_back_is_an_error_of_the_account(
     assert ("paid use" in error.remedy) is (kind is errors.AccessError)
 
 
-def test_a_full_storage_for_voices_is_an_error_of_the_account() -> None:
-    payload = {"code": "Throttling.AllocationQuota", "message": "Maximum voice storage limit exceeded"}
-    error = service_error(payload, status=400, headers={})
+@pytest.mark.parametrize(
+    ("code", "status", "message"),
+    [
+        ("Throttling.AllocationQuota", 400, "Allocated quota exceeded, please increase your quota limit."),
+        ("Throttling.AllocationQuota", 429, "Maximum voice storage limit exceeded"),
+        ("insufficient_quota", 400, ""),
+    ],
+)
+def test_a_full_storage_for_voices_is_an_error_of_the_account(code: str, status: int, message: str) -> None:
+    error = service_error({"code": code, "message": message}, status=status, headers={})
     assert (type(error), error.retryable) == (errors.AccessError, False)
     assert "voices" in error.remedy
 
