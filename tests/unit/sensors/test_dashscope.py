@@ -317,6 +317,22 @@ def test_a_poke_by_itself(service: HTTPServer, monkeypatch: pytest.MonkeyPatch) 
     assert max(pauses) == 0.1
 
 
+@pytest.mark.parametrize(
+    ("mode", "first"),
+    [
+        ("poke", reply("PENDING")),
+        ("poke", (401, {"code": "InvalidApiKey", "message": "m"})),
+        ("reschedule", reply("PENDING")),
+    ],
+)
+def test_the_wait_between_two_queries_is_airflows(
+    service: HTTPServer, mode: str, first: tuple[int, dict[str, Any]]
+) -> None:
+    """A rescheduled sensor frees its worker meanwhile."""
+    answers(service, first, reply("SUCCEEDED"))
+    assert not sensor(mode=mode).poke({}).is_done
+
+
 def test_takes_a_submission(service: HTTPServer, run: Run) -> None:
     answers(service, reply("PENDING"), reply("SUCCEEDED"))
     submission = {"task_id": "t1", "request_id": "r-submit", "status": "PENDING"}
