@@ -38,10 +38,17 @@ _OVERHEAD = (
     "queues the task again in its next round. The stages show both. A shorter `poll_interval` costs requests."
 )
 
+_BOARD = (
+    "The newest videos of this data are those of a batch of 5,000: each of its rows has a mapped task to make the "
+    "video and others that are looked up with it. With single videos, as in the row *one DAG*, the board takes no "
+    "longer than Airflow's list."
+)
+
 REASONS: Mapping[str, str] = {
     "5,000 waiting, many running: memory, half of HttpSensor's": _MEMORY,
     "5,000 waiting, many running: stall beyond that of triggers that sleep": _STALL,
     "one running, 150 / 1000 / 5000 queued: requests a finished clip": _QUEUE,
+    "the board, beside Airflow's own list of DAG runs": _BOARD,
     "overhead of a deferred clip, warm": _OVERHEAD,
     "CPU of a cold submit, with preflight": _SUBMIT,
     "to disk, by this package, and a source that tells MD5 and CRC-64: of plain fsspec's speed": _SUMS,
