@@ -22,6 +22,8 @@ CEILINGS: Mapping[str, Counts] = {
     "10 jobs, one after another": {"log lines": 2.5},
     # All requests to the service, look-ups of the connection, and calls for task state and Variables.
     "a submit without preflight": {"requests": 4, "look-ups": 2, "requests to Airflow": 8},
+    # One of sixteen. It lists its records, and the facts of a day and of a month.
+    "a submit that deletes old records": {"requests": 4, "look-ups": 2, "requests to Airflow": 11},
     # Calls for Variables from the submit to the result. Each write asks the secrets backend, too.
     "the Variables of a clip": {"requests to Airflow": 7},
     "100 triggers of ended jobs": {"requests": 100, "look-ups": 1},

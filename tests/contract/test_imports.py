@@ -31,28 +31,53 @@ MODULES = [
 ] + [entry["class-name"].rpartition(".")[0] for entry in get_provider_info()["task-decorators"]]
 
 
-def loaded_by(statement: str) -> list[str]:
-    """The modules that ``statement`` loads into a process that has ``airflow.sdk``."""
-    program = f"""
-import json, sys
+# Each statement runs in a fork of one process, for airflow.sdk takes a second to import.
+PROGRAM = """
+import json, os, sys, traceback
 from airflow.sdk import *
 before = set(sys.modules)
-{statement}
-print(json.dumps(sorted(set(sys.modules) - before)))
+for statement in json.load(sys.stdin):
+    if os.fork() == 0:
+        try:
+            exec(statement, {})
+            print("loaded", json.dumps(sorted(set(sys.modules) - before)), flush=True)
+        except BaseException:
+            print("loaded", json.dumps([traceback.format_exc()]), flush=True)
+        os._exit(0)
+    os.wait()
 """
-    done = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True)
-    return json.loads(done.stdout.splitlines()[-1])
+
+
+@pytest.fixture(scope="module")
+def loaded() -> dict[str, list[str]]:
+    """The modules that each statement loads into a process that has ``airflow.sdk``."""
+    statements = [*map(importing, MODULES), *map(running, DAGS)]
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAM], input=json.dumps(statements), check=True, stdout=subprocess.PIPE, text=True
+    )
+    found = [
+        json.loads(line.removeprefix("loaded ")) for line in done.stdout.splitlines() if line.startswith("loaded ")
+    ]
+    return dict(zip(statements, found, strict=True))
+
+
+def importing(module: str) -> str:
+    return f"import {module}"
+
+
+def running(path: Path) -> str:
+    return f"import runpy; runpy.run_path({str(path)!r})"
 
 
 @pytest.mark.parametrize("module", MODULES)
-def test_modules(module: str) -> None:
-    loaded = loaded_by(f"import {module}")
-    assert module in loaded
-    assert [name for name in loaded if name.startswith(HEAVY)] == []
+def test_modules(loaded: dict[str, list[str]], module: str) -> None:
+    found = loaded[importing(module)]
+    assert module in found
+    assert [name for name in found if name.startswith(HEAVY)] == []
 
 
 @pytest.mark.parametrize("path", DAGS, ids=lambda path: path.stem)
-def test_dags(path: Path) -> None:
-    loaded = loaded_by(f"import runpy; runpy.run_path({str(path)!r})")
-    assert "airflow_provider_videoretalk.operators.publish" in loaded
-    assert [name for name in loaded if name.startswith(HEAVY)] == []
+def test_dags(loaded: dict[str, list[str]], path: Path) -> None:
+    found = loaded[running(path)]
+    assert "airflow_provider_videoretalk.operators.publish" in found
+    assert [name for name in found if name.startswith(HEAVY)] == []

@@ -24,12 +24,14 @@ from unit.polling.virtual import Desk, Service, VirtualLoop, run
 
 from airflow_provider_videoretalk.dashscope import async_client
 from airflow_provider_videoretalk.dashscope.task import Task
+from airflow_provider_videoretalk.job_history import history
 from airflow_provider_videoretalk.media.probe import probe
 from airflow_provider_videoretalk.operators.videoretalk import VideoRetalkOperator
 from airflow_provider_videoretalk.outbound.host_access import any_address
 from airflow_provider_videoretalk.polling.progress_log import ProgressLog
 from airflow_provider_videoretalk.polling.trigger_event import event_of
 from airflow_provider_videoretalk.publishing.transfer import copy_object
+from airflow_provider_videoretalk.submission import registry
 from airflow_provider_videoretalk.triggers import client as trigger_module
 from airflow_provider_videoretalk.triggers.dashscope import DashScopeTaskTrigger
 
@@ -96,6 +98,18 @@ def stored(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return seen
 
 
+@pytest.fixture
+def cleans_up(monkeypatch: pytest.MonkeyPatch) -> Callable[[bool], None]:
+    """Says whether the submits of this test delete old records: the millisecond decides, for one of sixteen."""
+
+    def say(turn: bool) -> None:
+        for module in (history, registry):
+            monkeypatch.setattr(module, "is_clean_up_turn", lambda moment: turn)
+
+    say(False)
+    return say
+
+
 def takes_a_submit(service: HTTPServer) -> None:
     """Nothing is in the account's queue."""
     service.expect_request("/api/v1/tasks").respond_with_json({"total": 0, "total_page": 0, "data": []})
@@ -103,15 +117,28 @@ def takes_a_submit(service: HTTPServer) -> None:
     service.expect_request("/api/v1/services/aigc/image2video/video-synthesis").respond_with_json(reply)
 
 
-def test_a_submit(service: HTTPServer, context: dict[str, Any], look_ups: list[str], stored: list[str]) -> None:
+@pytest.mark.parametrize(
+    ("name", "turn"), [("a submit without preflight", False), ("a submit that deletes old records", True)]
+)
+def test_a_submit(
+    service: HTTPServer,
+    context: dict[str, Any],
+    look_ups: list[str],
+    stored: list[str],
+    cleans_up: Callable[[bool], None],
+    name: str,
+    turn: bool,
+) -> None:
     takes_a_submit(service)
+    cleans_up(turn)
     urls = {"video_url": "https://clips.invalid/v.mp4", "audio_url": "https://clips.invalid/a.wav"}
     with pytest.raises(TaskDeferred):
         VideoRetalkOperator(task_id="retalk", **urls, deferrable=True, preflight="off").execute(context)
     counts = {"requests": len(service.log), "look-ups": len(look_ups), "requests to Airflow": len(stored)}
-    check("a submit without preflight", counts)
+    check(name, counts)
 
 
+@pytest.mark.usefixtures("cleans_up")
 def test_the_variables_of_a_clip(
     service: HTTPServer, context: dict[str, Any], variables: TaskStateStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
