@@ -43,17 +43,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     FOLDER.mkdir(exist_ok=True)
     wheel = _wheel()
     results: list[Result] = []
-    # Cells that are refused or not found are known in seconds, and are printed first.
-    resolved: list[tuple[Cell, Resolution]] = []
-    for cell in cells:
-        outcome = _resolve(cell, found)
-        if isinstance(outcome, Result):
-            results.append(outcome)
-            _print_result(cell, outcome)
-        else:
-            resolved.append((cell, outcome))
     with ThreadPoolExecutor(options.jobs) as pool:
-        runs = [pool.submit(_test_cell, *pair, found[pair[0].python], wheel, options) for pair in resolved]
+        runs = [pool.submit(_run_cell, cell, found.get(cell.python), wheel, options) for cell in cells]
         try:
             for result in (each.result() for each in as_completed(runs)):
                 results.append(result)
@@ -99,16 +90,23 @@ def _folder(cell: Cell) -> Path:
     return folder
 
 
-def _resolve(cell: Cell, found: dict[str, Path]) -> Resolution | Result:
+def _run_cell(cell: Cell, interpreter: Path | None, wheel: Path, options: argparse.Namespace) -> Result:
+    result = _result_of(cell, interpreter, wheel, options)
+    _print_result(cell, result)
+    return result
+
+
+def _result_of(cell: Cell, interpreter: Path | None, wheel: Path, options: argparse.Namespace) -> Result:
     result = partial(Result, python=cell.python, surroundings=cell.surroundings.name)
-    if cell.python not in found:
+    if interpreter is None:
         return result(verdict="not found", reason=f"no python{cell.python} on PATH; name it in PYTHONS")
     try:
-        return resolve(cell.surroundings, version=cell.python, python=found[cell.python], folder=_folder(cell))
+        resolution = resolve(cell.surroundings, version=cell.python, python=interpreter, folder=_folder(cell))
     except RefusedError as error:
         return result(verdict="refused", reason=str(error))
     except ResolverError as error:
         return result(verdict="failed", checks={"resolution": Outcome(False, str(error))}, logs=str(_folder(cell)))
+    return _test_cell(cell, resolution, interpreter, wheel, options)
 
 
 def _test_cell(
@@ -139,7 +137,6 @@ def _test_cell(
     if not all(outcome.ok for outcome in result.checks.values()):
         result.verdict = "failed"
     result.seconds = time.monotonic() - started
-    _print_result(cell, result)
     return result
 
 

@@ -17,7 +17,7 @@ from compat.project import EXTRAS, OPTIONAL_TEST_LIBRARIES, PYPROJECT, TEST_LIBR
 
 
 class RefusedError(Exception):
-    """The resolver finds no versions for this Python."""
+    """This package, or the resolver, allows no such versions on this Python."""
 
 
 class ResolverError(Exception):
@@ -44,6 +44,8 @@ def resolve(surroundings: Surroundings, *, version: str, python: Path, folder: P
     :raises RefusedError: with the resolver's reason, in one line
     :raises ResolverError: the resolver failed for another reason
     """
+    for requirement in map(Requirement, surroundings.requirements):
+        check_allowed(requirement, metadata()["project"]["dependencies"], python=version)
     asked = folder / "asked.in"
     asked.write_text("\n".join(surroundings.requirements) + "\n")
     base = folder / "surroundings.txt"
@@ -78,6 +80,22 @@ def resolve(surroundings: Surroundings, *, version: str, python: Path, folder: P
         add(chosen)
     floors = unmet_floors(metadata()["project"]["dependencies"], base, python=version) if surroundings.lowest else []
     return Resolution(pins=pins, left_out=left_out, untested_floors=floors)
+
+
+def check_allowed(asked: Requirement, declared: Iterable[str], *, python: str) -> None:
+    """Refuses what this package allows on other Pythons only. The resolver's message would not name the Python.
+
+    :param asked: such as ``apache-airflow==3.1.8``
+    :raises RefusedError: names what the package requires on this Python
+    """
+    pinned = [Version(part.version) for part in asked.specifier if part.operator == "=="]
+    ours = [entry for entry in map(Requirement, declared) if entry.name == asked.name]
+    if len(ours) < 2 or not pinned:
+        return
+    here = [entry for entry in ours if entry.marker and entry.marker.evaluate({"python_version": python})]
+    if not any(entry.specifier.contains(pinned[0]) for entry in here):
+        required = ", ".join(f"{entry.name}{entry.specifier}" for entry in here)
+        raise RefusedError(f"{asked} is not allowed on Python {python}: this package requires {required}")
 
 
 def unmet_floors(declared: Iterable[str], pins: Path, *, python: str) -> list[str]:

@@ -15,7 +15,7 @@ from compat.cells import PYTHONS, SURROUNDINGS, all_cells, parse_cells
 from compat.checks import Outcome, failed_tests, summary_of
 from compat.project import ROOT, metadata
 from compat.report import Result, table
-from compat.resolution import RefusedError, ResolverError, failure_of, reason_of, unmet_floors
+from compat.resolution import RefusedError, ResolverError, check_allowed, failure_of, reason_of, unmet_floors
 
 PROJECT = metadata()["project"]
 REQUIRED = [Requirement(text) for text in PROJECT["dependencies"]]
@@ -114,6 +114,17 @@ def test_only_requirements_on_python_are_refused() -> None:
     assert isinstance(failure_of("error: Failed to fetch: `https://index/`\n  cause: no route"), ResolverError)
 
 
+def test_what_the_metadata_allow_on_other_pythons_only_is_refused() -> None:
+    declared = ["apache-airflow>=3.1; python_version < '3.14'", "apache-airflow>=3.2.2,<3.5; python_version >= '3.14'"]
+    asked = Requirement("apache-airflow==3.1.8")
+    with pytest.raises(RefusedError, match=r"3\.1\.8 is not allowed on Python 3\.14: .* apache-airflow<3\.5,>=3\.2\.2"):
+        check_allowed(asked, declared, python="3.14")
+    check_allowed(asked, declared, python="3.13")
+    check_allowed(Requirement("apache-airflow==3.2.2"), declared, python="3.14")
+    # Not a question of the Python: the resolver's failure is an error.
+    check_allowed(asked, ["apache-airflow>=3.2"], python="3.13")
+
+
 def test_the_summary_names_the_failed_tests() -> None:
     failed = "FAILED tests/a.py::b[1 2] - AssertionError\nERROR tests/c.py::d\n"
     output = f"{failed}=========== 2 failed, 1 skipped in 3.21s (0:01:02) ===========\n"
@@ -149,7 +160,7 @@ pins = Path(sys.argv[1]) / "pins.txt"
 pins.write_text("apache-airflow==3.3.2")
 compat.FOLDER = Path(sys.argv[1])
 compat._wheel = lambda: Path("w.whl")
-compat._resolve = lambda cell, found: Resolution(pins=pins, left_out={}, untested_floors=())
+compat.resolve = lambda *_, **__: Resolution(pins=pins, left_out={}, untested_floors=())
 
 def install(environment, **_):
     commands.run(["sh", "-c", "sleep 600 & wait"], log=environment.folder / "sleep.log", timeout=600)
