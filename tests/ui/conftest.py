@@ -134,7 +134,7 @@ def history(variables: VariableRows) -> JobHistory:
 
 @pytest.fixture(autouse=True)
 def nothing_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No test gets the answers of another one."""
+    """No test gets the answers of another one, and a page waits for its own on a slow machine, too."""
     from airflow_provider_videoretalk.ui import recent_failures, result_page, service_status, spend, submitted_job
 
     shared = {
@@ -145,7 +145,7 @@ def nothing_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
         submitted_job: "_LOOKUPS",
     }
     for module, name in shared.items():
-        monkeypatch.setattr(module, name, replace(getattr(module, name)))
+        monkeypatch.setattr(module, name, replace(getattr(module, name), seconds=60.0))
     recent_failures._REASONS.clear()
 
 

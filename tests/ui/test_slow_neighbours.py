@@ -145,7 +145,10 @@ def test_airflow_answers_while_a_gateway_drips(
         assert {reply.result().status_code for reply in replies} == {200}
 
 
-def test_a_page_comes_while_the_gateway_drips_on(airflow: Any, gateway: Dripper, runs: Runs) -> None:
+def test_a_page_comes_while_the_gateway_drips_on(
+    airflow: Any, gateway: Dripper, runs: Runs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(service_status._QUESTIONS, "seconds", 3.0)
     runs(DAG, one=[Row(task_id="retalk", state="deferred", xcoms={"dashscope_task_id": "slow"},
                        fields={"video_url": "https://h/v.mp4", "dashscope_conn_id": "gateway_1"})])  # fmt: skip
     page = airflow.get(f"/videoretalk/dags/{DAG}/runs/one/tasks/retalk/-1/status")

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from s3fs import S3FileSystem
 from signed_urls import FIRST, SCHEMES, SECOND, Scheme, code, digest, jwt
 
-from airflow_provider_videoretalk.outbound.signature_expiry import claims_of
+from airflow_provider_videoretalk.outbound.signature_expiry import claims_of, json_web_token
 from airflow_provider_videoretalk.outbound.signature_schemes import PATH_SCHEMES, QUERY_SCHEMES
 from airflow_provider_videoretalk.outbound.signed_url import (
     expiry_is_earliest,
@@ -203,12 +203,41 @@ def test_two_objects_that_only_a_token_names() -> None:
     assert expiry_of(url({"file": "a", "exp": FIRST})) == datetime.fromtimestamp(FIRST, tz=timezone.utc)
 
 
+@pytest.mark.parametrize(
+    "end",
+    ["Expires=1796001600", "Expires=1796001600999", "expires_at=1796001600000", "Expires=2026-11-30T01:20:00Z"],
+)
+def test_the_forms_of_a_time(end: str) -> None:
+    """Seconds or milliseconds since the epoch, or ISO 8601."""
+    assert expiry_of(f"https://h/a.mp4?{end}&Signature=abcdef") == datetime.fromtimestamp(FIRST, tz=timezone.utc)
+
+
+def test_only_parameters_with_a_prefix_end_a_signature_of_version_4() -> None:
+    signed = f"X-Amz-Date=20261130T000000Z&X-Amz-Expires=30&X-Amz-Signature={digest('b')}"
+    url = f"https://h/a.mp4?{signed}&own-signature=1&own-expires=1790000000"
+    assert expiry_of(url) == datetime(2026, 11, 30, 0, 0, 30, tzinfo=timezone.utc)
+
+
+def test_the_digest_before_the_fields_of_an_old_cos_signature_is_not_read() -> None:
+    """It is 20 bytes, of any value."""
+    value = base64.b64encode(b"&e=1790000000&abcdef" + f"e={FIRST}&a=125&k=AKID".encode()).decode()
+    assert expiry_of(
+        f"https://b-125.file.myqcloud.com/a.mp4?sign={value.replace('=', '%3D')}"
+    ) == datetime.fromtimestamp(FIRST, tz=timezone.utc)
+
+
+@pytest.mark.parametrize("name", ["token", "tempauth"])
+def test_the_end_of_a_token(name: str) -> None:
+    assert json_web_token({name: jwt({"exp": FIRST}, "k")}) == datetime.fromtimestamp(FIRST, tz=timezone.utc)
+
+
 def test_the_claims_of_a_token() -> None:
-    """Also of one without its signature."""
+    """Also of one without its signature. What the signature may spell is not read."""
     header, claims, signature = jwt({"exp": FIRST}, "k").split(".")
     assert claims_of(f"{header}.{claims}.{signature}") == {"exp": FIRST}
     assert claims_of(f"{header}.{claims}") == {"exp": FIRST}
     assert claims_of(claims) is None
+    assert claims_of(f"{header}.{claims}.{jwt({'exp': SECOND}, 'k').split('.')[1]}") == {"exp": FIRST}
 
 
 def test_a_signature_in_a_path_takes_its_slash_along() -> None:
