@@ -48,21 +48,27 @@ class OutputFolder:
 
     @classmethod
     def open(
-        cls, folder: object, *, storage_conn_id: object = None, allowed_destinations: object = None
+        cls,
+        folder: object,
+        *,
+        storage_conn_id: object = None,
+        allowed_destinations: object = None,
+        field: str = "folder",
     ) -> OutputFolder:
         """
         :param folder: URI of a folder, with a slash at its end
+        :param field: that names it, for messages
         :raises InputError: it is not allowed, or no folder
         :raises ConfigurationError: its store cannot be opened
         """
-        uri = as_text("folder", folder).strip()
+        uri = as_text(field, folder).strip()
         if not uri.endswith("/"):
             raise InputError(
-                f"folder is {uri!r}, allowed is the URI of a folder",
+                f"{field} is {uri!r}, allowed is the URI of a folder",
                 remedy="End it with a slash, as s3://bucket/videos/.",
             )
         conn_id = as_optional_text("storage_conn_id", storage_conn_id)
-        path = open_destination(uri, storage_conn_id=conn_id, allowed_destinations=allowed_destinations)
+        path = open_destination(uri, storage_conn_id=conn_id, allowed_destinations=allowed_destinations, field=field)
         return cls(path=path, storage_conn_id=conn_id, allowed_destinations=allowed_destinations)
 
     def run(self, context: Mapping[str, Any]) -> ObjectStoragePath:

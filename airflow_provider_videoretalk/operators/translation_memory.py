@@ -59,7 +59,9 @@ class TranslationMemory:
         :raises StateReadError: another release wrote the document, or it is damaged
         :raises TransportError: the store failed
         """
-        opened = OutputFolder.open(folder, storage_conn_id=storage_conn_id, allowed_destinations=allowed_destinations)
+        opened = OutputFolder.open(
+            folder, storage_conn_id=storage_conn_id, allowed_destinations=allowed_destinations, field="memory"
+        )
         return cls(path=object_in_folder(opened.path, f"{language}.json"))
 
     def keep_lines(self, lines: Mapping[str, str]) -> None:

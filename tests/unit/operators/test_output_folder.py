@@ -7,6 +7,7 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
+from object_store import ObjectStore, attached
 
 from airflow_provider_videoretalk.dashscope.errors import InputError
 from airflow_provider_videoretalk.operators.output_folder import OutputFolder
@@ -97,6 +98,14 @@ def test_another_place_has_its_connection(tmp_path: Path, folder: OutputFolder) 
         place(narrow, elsewhere.as_uri())
 
 
+def test_a_folder_in_a_store_has_its_connection() -> None:
+    with attached(my_store=ObjectStore()):
+        folder = OutputFolder.open("s3://b/x/", storage_conn_id="my_store", allowed_destinations="s3://my_store@b/")
+        assert (folder.path.conn_id, folder.path.path) == ("my_store", "b/x")
+        with pytest.raises(InputError, match=r"^folder is 's3://my_store@c/', allowed is .*allowed_destinations"):
+            OutputFolder.open("s3://c/", storage_conn_id="my_store", allowed_destinations="s3://my_store@b/")
+
+
 def test_the_folder_of_a_run_and_of_a_speech(folder: OutputFolder) -> None:
     ti = SimpleNamespace(dag_id="spring", run_id="manual__1")
     run = folder.run({"ti": ti})
@@ -108,3 +117,7 @@ def test_the_folder_of_a_run_and_of_a_speech(folder: OutputFolder) -> None:
 def test_a_folder_ends_with_a_slash(given: str) -> None:
     with pytest.raises(InputError, match=r"^folder is '.*', allowed is the URI of a folder\. End it with a slash"):
         OutputFolder.open(given)
+    with pytest.raises(InputError, match=r"^memory is '.*', allowed is the URI of a folder"):
+        OutputFolder.open(given, field="memory")
+    with pytest.raises(InputError, match=r"^memory is '', allowed is"):
+        OutputFolder.open("", field="memory")

@@ -206,7 +206,7 @@ def test_the_rate_of_a_segment_and_an_enrolled_voice(service: Service, context: 
             "for which the voice is enrolled",
         ),
         ({"folder": "file:///x"}, "folder is 'file:///x', allowed is the URI of a folder"),
-        ({"allowed_destinations": "s3://b/"}, "destination is .*allowed_destinations"),
+        ({"allowed_destinations": "s3://b/"}, "^folder is .*allowed_destinations"),
         ({"seconds": "long"}, "seconds is 'long'"),
         ({"language": 3}, "^language is 3"),
         ({"options": "loud"}, "^options is a str"),
