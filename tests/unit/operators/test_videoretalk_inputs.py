@@ -230,7 +230,7 @@ def test_a_store_signs_for_as_long_as_the_job_may_take(
 def test_a_url_that_ends_before_its_turn_is_refused(
     account: HTTPServer, media: RangeServer, context: dict[str, Any], queue_timeout: float, refused: bool
 ) -> None:
-    ends = datetime.now(timezone.utc) + timedelta(hours=1)
+    ends = datetime.now(timezone.utc).replace(microsecond=0) + timedelta(hours=1)
     url = f"{media.url('/video.mp4')}?Expires={ends.timestamp():.0f}&OSSAccessKeyId=k&Signature=s"
     task = operator(media, video_url=url, queue_timeout=queue_timeout)
     if refused:
