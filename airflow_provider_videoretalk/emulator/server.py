@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 import threading
 import time
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
 START_SECONDS = 30.0
 # Seconds that running requests get to finish when the emulator stops.
 GRACE_SECONDS = 1
+# Seconds after which what has not ended never will, on a busy machine, too.
+STOP_SECONDS = 120.0
 
 
 class Emulator:
@@ -128,11 +131,18 @@ class Emulator:
             time.sleep(0.005)
 
     def stop(self) -> None:
-        """Stop, and wait until the thread has ended."""
+        """Stop, and wait until the thread has ended.
+
+        :raises RuntimeError: it does not end, with what it waits for
+        """
         if self._server is not None:
             self._server.should_exit = True
         if self._thread is not None:
-            self._thread.join()
+            self._thread.join(STOP_SECONDS)
+            if self._thread.is_alive():
+                loop = getattr(self.app.state, "loop", None)
+                tasks = [] if loop is None else sorted(map(repr, asyncio.all_tasks(loop)))
+                raise RuntimeError(f"the emulator did not stop within {STOP_SECONDS:g} s: {'; '.join(tasks)}")
         if self._socket is not None:
             self._socket.close()
         self._socket = self._server = self._thread = None

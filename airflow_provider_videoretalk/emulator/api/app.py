@@ -106,6 +106,7 @@ def create_app(
 @contextlib.asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     components: Components = app.state.components
+    app.state.loop = asyncio.get_running_loop()
     maintenance = asyncio.create_task(components.runner.run_maintenance(), name="maintenance")
     try:
         yield

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from functools import partial
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import requests
 
+from airflow_provider_videoretalk.emulator import server
 from airflow_provider_videoretalk.emulator.engine.errors import MediaRefusedError
 
 if TYPE_CHECKING:
@@ -208,6 +210,26 @@ def test_nothing_is_left_after_stop(start: Any, connect: Any, until: Any) -> Non
     emulator.stop()
     assert not folder.exists()
     assert not any("emulator" in thread.name for thread in set(threading.enumerate()) - before)
+
+
+def test_a_stop_that_does_not_end_says_what_it_waits_for(
+    start: Any, engine: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    released = threading.Event()
+
+    async def close_at_last() -> None:
+        await asyncio.to_thread(released.wait)
+
+    monkeypatch.setattr(engine, "close", close_at_last)
+    emulator = start()
+    with monkeypatch.context() as short:
+        short.setattr(server, "STOP_SECONDS", 0.1)
+        try:
+            with pytest.raises(RuntimeError, match=r"^the emulator did not stop within 0\.1 s: .*LifespanOn"):
+                emulator.stop()
+        finally:
+            released.set()
+    emulator.stop()
 
 
 def test_given_folder_is_kept(start: Any, connect: Any, until: Any, tmp_path: Path) -> None:
