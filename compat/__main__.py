@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import re
+import shlex
 import shutil
 import signal
 import sys
@@ -33,7 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     _selected_checks(options.checks)
     # Raises KeyboardInterrupt, so that the child processes end too.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    found = interpreters.identify(options.pythons.split()) if options.pythons else interpreters.find_all(PYTHONS)
+    found = interpreters.identify(shlex.split(options.pythons)) if options.pythons else interpreters.find_all(PYTHONS)
     pythons = sorted(found, key=lambda version: int(version.split(".")[1])) if options.pythons else PYTHONS
     try:
         cells = parse_cells(options.cells, pythons) if options.cells else all_cells(pythons)

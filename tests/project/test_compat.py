@@ -150,7 +150,7 @@ def test_the_table_shows_every_cell() -> None:
 
 
 INTERRUPTED = """
-import os, signal, sys, threading, time
+import os, shlex, signal, sys, threading, time
 from pathlib import Path
 from compat import __main__ as compat, commands
 from compat.checks import Outcome
@@ -169,7 +169,7 @@ def install(environment, **_):
 compat.install = install
 compat.CHECKS.clear()
 threading.Timer(1.0, os.kill, (os.getpid(), signal.SIGTERM)).start()
-sys.exit(compat.main(["--jobs", "2", "--cells", "newest lowest", "--pythons", sys.executable]))
+sys.exit(compat.main(["--jobs", "2", "--cells", "newest lowest", "--pythons", shlex.quote(sys.executable)]))
 """
 
 

@@ -88,9 +88,11 @@ def distributions_of(module: str) -> frozenset[str]:
     owner = _owners().get(f"{path}/__init__.py") or _owners().get(f"{path}.py")
     if owner:
         return frozenset({owner})
-    # A module that is not installed on this Python, such as tomli, has the name of its distribution.
     name = module.partition(".")[0]
-    return frozenset(map(canonicalize_name, packages_distributions().get(name, [name])))
+    # Python 3.10 knows a package only by a file that few distributions still have.
+    sharing = {owner for file, owner in _owners().items() if file.startswith(f"{name}/")}
+    # A module that is not installed on this Python, such as tomli, has the name of its distribution.
+    return frozenset(sharing or map(canonicalize_name, packages_distributions().get(name, [name])))
 
 
 def names(requirements: list[str]) -> set[str]:

@@ -117,4 +117,4 @@ def test_a_stopped_ui_leaves_nothing_running(stop: signal.Signals) -> None:
     assert run.returncode == 130
     assert printed.splitlines()[-1] == "Stopped."
     assert "Traceback" not in printed
-    assert all(is_gone(process) for process in family)
+    until(lambda: all(map(is_gone, family)), what="they are all gone", within=30)
