@@ -68,7 +68,8 @@ def is_own(module: str) -> bool:
 
 
 def is_standard(module: str) -> bool:
-    return module.partition(".")[0] in sys.stdlib_module_names
+    # Python 3.10 does not know the names of later ones.
+    return module.partition(".")[0] in sys.stdlib_module_names | {"tomllib"}
 
 
 @cache
