@@ -67,7 +67,7 @@ class BatchSources:
     log: Callable[..., None]
     face_check: str = "off"
     # Decoded pictures of eight presenters at once would need much memory.
-    _one_at_a_time: Lock = field(default_factory=Lock, init=False, repr=False)
+    _one_at_a_time: Lock = field(default_factory=Lock, init=False)
 
     def table(self, given: object, *, field: str = "table") -> bytes:
         """The bytes of a table.
@@ -154,7 +154,7 @@ class BatchSources:
                 return Presenter(problems=problems)
             digest = content_digest(source.content_identity())
         except DashScopeError as error:
-            return Presenter(problems=(_problem_of("video", error),))
+            return Presenter(problems=(_problem_of("video_url", error),))
         media = found.media.get("video_url")
         length = InputLength(seconds=media.seconds, fps=media.fps) if media else InputLength()
         return Presenter(digest=digest, length=length, in_parts=bool(found.findings), key=_key_of(source))
@@ -165,7 +165,7 @@ class BatchSources:
             _, problems = self._inspect("image_url", source, model=model)
             digest = "" if problems else content_digest(source.content_identity())
         except DashScopeError as error:
-            return Presenter(problems=(_problem_of("photo", error),))
+            return Presenter(problems=(_problem_of("image_url", error),))
         return Presenter(digest=digest, problems=problems, key=_key_of(source))
 
     def _inspect(
@@ -189,11 +189,11 @@ class BatchSources:
         from airflow_provider_videoretalk.inputs.face_check import check_faces
 
         with self._one_at_a_time:
-            found = check_faces(source.location, field="video", access=self.access)
+            found = check_faces(source.location, field="video_url", access=self.access)
         for sentence in found.unchecked:
             self.log("%s", sentence)
         if self.face_check == "refuse":
-            return tuple((one.message.removeprefix("video: "), one.remedy) for one in found.findings)
+            return tuple((one.message.removeprefix("video_url: "), one.remedy) for one in found.findings)
         for one in found.findings:
             self.log("%s: %s", source.description, one)
         return ()
@@ -207,7 +207,7 @@ class BatchSources:
             digest = content_digest(source.content_identity())
             parts = self._parts(source, folder.speech(f"{digest_of(digest)}-parts.json")) if found.findings else ()
         except DashScopeError as error:
-            return Recording(problems=(_problem_of("audio", error),))
+            return Recording(problems=(_problem_of("audio_url", error),))
         media = found.media.get("audio_url")
         return Recording(digest=digest, seconds=media.seconds if media else None, parts=parts)
 

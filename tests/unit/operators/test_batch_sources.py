@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from airflow.sdk.io import store
 from labelled_clips import blurred, changed_clip
+from range_server import RangeServer
 
 from airflow_provider_videoretalk.dashscope.errors import ConfigurationError, InputError
 from airflow_provider_videoretalk.emulator.engine.sample_presenter import draw_presenter
+from airflow_provider_videoretalk.inputs import face_check as faces_of_clips
 from airflow_provider_videoretalk.inputs import preflight
 from airflow_provider_videoretalk.inputs.preflight import Finding, InspectionResult
 from airflow_provider_videoretalk.media import location as media_location
 from airflow_provider_videoretalk.media.probe_result import ProbeResult
+from airflow_provider_videoretalk.model_catalog.limit import Limit
 from airflow_provider_videoretalk.model_catalog.model import InputLength
+from airflow_provider_videoretalk.model_catalog.talking_photo import LIVEPORTRAIT
 from airflow_provider_videoretalk.model_catalog.videoretalk import VIDEORETALK
 from airflow_provider_videoretalk.operators import batch_sources
 from airflow_provider_videoretalk.operators.batch_sources import BatchSources
-from airflow_provider_videoretalk.outbound.host_access import public_only
+from airflow_provider_videoretalk.outbound.host_access import any_address, public_only
 from airflow_provider_videoretalk.outbound.read_budget import ReadBudget
 
 
@@ -49,6 +55,16 @@ def test_a_script_of_100_000_bytes_is_read(sources: Sources, monkeypatch: pytest
     monkeypatch.setattr(Sources, "content", b"\xff\xfe")
     with pytest.raises(InputError, match=r"^the script is not in UTF-8"):
         sources.script("s3://b/a.txt")
+
+
+def test_a_file_with_too_long_a_script_is_not_cut_off(tmp_path: Path) -> None:
+    script = tmp_path / "a.txt"
+    sources = BatchSources(allowed_sources=None, access=public_only, log=print)
+    script.write_text("Hello, you. " * 8_333)
+    assert sources.script(str(script)) == "Hello, you. " * 8_333
+    script.write_text("x" * 100_001)
+    with pytest.raises(InputError, match=r"^the script has more than 100000 bytes"):
+        sources.script(str(script))
 
 
 @pytest.mark.parametrize(
@@ -96,6 +112,51 @@ def test_a_presenter_is_looked_at_once(
     assert [value.partition(":")[0] for value, _ in presenter.problems] == problems
     assert [each for each in ("the face is blurred",) for line in lines if each in line] == logged
     assert bool(presenter.digest) == (not problems)
+
+
+@pytest.mark.parametrize("face_check", ["warn", "refuse"])
+def test_a_presenter_that_cannot_be_looked_at_is_not_refused(
+    face_check: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The log says why."""
+    monkeypatch.setattr(faces_of_clips, "VIDEO_BYTES", Limit(field="video size", high=1_000, code=""))
+    draw_presenter(tmp_path / "clip.mp4", seconds=2, size=640)
+    lines: list[str] = []
+    with RangeServer() as server:
+        server.add("/clip.mp4", (tmp_path / "clip.mp4").read_bytes())
+        sources = BatchSources(
+            allowed_sources=None,
+            access=any_address,
+            log=lambda text, *values: lines.append(text % values),
+            face_check=face_check,
+        )
+        (presenter,) = sources.presenters([server.url("/clip.mp4")]).values()
+    assert presenter.problems == ()
+    assert [line for line in lines if "face" in line] == [
+        "video_url: the face was not checked: it has more than 1,000 bytes, allowed are 1,000. "
+        "Give a shorter or smaller file"
+    ]
+
+
+@pytest.mark.parametrize(
+    "read",
+    [
+        lambda sources: sources.presenters(["s3://bucket/a"]),
+        lambda sources: sources.photos(["s3://bucket/a"], model=LIVEPORTRAIT),
+        lambda sources: sources.recordings(["s3://bucket/a"], folder=None),
+    ],
+    ids=["video", "photo", "audio"],
+)
+def test_a_store_that_cannot_be_opened(monkeypatch: pytest.MonkeyPatch, read: Callable[..., dict[str, Any]]) -> None:
+    """No message has the name that a model gives to its input: the table has no such column."""
+
+    def refuse(_: object) -> None:
+        raise PermissionError
+
+    monkeypatch.setattr(store.ObjectStore, "fs", property(refuse))
+    (found,) = read(BatchSources(allowed_sources=None, access=public_only, log=print)).values()
+    ((problem, _),) = found.problems
+    assert problem.startswith("it is in a store (s3) that cannot be opened: ")
 
 
 def test_a_plan_without_the_extra_names_it(monkeypatch: pytest.MonkeyPatch) -> None:
