@@ -18,6 +18,7 @@ from airflow.providers.standard.operators.hitl import HITLOperator
 from airflow.sdk import DAG, Param
 from media_files import video, wav
 from object_store import ObjectStore, attached
+from PIL import Image
 from pytest_httpserver import HTTPServer
 from state_store import TaskStateStore
 from werkzeug import Response
@@ -443,11 +444,15 @@ def test_a_video_of_another_batch_is_not_replaced(batch: Batch) -> None:
     assert len(batch.plan(changed, batch="spring")) == 1
 
 
-def test_a_video_replaces_no_presenter(batch: Batch) -> None:
+@pytest.mark.parametrize("column", ["video", "photo"])
+def test_a_video_replaces_no_presenter(batch: Batch, column: str) -> None:
     """The next run would find another presenter, and make all videos again."""
     clip = batch.folder / "anna.mp4"
-    clip.write_bytes((batch.folder.parent / "clip.mp4").read_bytes())
-    table = f"name,text,video\nb,Hello there.,{clip}\nAnna,Hello there.,\n"
+    if column == "photo":
+        Image.new("RGB", (480, 640)).save(clip, format="png")
+    else:
+        clip.write_bytes((batch.folder.parent / "clip.mp4").read_bytes())
+    table = f"name,text,{column}\nb,Hello there.,{clip}\nAnna,Hello there.,\n"
     with pytest.raises(AirflowFailException, match="line 3, column destination: it is a presenter of the table"):
         batch.plan(table)
     assert [row["label"] for row in batch.plan(table, skip_bad_rows=True)] == ["b"]
@@ -489,9 +494,12 @@ def test_prune_lists_and_removes(batch: Batch) -> None:
     only = "name,text\na,Good morning and welcome.\n"
     batch.run(only)
     assert (batch.folder / "b.mp4").exists()
+    assert batch.document("plan")["unused"] == []
     batch.run(only, prune="list")
     plan = batch.document("plan")
     assert [uri.rpartition("/")[2] for uri in plan["unused"]] == ["b.mp4"]
+    # XCom has the sums alone: the lists may be long.
+    assert plan.keys() - batch.sums.keys() == {"videos", "unused"}
     batch.run(only, prune="remove", dry_run=True)
     with pytest.raises(AirflowFailException):
         batch.run(f"{only}c/,Hello.\n", prune="remove", skip_bad_rows=True)
@@ -505,16 +513,34 @@ def test_prune_lists_and_removes(batch: Batch) -> None:
 
 
 @pytest.mark.parametrize(
-    "table", ["s3://any_conn@bucket/t.csv", "file:///etc/passwd", "/etc/passwd", "https://evil.example/t.csv"]
+    "table",
+    [
+        "s3://any_conn@bucket/t.csv",
+        "unknown://bucket/t.csv",
+        "file:///etc/passwd",
+        "/etc/passwd",
+        "https://evil.example/t.csv",
+    ],
 )
 def test_a_table_where_the_author_allowed_none(batch: Batch, table: str) -> None:
     with pytest.raises(InputError, match=r"^table is .*, allowed is"):
         batch.plan(table, allowed_sources=[batch.presenter])
     with pytest.raises(AirflowFailException, match=r"column text_location: .*allowed_sources"):
         batch.plan(f"text_location\n{table}\n", allowed_sources=[batch.presenter])
-    for row in (f"text,video\nHello.,{table}\n", f"text,photo\nHello.,{table}\n", f"name,audio\na,{table}\n"):
-        with pytest.raises(AirflowFailException, match=r"allowed is .*allowed_sources.* Use such a location, or"):
-            batch.plan(row, allowed_sources=[batch.presenter])
+    for columns in ("text,video", "text,photo", "name,audio"):
+        column = columns.partition(",")[2]
+        told = rf"column {column}: {column} is .*, allowed is .*allowed_sources.* Use such a location, or"
+        with pytest.raises(AirflowFailException, match=told):
+            batch.plan(f"{columns}\nHello,{table}\n", allowed_sources=[batch.presenter])
+
+
+def test_a_plan_looks_for_the_face_of_a_presenter(batch: Batch, capsys: pytest.CaptureFixture[str]) -> None:
+    """The clip shows none."""
+    found = "no face was found in 12 frames of the clip"
+    assert len(batch.plan(face_check="warn")) == 2
+    assert found in capsys.readouterr().out
+    with pytest.raises(AirflowFailException, match=f"line 2, column video: {found}"):
+        batch.plan(face_check="refuse")
 
 
 @pytest.mark.parametrize("folder", ["s3://other@bucket/", "file:///elsewhere/"])
@@ -580,6 +606,12 @@ def test_a_wrong_parameter_of_a_plan_is_named(batch: Batch, field: str, value: A
     with pytest.raises(InputError, match=f"^{field} (is|has|cannot)"):
         batch.plan(**{"table": TABLE, field: value})
     assert batch.paid() == {"speech": 0, "videos": 0}
+
+
+@pytest.mark.parametrize("threshold", [119, 201])
+def test_a_face_threshold_that_no_job_takes_is_told_by_the_plan(batch: Batch, threshold: int) -> None:
+    with pytest.raises(InputError, match=f"query_face_threshold is {threshold}, allowed is 120 to 200"):
+        batch.plan(query_face_threshold=threshold)
 
 
 def test_empty_parameters_of_a_plan_count_as_left_out(batch: Batch) -> None:

@@ -17,7 +17,7 @@ from airflow_provider_videoretalk.batches.recipe import RecordingPart, Recording
 from airflow_provider_videoretalk.dashscope.errors import InputError
 from airflow_provider_videoretalk.editing import speech_pauses
 from airflow_provider_videoretalk.media import local_copy
-from airflow_provider_videoretalk.operators import video_pieces
+from airflow_provider_videoretalk.operators import batch_sources, video_pieces
 from airflow_provider_videoretalk.operators.make_video import MakeVideoOperator
 
 from .test_batch import SUBMIT, Batch, batch
@@ -158,6 +158,17 @@ def test_a_recording_without_a_pause_is_refused_with_the_place(batch: Batch) -> 
     (problem,) = batch.document("plan")["videos"][0]["problems"]
     assert problem.startswith("line 1, column audio: the recording has no pause from second 20.5 to second 151.0")
     assert batch.paid() == {"speech": 0, "videos": 0}
+
+
+def test_the_longest_recording(batch: Batch, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of two hours. Here it is as long as the recording."""
+    monkeypatch.setattr(batch_sources, "MAX_SECONDS", SECONDS)
+    assert len(batch.plan(table(record(batch, LONG)))) == 1
+    monkeypatch.setattr(batch_sources, "MAX_SECONDS", 90.0)
+    with pytest.raises(
+        AirflowFailException, match=r"audio: the recording takes 2 minutes, allowed are 1\.5 minutes\. Split it"
+    ):
+        batch.plan(table(record(batch, LONG, name="again.wav")))
 
 
 def test_a_recording_that_is_no_sound_is_refused(batch: Batch) -> None:
