@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from itertools import chain
 from typing import TYPE_CHECKING, Any
@@ -97,7 +97,7 @@ class TranslationJob:
     domains: str | None
     rate: float
     max_rate: float
-    corrections: Mapping[Place, str] = field(default_factory=dict)
+    corrections: Mapping[Place, str]
 
     def packs(self, answers: TranslationAnswers) -> Iterator[list[str]]:
         """The lines of each request that is still needed, each line once."""

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from itertools import islice, product
+from itertools import chain, islice, product
 from pathlib import Path
 from typing import Any
 from unittest.mock import Mock
@@ -202,6 +202,11 @@ def test_everything_is_sent(qwen: Service, context: dict[str, Any]) -> None:
     ]
 
 
+def test_the_room_is_told_in_milliseconds(qwen: Service, context: dict[str, Any]) -> None:
+    result = operator(source={"segments": [{"start": 0.1234, "end": 1.0, "text": "One."}]}).execute(context)
+    assert result["segments"][0]["room"] == 0.877
+
+
 def test_a_text_keeps_its_paragraphs(qwen: Service, context: dict[str, Any]) -> None:
     result = operator(source="\nOne.\r\n\nTwo  lines\n").execute(context)
     assert result["text"] == "ONE.\n\nTWO LINES"
@@ -228,6 +233,10 @@ def test_the_segments_of_a_long_recording_are_read_from_its_file(
     transcript = {**TRANSCRIPT, "segments": [], "files": {"json": f"file://{file}"}}
     whole = operator().execute(context)
     assert operator(source=transcript).execute(context)["segments"] == whole["segments"]
+    # Those of a short one are read from what was returned.
+    file.unlink()
+    transcript["segments"] = TRANSCRIPT["segments"]
+    assert operator(source=transcript).execute(context)["segments"] == whole["segments"]
 
 
 @pytest.mark.parametrize(
@@ -252,7 +261,7 @@ def test_a_file_without_a_transcript(
 
 def test_a_transcript_is_read_where_sources_are_allowed(qwen: Service, context: dict[str, Any], tmp_path: Path) -> None:
     given = {"segments": [], "files": {"json": f"file://{tmp_path}/talk.json"}}
-    with pytest.raises(InputError, match="allowed_sources"):
+    with pytest.raises(InputError, match=r"^source is .*allowed_sources"):
         operator(source=given, allowed_sources=["s3://bucket/"]).execute(context)
 
 
@@ -380,6 +389,14 @@ def test_a_line_without_a_translation_is_not_paid_for_again_and_again(
     with pytest.raises(AirflowFailException, match=rf"answered {what} of 'One\.' \(request_id r-scripted\)"):
         operator(source="One.").execute(context)
     assert len(qwen.bodies) == 1
+
+
+def test_a_long_line_without_a_translation_is_named_by_its_first_60_characters(
+    qwen: Service, context: dict[str, Any]
+) -> None:
+    qwen.answer("")
+    with pytest.raises(AirflowFailException, match=r"answered no words of 'One a{56}' \(request_id"):
+        operator(source=f"One {'a' * 57}").execute(context)
 
 
 CRASHES = ["before the request", "before the reply is kept", "after the reply is kept"]
@@ -556,6 +573,28 @@ def test_max_cost_has_the_lines_that_are_asked_for_twice(qwen: Service, context:
     operator(source="One.\nTwo.", max_cost=most).execute(context)
 
 
+@pytest.mark.parametrize(("domain", "lines", "most"), [(115, [5], "0.072090"), (116, [2, 3], "0.072868")])
+def test_a_request_has_8192_tokens_at_most(
+    qwen: Service, context: dict[str, Any], domain: int, lines: list[int], most: str
+) -> None:
+    """By their highest number: 128, a byte of the lines, 45 of each of 150 terms, and one for each of the domain.
+
+    The most that they cost has the terms and the domain of each request. Lines that are sent together may have to be
+    sent again one by one.
+    """
+    words = [f"word{number:03}" for number in range(150)]
+    given: dict[str, Any] = {
+        "source": "\n".join(" ".join(words[start : start + 30]) for start in range(0, 150, 30)),
+        "glossary": dict.fromkeys(words, "x" * 22),
+        "domains": "a" * domain,
+    }
+    with pytest.raises(InputError, match=f"costs at most {most} CNY"):
+        operator(**given, max_cost=0).execute(context)
+    operator(**given).execute(context)
+    assert [len(asked) for asked in qwen.asked] == lines
+    assert "\n".join(chain.from_iterable(qwen.asked)) == given["source"]
+
+
 def test_a_price_of_the_connection(
     qwen: Service, context: dict[str, Any], service: HTTPServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -614,9 +653,12 @@ def test_what_does_not_fit_fails(qwen: Service, context: dict[str, Any]) -> None
     assert len(qwen.asked) == 1
 
 
-def test_a_message_names_ten_segments(qwen: Service, context: dict[str, Any]) -> None:
-    source = segments(*(f"{number} {'a' * 26}" for number in range(12)), seconds=1)
-    with pytest.raises(AirflowFailException, match=r"12 segments .*; segment 9 at 9 s[^;]* and 2 more\. Shorten"):
+@pytest.mark.parametrize(("number", "more"), [(10, ""), (12, " and 2 more")])
+def test_a_message_names_ten_segments(qwen: Service, context: dict[str, Any], number: int, more: str) -> None:
+    source = segments(*(f"{place} {'a' * 26}" for place in range(number)), seconds=1)
+    with pytest.raises(
+        AirflowFailException, match=rf"{number} segments .*; segment 9 at 9 s[^;]* has 1 s{more}\. Shorten"
+    ):
         operator(source=source, on_too_long="fail").execute(context)
 
 
@@ -666,6 +708,7 @@ def test_a_model_that_is_not_known_may_have_other_languages(qwen: Service, conte
         ({"source": 3}, r"^source is 3"),
         ({"source": {}}, r"^source\.segments is a NoneType"),
         ({"source": {"segments": []}}, r"^source\.segments is a list of 0"),
+        ({"source": {"segments": [], "files": {"srt": "s3://b/a.srt"}}}, r"^source\.segments is a list of 0"),
         ({"source": segments("", " ")}, r"^source has no words"),
         ({"source": "<speak>Hi</speak>"}, r"^source is SSML"),
         ({"source": "a" * 3000}, r"^paragraph 0 of source: the script has no blank"),
@@ -677,6 +720,8 @@ def test_a_model_that_is_not_known_may_have_other_languages(qwen: Service, conte
         ({"target_language": "Welsh", "model": "qwen-mt-lite"}, r"^target_language is 'Welsh'"),
         ({"target_language": "English"}, r"^target_language is 'en', which is the source's own"),
         ({"domains": "a" * 1001}, r"^domains has 1001 bytes, allowed are 1000"),
+        ({"domains": 3}, r"^domains is 3"),
+        ({"source_language": 3}, r"^source_language is 3"),
         ({"max_cost": "much"}, r"^max_cost is 'much'"),
         ({"glossary": {"Acme": 3}}, r"^glossary has the target 3"),
         ({"glossary": 3}, r"^glossary is 3"),
@@ -689,6 +734,13 @@ def test_bad_input_is_found_before_anything_is_sent(
     with pytest.raises(InputError, match=message):
         operator(**arguments).execute(context)
     assert not qwen.bodies
+
+
+@pytest.mark.parametrize("domains", ["a" * 1000, "\ud800"])
+def test_what_a_domain_may_be(qwen: Service, context: dict[str, Any], domains: str) -> None:
+    """Also half of a character, which a form may send."""
+    operator(source="One.", domains=domains).execute(context)
+    assert qwen.bodies[0]["parameters"]["translation_options"]["domains"] == domains
 
 
 @pytest.mark.parametrize(
