@@ -617,8 +617,8 @@ def test_a_face_threshold_that_no_job_takes_is_told_by_the_plan(batch: Batch, th
 def test_empty_parameters_of_a_plan_count_as_left_out(batch: Batch) -> None:
     """A form sends them so. The videos that were made without them are the same."""
     batch.run()
-    optional = "batch defaults speech_model speech_options video_extension query_face_threshold face_check max_cost"
-    empty = dict.fromkeys([*optional.split(), "max_cost_per_video", "skip_bad_rows", "force"], "")
+    optional = "batch defaults speech_model speech_options video_extension query_face_threshold photo_model face_check"
+    empty = dict.fromkeys([*optional.split(), "max_cost", "max_cost_per_video", "skip_bad_rows", "force"], "")
     table = TABLE.replace("text\n", "text,video\n").replace(".\n", f".,{batch.presenter}\n")
     assert batch.plan(table, **empty) == []
     assert (batch.sums["counts"], batch.sums["batch"]) == ({"make": 0, "keep": 2, "refuse": 0}, "spring")
@@ -674,7 +674,7 @@ def test_options_that_json_writes_otherwise(batch: Batch) -> None:
     assert batch.run(speech_options=options)["counts"] == {"published": 2}
     assert batch.run(speech_options=options)["counts"] == {"kept": 2}
     for value in ({"a"}, float("nan")):
-        with pytest.raises(InputError, match="speech_options cannot be written as JSON"):
+        with pytest.raises(InputError, match="^speech_options cannot be written as JSON"):
             batch.plan(speech_options={"rate": value})
     assert batch.paid() == {"speech": 2, "videos": 2}
 
@@ -866,6 +866,18 @@ def test_a_plan_of_before_stands_for_none_that_fails(batch: Batch) -> None:
     assert batch.run()["counts"] == {"published": 2}
     with pytest.raises(InputError):
         batch.plan("nmae\na\n", same_run=True)
+    with pytest.raises(AirflowFailException, match="There is no plan"):
+        batch.manifest()
+
+
+def test_there_is_no_plan_whose_rows_could_not_be_written(batch: Batch) -> None:
+    """The manifest would read others."""
+    batch.plan()
+    (rows,) = batch.folder.glob("batches/*/rows-0000.json")
+    rows.unlink()
+    rows.mkdir()
+    with pytest.raises(DashScopeError):
+        batch.plan(same_run=True)
     with pytest.raises(AirflowFailException, match="There is no plan"):
         batch.manifest()
 
