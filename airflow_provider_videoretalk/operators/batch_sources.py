@@ -230,7 +230,6 @@ class BatchSources:
         from airflow_provider_videoretalk.editing.speech_cuts import choose_cuts
         from airflow_provider_videoretalk.editing.speech_pauses import find_pauses
         from airflow_provider_videoretalk.media.local_copy import local_copy
-        from airflow_provider_videoretalk.publishing.object_store import make_folder_of, store_errors_named
 
         with TemporaryDirectory(prefix="videoretalk-") as folder:
             file = local_copy(source.location, Path(folder, "recording"), field="audio", access=self.access)
@@ -244,8 +243,6 @@ class BatchSources:
             for start, end in pairwise((0.0, *choose_cuts(sound, field="the recording"), sound.seconds)):
                 cut_sound(file, part, start=start, end=end)
                 parts.append(RecordingPart(start=start, end=end, sound=hashlib.sha256(part.read_bytes()).hexdigest()))
-        with store_errors_named(kept):
-            make_folder_of(kept)
         write_document(kept, {"version": VERSION, "parts": [asdict(one) for one in parts]})
         return tuple(parts)
 

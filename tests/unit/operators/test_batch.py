@@ -272,6 +272,16 @@ def test_a_speech_is_made_as_the_table_and_the_plan_say(batch: Batch) -> None:
     assert given == {"text": "Good morning.", "voice": "longwan_v3", "language_hints": ["en"], "rate": 1.1}
 
 
+def test_how_fast_a_speech_is_says_which_script_is_too_long(batch: Batch) -> None:
+    """At the usual rate, this one takes an hour."""
+    table = f"name,text\na,{'Good morning. ' * 4_000}\n"
+    assert len(batch.plan(table)) == 1
+    with pytest.raises(
+        AirflowFailException, match=r"line 2, column text: it takes about 1\d\d minutes to speak, allowed is at most 120"
+    ):
+        batch.plan(table, speech_options={"rate": 0.5})
+
+
 def test_a_speech_is_in_the_history_with_its_cost(
     batch: Batch, variables: TaskStateStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -164,6 +164,8 @@ def test_a_plan_without_the_extra_names_it(monkeypatch: pytest.MonkeyPatch) -> N
     sources = BatchSources(allowed_sources=None, access=public_only, log=print, face_check="warn")
     with pytest.raises(ConfigurationError, match=r"face_check needs av, .*\[faces\]"):
         sources.presenters([])
+    # It is for faces alone.
+    assert BatchSources(allowed_sources=None, access=public_only, log=print).presenters([]) == {}
 
 
 @pytest.mark.parametrize(
