@@ -6,7 +6,7 @@ import hashlib
 import re
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from itertools import pairwise
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -53,6 +53,9 @@ _REQUESTS = 64
 _CUT = {"video_url": (VIDEO_SECONDS, VIDEO_BYTES), "audio_url": (AUDIO_SECONDS, AUDIO_BYTES)}
 _SHORTEST = VIDEO_SECONDS.low or 0
 
+# Decoded pictures of eight presenters at once would need much memory.
+_ONE_AT_A_TIME = Lock()
+
 
 @dataclass(frozen=True, kw_only=True)
 class BatchSources:
@@ -66,8 +69,6 @@ class BatchSources:
     access: AccessRule
     log: Callable[..., None]
     face_check: str = "off"
-    # Decoded pictures of eight presenters at once would need much memory.
-    _one_at_a_time: Lock = field(default_factory=Lock, init=False)
 
     def table(self, given: object, *, field: str = "table") -> bytes:
         """The bytes of a table.
@@ -188,7 +189,7 @@ class BatchSources:
         # Loads the readers of media.
         from airflow_provider_videoretalk.inputs.face_check import check_faces
 
-        with self._one_at_a_time:
+        with _ONE_AT_A_TIME:
             found = check_faces(source.location, field="video_url", access=self.access)
         for sentence in found.unchecked:
             self.log("%s", sentence)

@@ -277,7 +277,7 @@ def test_how_fast_a_speech_is_says_which_script_is_too_long(batch: Batch) -> Non
     table = f"name,text\na,{'Good morning. ' * 4_000}\n"
     assert len(batch.plan(table)) == 1
     with pytest.raises(
-        AirflowFailException, match=r"line 2, column text: it takes about 1\d\d minutes to speak, allowed is at most 120"
+        AirflowFailException, match=r"line 2, column text: it takes about 1\d\d minutes to speak, allowed is"
     ):
         batch.plan(table, speech_options={"rate": 0.5})
 
@@ -684,7 +684,7 @@ def test_options_that_json_writes_otherwise(batch: Batch) -> None:
     assert batch.run(speech_options=options)["counts"] == {"published": 2}
     assert batch.run(speech_options=options)["counts"] == {"kept": 2}
     for value in ({"a"}, float("nan")):
-        with pytest.raises(InputError, match="^speech_options cannot be written as JSON"):
+        with pytest.raises(InputError, match=r"^speech_options cannot be written as JSON"):
             batch.plan(speech_options={"rate": value})
     assert batch.paid() == {"speech": 2, "videos": 2}
 
