@@ -190,11 +190,11 @@ class BatchSources:
         from airflow_provider_videoretalk.inputs.face_check import check_faces
 
         with _ONE_AT_A_TIME:
-            found = check_faces(source.location, field="video_url", access=self.access)
+            found = check_faces(source.location, field="video", access=self.access)
         for sentence in found.unchecked:
             self.log("%s", sentence)
         if self.face_check == "refuse":
-            return tuple((one.message.removeprefix("video_url: "), one.remedy) for one in found.findings)
+            return tuple((one.message.removeprefix("video: "), one.remedy) for one in found.findings)
         for one in found.findings:
             self.log("%s: %s", source.description, one)
         return ()

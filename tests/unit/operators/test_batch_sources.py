@@ -133,7 +133,7 @@ def test_a_presenter_that_cannot_be_looked_at_is_not_refused(
         (presenter,) = sources.presenters([server.url("/clip.mp4")]).values()
     assert presenter.problems == ()
     assert [line for line in lines if "face" in line] == [
-        "video_url: the face was not checked: it has more than 1,000 bytes, allowed are 1,000. "
+        "video: the face was not checked: it has more than 1,000 bytes, allowed are 1,000. "
         "Give a shorter or smaller file"
     ]
 
