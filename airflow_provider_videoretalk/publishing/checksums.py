@@ -61,7 +61,7 @@ class _ChecksumThread:
             self._waiting.popleft().result()
 
     def close(self) -> None:
-        self._thread.shutdown(cancel_futures=True)
+        self._thread.shutdown()
 
     def _update_all(self, batch: Sequence[bytes]) -> None:
         for chunk in batch:

@@ -128,7 +128,7 @@ def apply_edits(path: Path, edits: Sequence[MediaEdit]) -> tuple[Path, dict[str,
     :raises EditError: an edit failed
     """
     fields: dict[str, Any] = {}
-    for number, edit in enumerate(edits, start=1):
+    for number, edit in enumerate(edits):
         target = path.with_name(f"edited-{number}{path.suffix}")
         fields |= _apply(edit, path, target)
         if edit.changes_file:

@@ -94,6 +94,15 @@ def test_says_what_it_did_not_look_at(monkeypatch: pytest.MonkeyPatch, declared_
     }
 
 
+@pytest.mark.parametrize(("most", "verified"), [(len(CONTENT), ("crc64",)), (len(CONTENT) - 1, ())])
+def test_the_slow_way_has_a_limit_that_it_includes(
+    monkeypatch: pytest.MonkeyPatch, most: int, verified: tuple[str, ...]
+) -> None:
+    monkeypatch.setattr(module, "fast_crc64", lambda: None)
+    monkeypatch.setattr(module, "_MAX_SLOW_CRC_BYTES", most)
+    assert verify(crc64=CRC64).verified == verified
+
+
 def test_the_slow_way_is_taken_for_small_objects(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "fast_crc64", lambda: None)
     assert verify(crc64=CRC64, size=len(CONTENT)).verified == ("length", "crc64")
@@ -130,19 +139,19 @@ def test_agrees_with_the_emulator(content: bytes, cut: int) -> None:
     assert slow_crc64(content[cut:], slow_crc64(content[:cut])) == emulators_crc64(content)
 
 
-def test_holds_little_at_once() -> None:
+def test_holds_two_megabytes_at_once() -> None:
     """However slow the sums are."""
-    batch = bytes(module._BATCH_BYTES)
+    chunk = bytes(2**16)
     with Checksums(metadata()) as checksums:
         release = threading.Event()
         checksums._threads[0]._thread.submit(release.wait)
-        adding = threading.Thread(target=lambda: [checksums.add(batch) for _ in range(20)])
+        adding = threading.Thread(target=lambda: [checksums.add(chunk) for _ in range(100)])
         adding.start()
         adding.join(0.2)
-        assert checksums.size == (module._MAX_WAITING_BATCHES + 1) * len(batch)
+        assert checksums.size == 2 * 2**20
         release.set()
         adding.join()
-        assert checksums.verify().size == 20 * len(batch)
+        assert checksums.verify().size == 100 * len(chunk)
 
 
 def test_chunks_of_any_size() -> None:

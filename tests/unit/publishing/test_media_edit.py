@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
+import shutil
 import tempfile
 import tracemalloc
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -16,12 +19,12 @@ from full_disk import no_file_larger_than
 from object_store import ObjectStore, attached, place
 from small_mp4 import around, mp4
 
-from airflow_provider_videoretalk.dashscope.errors import ConfigurationError, TransportError
+from airflow_provider_videoretalk.dashscope.errors import ConfigurationError, DashScopeError, TransportError
 from airflow_provider_videoretalk.outbound.download import RetrySettings
 from airflow_provider_videoretalk.outbound.host_access import any_address
 from airflow_provider_videoretalk.publishing.atomic_object import Destination
 from airflow_provider_videoretalk.publishing.expected_media import ExpectedMedia
-from airflow_provider_videoretalk.publishing.media_edit import EditError, MediaEdit, edits_digest
+from airflow_provider_videoretalk.publishing.media_edit import EditError, MediaEdit, edits_digest, working_folder
 from airflow_provider_videoretalk.publishing.media_inspection import UnexpectedMediaError
 from airflow_provider_videoretalk.publishing.object_metadata import describe_object
 from airflow_provider_videoretalk.publishing.transfer import DownloadedObject, PublishedObject, copy_object
@@ -85,7 +88,10 @@ def copied(origin: FaultyOrigin, *uris: str, **options: Any) -> list[PublishedOb
     return copy_object(origin.url, paths, access=any_address, **options)
 
 
-def test_what_the_last_edit_wrote_is_published(tmp_path: Path, store: ObjectStore) -> None:
+def test_what_the_last_edit_wrote_is_published(
+    tmp_path: Path, store: ObjectStore, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
     edits = [appending(FIRST, name="first", first=1), appending(SECOND, name="second", second="é")]
     with FaultyOrigin(CONTENT, script=[Turn(kind="cut", at=9_000)], sums=("md5",)) as origin:
         found = copied(origin, ONE, (tmp_path / "en.mp4").as_uri(), edits=edits)
@@ -100,6 +106,7 @@ def test_what_the_last_edit_wrote_is_published(tmp_path: Path, store: ObjectStor
     assert metadata["edits"]["names"] == ["first", "second"]
     assert metadata["edits"]["original"] == {"size": len(CONTENT), "sha256": hashlib.sha256(CONTENT).hexdigest()}
     assert store.opened[0]["ContentType"] == "video/mp4"
+    assert caplog.text.count("The download was resumed") == 1
 
 
 def test_no_edit_no_field(store: ObjectStore, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -147,26 +154,33 @@ def test_the_same_bytes_of_another_job_are_not_edited_again(store: ObjectStore) 
 
 
 @pytest.mark.parametrize(
-    ("edit", "kind", "message"),
+    ("edit", "kind", "message", "retryable"),
     [
         (
             failing(ValueError("no track")),
             EditError,
             "subtitles could not be applied .*: ValueError: no track",
+            False,
         ),
-        (failing(ConfigurationError("no key")), ConfigurationError, "no key"),
-        (MediaEdit(name="aigc_label", settings={}, apply=lambda *_: {}), EditError, "aigc_label wrote no file"),
-        (CUTTING, UnexpectedMediaError, "the edited file is an MP4 file that is cut after"),
+        (failing(ConfigurationError("no key")), ConfigurationError, "no key", False),
+        (
+            MediaEdit(name="aigc_label", settings={}, apply=lambda *_: {}),
+            EditError,
+            r"aigc_label wrote no file\. Nothing was published",
+            False,
+        ),
+        (CUTTING, UnexpectedMediaError, "the edited file is an MP4 file that is cut after", True),
     ],
 )
 def test_a_failing_edit_publishes_nothing(
-    tmp_path: Path, store: ObjectStore, edit: MediaEdit, kind: type[Exception], message: str
+    tmp_path: Path, store: ObjectStore, edit: MediaEdit, kind: type[DashScopeError], message: str, retryable: bool
 ) -> None:
     with FaultyOrigin(CONTENT) as origin:
         copied(origin)
         before = dict(store.objects)
-        with pytest.raises(kind, match=message):
+        with pytest.raises(kind, match=message) as caught:
             copied(origin, ONE, (tmp_path / "en.mp4").as_uri(), edits=[appending(FIRST), edit])
+    assert caught.value.retryable is retryable
     assert store.objects == before
     assert not store.uploads
     assert [path.name for path in tmp_path.iterdir()] == ["temporary"]
@@ -191,6 +205,45 @@ def test_a_full_disk(working: Path, store: ObjectStore, limit: int) -> None:
     assert "set TMPDIR" in caught.value.remedy
     assert caught.value.retryable
     assert not store.objects
+
+
+@pytest.mark.parametrize(
+    ("missing", "message"),
+    [(0, "could not be applied .*: ValueError: broken pipe"), (1, "has no room for the working")],
+)
+def test_a_tool_fails_in_its_own_way_on_a_full_disk(
+    store: ObjectStore, monkeypatch: pytest.MonkeyPatch, missing: int, message: str
+) -> None:
+    """FFmpeg's error does not say so. A disk with room for another copy is not full."""
+    free = len(CONTENT) - missing
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=free))
+    with FaultyOrigin(CONTENT) as origin, pytest.raises(EditError, match=message):
+        copied(origin, edits=[failing(ValueError("broken pipe"))])
+
+
+def test_a_disk_without_room_for_a_first_byte(working: Path) -> None:
+    with pytest.raises(EditError, match=f"^{working} has no room .*: one has 0 bytes so far"), working_folder():
+        raise OSError(errno.ENOSPC, "no space left")
+
+
+def test_another_error_of_the_disk_stays_as_it_is() -> None:
+    with pytest.raises(OSError, match="worn out"), working_folder():
+        raise OSError(errno.EIO, "worn out")
+
+
+def test_two_copies_at_a_time_in_a_folder_that_is_known_by_its_name(store: ObjectStore) -> None:
+    """A process that is killed leaves it."""
+    seen: list[tuple[str, int]] = []
+
+    def note(source: Path, target: Path) -> Mapping[str, Any]:
+        target.write_bytes(source.read_bytes())
+        seen.append((target.parent.name.partition("-")[0], len(list(target.parent.iterdir()))))
+        return {}
+
+    edit = MediaEdit(name="note", settings={}, apply=note)
+    with FaultyOrigin(CONTENT) as origin:
+        copied(origin, edits=[edit, edit, edit])
+    assert seen == [("videoretalk", 2)] * 3
 
 
 def test_memory_does_not_grow_with_the_file(tmp_path: Path) -> None:

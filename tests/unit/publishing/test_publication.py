@@ -7,6 +7,7 @@ import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -15,7 +16,7 @@ from object_store import ObjectStore, Step, attached, place
 from airflow_provider_videoretalk.airflow_adapters.oss_filesystem import register_paths
 from airflow_provider_videoretalk.dashscope.errors import ConfigurationError, InputError, TransportError
 from airflow_provider_videoretalk.publishing.atomic_object import BLOCK_BYTES, open_atomic_object
-from airflow_provider_videoretalk.publishing.publication import Publication, read_metadata
+from airflow_provider_videoretalk.publishing.publication import Publication, read_metadata, remove_published
 
 NEW, OLD = b"new" * 1000, b"old"
 URI = "s3://mine@bucket/en.mp4"
@@ -111,6 +112,24 @@ def test_the_older_pair_or_an_object_without_a_json(store: ObjectStore, step: St
     assert not store.uploads
 
 
+def test_the_older_metadata_comes_back_as_json(store: ObjectStore) -> None:
+    store.objects |= {KEY: OLD, METADATA_KEY: metadata_for(OLD)}
+    store.fail("commit", "en.mp4")
+    with pytest.raises(TransportError):
+        publish()
+    restored = store.opened[-1]
+    assert (restored["path"], restored["ContentType"]) == (METADATA_KEY, "application/json")
+
+
+def test_an_object_that_had_no_metadata_gets_none_back(store: ObjectStore, caplog: pytest.LogCaptureFixture) -> None:
+    store.objects[KEY] = OLD
+    store.fail("commit", "en.mp4")
+    with pytest.raises(TransportError):
+        publish()
+    holds(store, OLD, of=None)
+    assert not caplog.records
+
+
 def test_the_metadata_never_describes_another_object(store: ObjectStore) -> None:
     store.objects |= {KEY: OLD, METADATA_KEY: metadata_for(OLD)}
     at = store.at
@@ -197,6 +216,29 @@ def test_the_content_type_of_each_store(scheme: str, option: str) -> None:
     assert [each[option] for each in store.opened] == ["video/mp4", "application/json"]
 
 
+def test_no_content_type_for_a_store_that_keeps_none() -> None:
+    store = ObjectStore()
+    with attached("abfs", mine=store):
+        publish("abfs://mine@bucket/en.mp4")
+    assert len(store.opened) == 2
+    assert not [name for each in store.opened for name in each if "type" in name.lower()]
+
+
+def test_no_content_type_that_is_not_known(store: ObjectStore) -> None:
+    open_atomic_object(place(URI)).discard()
+    assert "ContentType" not in store.opened[0]
+
+
+def test_a_part_of_an_upload_has_8_mb(store: ObjectStore) -> None:
+    """It is in memory until it is complete."""
+    publication = Publication(place(URI))
+    publication.write(bytes(8 * 2**20 - 1))
+    assert ("write", "en.mp4") not in store.steps
+    publication.write(b"!")
+    assert ("write", "en.mp4") in store.steps
+    publication.discard()
+
+
 def test_a_refusal_is_not_worth_another_try(store: ObjectStore) -> None:
     store.fail("close", "en.mp4", PermissionError())
     with pytest.raises(TransportError, match="PermissionError") as caught:
@@ -244,19 +286,28 @@ def test_a_file_that_is_none_of_fsspecs_own(store: ObjectStore, tmp_path: Path) 
     assert (kept.done, given_up.done) == (["close", "commit"], ["discard"])
 
 
-def test_a_store_whose_files_cannot_be_held_back(tmp_path: Path, store: ObjectStore) -> None:
-    file = (tmp_path / "file").open("wb")
+@pytest.mark.parametrize("methods", [(), ("commit",), ("discard",)])
+def test_a_store_whose_files_cannot_be_held_back(store: ObjectStore, methods: tuple[str, ...]) -> None:
+    file = SimpleNamespace(**dict.fromkeys(("write", "close", *methods)))
     store.open = lambda *_, **__: file  # type: ignore[method-assign]
     with pytest.raises(
         ConfigurationError, match=r"s3://mine@bucket/en\.mp4 is in a store that shows objects before they are complete"
     ):
         open_atomic_object(place(URI))
-    file.close()
+
+
+@pytest.mark.parametrize(("scheme", "mode"), [("s3", "xb"), ("s3a", "xb"), ("oss", "wb"), ("gs", "wb")])
+def test_a_store_that_is_asked_to_replace_nothing(scheme: str, mode: str) -> None:
+    """The libraries of the others would refuse, or ignore it."""
+    register_paths()
+    store = ObjectStore()
+    with attached(scheme, mine=store):
+        publish(f"{scheme}://mine@bucket/en.mp4", create_only=True)
+    assert store.opened[0]["mode"] == mode
 
 
 def test_the_first_of_its_name(store: ObjectStore) -> None:
     publish(create_only=True)
-    assert store.opened[0]["mode"] == "xb"
     before = dict(store.objects)
     with pytest.raises(InputError, match="exists already, and if_exists is 'fail'"):
         publish(content=OLD, create_only=True)
@@ -336,8 +387,9 @@ def on_disk(folder: Path) -> set[str]:
     return {path.name for path in folder.iterdir()}
 
 
-def test_a_file(tmp_path: Path) -> None:
-    uri = (tmp_path / "en.mp4").as_uri()
+@pytest.mark.parametrize("scheme", ["", "file://", "local://"])
+def test_a_file(tmp_path: Path, scheme: str) -> None:
+    uri = f"{scheme}{tmp_path}/en.mp4"
     publish(uri, content=OLD)
     publish(uri)
     assert (tmp_path / "en.mp4").read_bytes() == NEW
@@ -433,6 +485,29 @@ def test_a_store_that_cannot_be_read(store: ObjectStore) -> None:
     store.fail("info", "en.mp4")
     with pytest.raises(TransportError, match=r"s3://mine@bucket/en\.mp4"):
         read_metadata(place(URI))
+
+
+def test_both_are_removed(store: ObjectStore) -> None:
+    others = {"bucket/en.json": b"another", "bucket/en.mp4.json.mp4": b"another"}
+    store.objects |= {KEY: OLD, METADATA_KEY: metadata_for(OLD), **others}
+    remove_published(place(URI))
+    assert store.objects == others
+
+
+@pytest.mark.parametrize("name", ["en.mp4", "en.mp4.json"])
+def test_what_is_left_of_both_is_removed(tmp_path: Path, name: str) -> None:
+    """Of a disk, where removing nothing is an error of the library."""
+    (tmp_path / name).touch()
+    for _ in range(2):
+        remove_published(place((tmp_path / "en.mp4").as_uri()))
+        assert on_disk(tmp_path) == set()
+
+
+@pytest.mark.parametrize("name", ["en.mp4", "en.mp4.json"])
+def test_a_store_that_removes_nothing(store: ObjectStore, name: str) -> None:
+    store.fail("remove", name)
+    with pytest.raises(TransportError, match=f"^s3://mine@bucket/{name} cannot be published: .* OSError"):
+        remove_published(place(URI))
 
 
 def test_commit_comes_after_seal(store: ObjectStore) -> None:

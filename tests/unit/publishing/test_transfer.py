@@ -163,6 +163,24 @@ def test_fails_before_anything_is_fetched(stores: tuple[ObjectStore, ObjectStore
     assert stores[1].objects[KEY] == CONTENT
 
 
+def test_an_object_that_appears_during_the_download_is_not_replaced(stores: tuple[ObjectStore, ObjectStore]) -> None:
+    def appear(downloaded: DownloadedObject, destination: Destination) -> Mapping[str, Any]:
+        stores[0].objects[KEY] = OTHER
+        return build_metadata(downloaded, destination)
+
+    with FaultyOrigin(CONTENT) as origin, pytest.raises(InputError, match="exists already"):
+        copied(origin, ONE, if_exists="fail", build_metadata=appear)
+    assert stores[0].objects == {KEY: OTHER}
+
+
+def test_the_caller_says_how_long_it_waits_between_two_tries(stores: tuple[ObjectStore, ObjectStore]) -> None:
+    script = [Turn(kind="refuse"), Turn(kind="status", headers={"Retry-After": "700"})]
+    waits: list[float] = []
+    with FaultyOrigin(CONTENT, script=script) as origin:
+        copied(origin, ONE, retry=RetrySettings(first_delay=0, max_delay=90), sleep=waits.append)
+    assert waits == [0, 90]
+
+
 def test_the_same_task_is_not_even_asked_for(stores: tuple[ObjectStore, ObjectStore]) -> None:
     with FaultyOrigin(CONTENT) as origin:
         first = copied(origin, ONE)
@@ -226,7 +244,9 @@ def test_only_what_is_missing_is_copied(stores: tuple[ObjectStore, ObjectStore])
 
 def test_a_url_that_is_past_its_end_is_not_asked(stores: tuple[ObjectStore, ObjectStore]) -> None:
     with FaultyOrigin(CONTENT) as origin:
-        with pytest.raises(ResultExpiredError, match="source expired at"):
+        with pytest.raises(
+            ResultExpiredError, match=r"^source expired at .* Nothing was published\. .* new URL for free"
+        ):
             copied(origin, ONE, expires_at=PAST)
         assert not origin.requests
 
@@ -270,7 +290,7 @@ def test_a_result_as_the_service_keeps_it(
         FaultRule(operation="result", effect="expired"),
     )
     # The URL says that it is valid for hours.
-    with pytest.raises(RefusedUrlError) as caught:
+    with pytest.raises(RefusedUrlError, match=r"the URL of source, which expires only at .*\(HTTP 403\)") as caught:
         copy_object(url, [place(TWO)], access=any_address, **options)
     assert caught.value.retryable
     assert not stores[1].objects
