@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -14,7 +16,9 @@ from small_mp4 import mp4
 
 from airflow_provider_videoretalk.dashscope.errors import InputError, TransportError
 from airflow_provider_videoretalk.operators.publish import PublishMediaOperator
+from airflow_provider_videoretalk.outbound import read_budget
 from airflow_provider_videoretalk.outbound.download import ChangedSourceError
+from airflow_provider_videoretalk.publishing import stored_source
 from airflow_provider_videoretalk.publishing.media_inspection import UnexpectedMediaError
 
 # More than two parts of 8 MB.
@@ -84,7 +88,7 @@ def test_its_metadata_file_gives_its_sum(
         (CONTENT[:-100], "^source is an MP4 file that is cut"),
         (mp4(seconds=100.0), r"^source is a file of 100\.00 s, where 240\.00 s were billed or measured"),
         (b"<html>no</html>" * 100, "^source is an HTML page"),
-        (None, "source cannot be read from the store"),
+        (None, "^InvalidURL: source cannot be read from the store"),
     ],
 )
 def test_what_is_not_the_video_is_not_published(
@@ -109,9 +113,63 @@ def test_a_video_that_is_replaced_while_it_is_read(
         return part
 
     monkeypatch.setattr(ObjectStore, "cat_file", replace_after)
-    with pytest.raises(ChangedSourceError, match="replaced while it was read"):
+    with pytest.raises(
+        ChangedSourceError, match=r"replaced while it was read\. Nothing was published; run the task again"
+    ):
         publish(source(), context)
     assert set(stores[0].objects) == {KEY}
+
+
+def test_a_listing_that_the_library_keeps_does_not_hide_that(
+    stores: tuple[ObjectStore, ObjectStore], context: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nor that the video is another one than when the library looked before."""
+    kept: dict[str, Any] = {}
+    info, cat_file = ObjectStore.info, ObjectStore.cat_file
+
+    def keeping(self: ObjectStore, path: str, **options: Any) -> dict[str, Any]:
+        return kept.setdefault(path, info(self, path, **options))
+
+    def replace_after(self: ObjectStore, path: str, start: Any = None, end: Any = None, **options: Any) -> bytes:
+        part = cat_file(self, path, start, end, **options)
+        self.objects[KEY] = CONTENT[:-1] + b"!"
+        return part
+
+    monkeypatch.setattr(ObjectStore, "invalidate_cache", lambda self, path=None: kept.clear())
+    monkeypatch.setattr(ObjectStore, "info", keeping)
+    kept[KEY] = {"size": 7, "type": "file"}
+    assert publish(source(), context)["size"] == len(CONTENT)
+    monkeypatch.setattr(ObjectStore, "cat_file", replace_after)
+    with pytest.raises(ChangedSourceError, match="replaced while it was read"):
+        publish(source(), context)
+
+
+def test_each_byte_is_asked_for_once(
+    stores: tuple[ObjectStore, ObjectStore], context: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And none after the last one, which S3 would refuse."""
+    asked: list[tuple[int, int]] = []
+    cat_file = ObjectStore.cat_file
+
+    def noting(self: ObjectStore, path: str, start: Any = None, end: Any = None, **options: Any) -> bytes:
+        if path == KEY:
+            asked.append((start, end))
+        return cat_file(self, path, start, end, **options)
+
+    monkeypatch.setattr(ObjectStore, "cat_file", noting)
+    publish(source(), context)
+    part = 8 * 2**20
+    assert asked == [(0, part), (part, 2 * part), (2 * part, len(CONTENT))]
+
+
+def test_a_video_may_need_any_number_of_requests_and_any_time(
+    stores: tuple[ObjectStore, ObjectStore], context: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Unlike a look at a file, which has limits."""
+    hours = itertools.count(step=3600)
+    monkeypatch.setattr(read_budget, "time", SimpleNamespace(monotonic=lambda: float(next(hours))))
+    monkeypatch.setattr(stored_source, "BLOCK_BYTES", len(CONTENT) // 100)
+    assert publish(source(), context)["sha256"] == SHA256
 
 
 def test_the_same_video_is_kept_by_its_bytes(stores: tuple[ObjectStore, ObjectStore], context: dict[str, Any]) -> None:

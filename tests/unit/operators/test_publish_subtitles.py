@@ -17,6 +17,7 @@ from object_store import ObjectStore, attached
 from pytest_httpserver import HTTPServer
 from spoken_sounds import film, words_and_pauses
 
+from airflow_provider_videoretalk.airflow_adapters.oss_filesystem import register_paths
 from airflow_provider_videoretalk.dashscope.errors import InputError, TransportError
 from airflow_provider_videoretalk.operators.publish import PublishMediaOperator
 from airflow_provider_videoretalk.publishing import subtitle_publication
@@ -146,6 +147,15 @@ def test_all_destinations_get_them(store: ObjectStore, result: dict[str, Any], c
     assert metadata(store, "b.mp4")["subtitles"] == {"vtt": f"{FOLDER}b.vtt"}
 
 
+@pytest.mark.parametrize(
+    ("given", "made"), [("vtt, SRT", ["vtt", "srt"]), ("srt,,srt ,", ["srt"]), ([" VTT"], ["vtt"])]
+)
+def test_spellings_of_the_formats(
+    store: ObjectStore, result: dict[str, Any], context: dict[str, Any], given: Any, made: list[str]
+) -> None:
+    assert list(publish(result, context, subtitles=given)["subtitles"]) == made
+
+
 @pytest.mark.parametrize("subtitles", [(), "", None, "None"])
 @pytest.mark.parametrize("track", [False, "", None])
 def test_none_are_wanted(
@@ -160,7 +170,8 @@ def test_none_are_wanted(
     ("options", "message"),
     [
         ({"subtitles": "ass"}, "^subtitles is 'ass'"),
-        ({"subtitles": 7}, "^subtitles is 7, allowed is a list of srt and vtt"),
+        ({"subtitles": 7}, r"^subtitles is 7, allowed is a list of srt and vtt, or a text\. Give subtitles="),
+        ({"subtitles": ["srt", 7]}, r"^subtitles is \['srt', 7\], allowed is a list of srt and vtt"),
         ({"subtitle_track": "perhaps"}, "^subtitle_track is 'perhaps'"),
     ],
 )
@@ -177,6 +188,7 @@ def test_a_wrong_wish_is_refused_before_anything_is_done(
     [
         ({}, "the metadata has no script"),
         ({"script": ["a"]}, "the metadata has no script"),
+        ({"script": " "}, "the metadata has no script"),
         ({"script": "\x01"}, "the script has no words to show"),
         ({"script": SCRIPT * 100}, "the published file has 3.4 s of speech"),
     ],
@@ -240,6 +252,16 @@ def test_a_deleted_file_is_made_again(store: ObjectStore, result: dict[str, Any]
     assert_subtitles(store.objects["bucket/videos/welcome-en.srt"])
 
 
+def test_a_file_that_the_metadata_does_not_name_is_none_of_its_subtitles(
+    store: ObjectStore, result: dict[str, Any], context: dict[str, Any]
+) -> None:
+    publish(result, context, subtitles="srt")
+    store.objects["bucket/videos/welcome-en.vtt"] = b"of another program"
+    returned = publish(result, context, if_exists="skip_same")
+    assert_subtitles(store.objects["bucket/videos/welcome-en.vtt"])
+    assert set(returned["subtitles"]) == {"srt", "vtt"}
+
+
 def test_no_subtitles_of_an_older_video_are_left(
     store: ObjectStore, result: dict[str, Any], context: dict[str, Any]
 ) -> None:
@@ -249,10 +271,40 @@ def test_no_subtitles_of_an_older_video_are_left(
     assert names(store) == {"welcome-en.mp4", "welcome-en.mp4.json"}
 
 
-def test_another_file_is_not_replaced(store: ObjectStore, result: dict[str, Any], context: dict[str, Any]) -> None:
+def test_those_of_an_older_video_that_cannot_be_removed_are_logged(
+    store: ObjectStore, result: dict[str, Any], context: dict[str, Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    publish(result, context)
+    store.fail("remove", "welcome-en.srt")
+    with pytest.raises(InputError, match="no words to show"):
+        publish(result, context, metadata={"script": "\x01"})
+    assert f"{FOLDER}welcome-en.srt may be of an older video, and remains: OSError" in caplog.text
+    assert "welcome-en.vtt" not in names(store)
+
+
+def test_those_of_a_video_that_was_kept_are_left(
+    store: ObjectStore, result: dict[str, Any], context: dict[str, Any]
+) -> None:
+    publish(result, context, subtitles="srt")
+    store.fail("commit", "welcome-en.vtt")
+    with pytest.raises(TransportError, match=r"welcome-en\.vtt cannot be published"):
+        publish(result, context, if_exists="skip_same")
+    assert_subtitles(store.objects["bucket/videos/welcome-en.srt"])
+    assert metadata(store)["subtitles"] == {"srt": f"{FOLDER}welcome-en.srt"}
+
+
+@pytest.mark.parametrize("scheme", ["s3", "oss"])
+def test_another_file_is_not_replaced(
+    store: ObjectStore, result: dict[str, Any], context: dict[str, Any], scheme: str
+) -> None:
+    """Also in a store that is not asked to replace nothing."""
+    register_paths()
     store.objects["bucket/videos/welcome-en.srt"] = b"by hand"
-    with pytest.raises(InputError, match=r"welcome-en\.srt exists already, and if_exists is 'fail'"):
-        publish(result, context, if_exists="fail")
+    with (
+        attached(scheme, mine=store),
+        pytest.raises(InputError, match=r"welcome-en\.srt exists already, and if_exists is 'fail'"),
+    ):
+        publish(result, context, destination=f"{scheme}://mine@bucket/videos/welcome-en.mp4", if_exists="fail")
     assert store.objects["bucket/videos/welcome-en.srt"] == b"by hand"
     assert "welcome-en.mp4" in names(store)
 
@@ -270,6 +322,7 @@ def test_a_track(store: ObjectStore, result: dict[str, Any], context: dict[str, 
     assert returned["subtitle_track"] == {"language": "en"}
     assert returned["size"] == path.stat().st_size
     assert returned["edits"]["names"] == ["subtitle_track"]
+    assert "subtitles" not in returned
 
 
 @pytest.mark.parametrize("language", ["", 7, ["en"]])

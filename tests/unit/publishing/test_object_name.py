@@ -17,7 +17,7 @@ URL = "https://host/a/out.mp4?Signature=x"
 
 
 def name(source: dict[str, Any]) -> str:
-    url = next(source[field] for field in ("video_url", "audio_url", "url") if source.get(field))
+    url = next(source[field] for field in ("video_url", "audio_url", "video_location", "url") if source.get(field))
     return name_in_folder(source, url, expected_media(source, url))
 
 
@@ -40,6 +40,7 @@ def name(source: dict[str, Any]) -> str:
         ({"audio_url": "https://host/a", "request_id": "r", "format": "mp3"}, "r.mp3"),
         ({"audio_url": "https://host/a", "request_id": "r", "format": "/../x"}, "r"),
         ({"audio_url": "https://host/a.wav", "task_id": None, "request_id": "r"}, "r.wav"),
+        ({"video_location": "s3://bucket/joined", "task_id": "t"}, "t.mp4"),
         ({"url": "https://host/clip.webm"}, "clip.webm"),
         ({"url": "https://host/report.v2.mp4"}, "report.v2.mp4"),
         ({"url": "https://host/clip.mp4.py"}, "clip.mp4"),
@@ -118,7 +119,7 @@ def test_an_object_in_a_folder_is_in_the_folder(task_id: str, path: str) -> None
             assert object_in_folder(parent, found).parent.path.rstrip("/") == parent.path.rstrip("/")
 
 
-@pytest.mark.parametrize("hostile", ["../x", "/etc/passwd", "a/b", "."])
+@pytest.mark.parametrize("hostile", ["../x", "/etc/passwd", "a/b", ".", ".."])
 def test_a_path_outside_of_the_folder_is_refused(hostile: str) -> None:
-    with pytest.raises(InputError, match="is not a name in the folder"):
+    with pytest.raises(InputError, match=r"is not a name in the folder .*\. Name the object in destination"):
         object_in_folder(place("file:///videos/"), hostile)
