@@ -2,8 +2,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import socket
 import threading
+import time
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
@@ -14,10 +16,16 @@ from connections import connect
 from faulty_origin import FaultyOrigin, Turn
 from media_files import wav
 from object_store import ObjectStore, attached
+from opentelemetry import trace
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from pytest_httpserver import HTTPServer
 from small_mp4 import mp4
 from werkzeug import Response
 
+from airflow_provider_videoretalk.airflow_adapters import variable_store
+from airflow_provider_videoretalk.airflow_adapters.job_history_writer import open_history
 from airflow_provider_videoretalk.airflow_adapters.object_storage_path import store_path
 from airflow_provider_videoretalk.dashscope.errors import (
     InputError,
@@ -25,6 +33,7 @@ from airflow_provider_videoretalk.dashscope.errors import (
     TaskUnknownError,
     TransportError,
 )
+from airflow_provider_videoretalk.job_history.fact_keys import day_of
 from airflow_provider_videoretalk.operators.publish import PublishMediaOperator
 
 try:
@@ -161,6 +170,16 @@ def test_oss(result: dict[str, Any], context: dict[str, Any]) -> None:
     assert uri == "oss://bucket/videos/t1.mp4"
     assert store.objects["bucket/videos/t1.mp4"] == CONTENT
     assert store.opened[0]["ContentType"] == "video/mp4"
+
+
+def test_the_connection_of_a_store_whose_uri_names_none(result: dict[str, Any], context: dict[str, Any]) -> None:
+    mine, other = ObjectStore(), ObjectStore()
+    with attached(mine=mine, other=other):
+        task = operator(
+            source=result, destination=["s3://bucket/en.mp4", "s3://other@bucket/en.mp4"], storage_conn_id="mine"
+        )
+        assert task.execute(context)["uris"] == ["s3://mine@bucket/en.mp4", "s3://other@bucket/en.mp4"]
+    assert mine.objects.keys() == other.objects.keys() == {"bucket/en.mp4", "bucket/en.mp4.json"}
 
 
 def test_several_destinations(tmp_path: Path, result: dict[str, Any], context: dict[str, Any]) -> None:
@@ -317,6 +336,43 @@ def test_steps_between_which_a_process_may_be_killed(
     assert seen == [("during_publish", ["t1.mp4"]), ("after_publish", ["t1.mp4", "t1.mp4.json"])]
 
 
+def test_the_job_history_has_the_first_place_and_the_moment(
+    tmp_path: Path, result: dict[str, Any], context: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(variable_store, "HAS_KEYS", True)
+    before = time.time()
+    for source in (result, result["video_url"]):
+        destination = [(tmp_path / "a.mp4").as_uri(), (tmp_path / "b.mp4").as_uri()]
+        operator(source=source, destination=destination).execute(context)
+    (record,) = open_history().load(day_of(before))
+    assert record.published is not None
+    assert (record.published.job_id, record.published.uri) == ("t1", (tmp_path / "a.mp4").as_uri())
+    assert before <= record.published.published_at <= time.time()
+
+
+def test_the_copy_has_a_span_of_the_render_job(
+    tmp_path: Path, result: dict[str, Any], context: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    exporter, provider = InMemorySpanExporter(), TracerProvider()
+    provider.add_span_processor(SimpleSpanProcessor(exporter))
+    monkeypatch.setattr(trace, "get_tracer", provider.get_tracer)
+    with trace.get_tracer("airflow").start_as_current_span("worker.publish"):
+        operator(source=result, destination=f"{tmp_path.as_uri()}/").execute(context)
+    span, _ = exporter.get_finished_spans()
+    assert (span.name, span.attributes) == ("videoretalk.publish", {"videoretalk.job_id": "t1"})
+    provider.shutdown()
+
+
+def test_the_log_says_whether_an_object_was_published_or_kept(
+    tmp_path: Path, result: dict[str, Any], context: dict[str, Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    for _ in range(2):
+        operator(source=result, destination=f"{tmp_path.as_uri()}/", if_exists="skip_same").execute(context)
+    written = f"{(tmp_path / 't1.mp4').as_uri()} ({len(CONTENT)} bytes)"
+    said = re.findall(rf"\b(Published|Kept the existing object) {re.escape(written)}", capsys.readouterr().out)
+    assert said == ["Published", "Kept the existing object"]
+
+
 def test_lineage(
     tmp_path: Path, result: dict[str, Any], context: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -392,6 +448,19 @@ def test_the_url_of_a_forgotten_job_cannot_be_requested_again(
     result["expires_at"] = (datetime.now(timezone.utc) - timedelta(seconds=1)).isoformat()
     with pytest.raises(TaskUnknownError):
         operator(source=result, destination=f"{tmp_path.as_uri()}/", dashscope_conn_id="dashscope_default").execute(
+            context
+        )
+
+
+def test_the_url_of_speech_cannot_be_requested_again(
+    tmp_path: Path, context: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Only a render job can be asked for."""
+    connect(monkeypatch, host="https://service.example/api/v1")
+    ended = (datetime.now(timezone.utc) - timedelta(seconds=1)).isoformat()
+    speech = {"audio_url": "https://speech.example/a.wav", "request_id": "r1", "task_id": None, "expires_at": ended}
+    with pytest.raises(ResultExpiredError, match="source expired at"):
+        operator(source=speech, destination=f"{tmp_path.as_uri()}/", dashscope_conn_id="dashscope_default").execute(
             context
         )
 

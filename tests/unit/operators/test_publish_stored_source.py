@@ -192,6 +192,7 @@ def test_the_same_video_is_kept_by_its_bytes(stores: tuple[ObjectStore, ObjectSt
         ("file:///etc/hostname", {}, "in another store than the task's destinations"),
         ("/etc/hostname", {}, "in another store than the task's destinations"),
         ("file:///etc/hostname", {"allowed_destinations": "remote"}, "video_location is '/etc/hostname', allowed is"),
+        ("http://v.example/long.mp4", {}, "allowed is the URI of an object in a store"),
         ("https://v.example/long.mp4", {}, "allowed is the URI of an object in a store"),
         ("s3://mine@bucket/pieces/", {}, "allowed is the URI of an object in a store"),
         (["s3://mine@bucket/a.mp4"], {}, "allowed is a text"),
@@ -210,6 +211,14 @@ def test_a_forged_location_opens_no_other_store(
     with pytest.raises(InputError, match=message):
         publish(source(video_location=location), context, **options)
     assert not stores[0].steps
+    assert not stores[1].steps
+
+
+def test_a_location_without_a_connection_is_in_the_tasks_store(
+    stores: tuple[ObjectStore, ObjectStore], context: dict[str, Any]
+) -> None:
+    options = {"destination": "s3://bucket/videos/", "storage_conn_id": "mine"}
+    assert publish(source(video_location="s3://bucket/pieces/long.mp4"), context, **options)["sha256"] == SHA256
     assert not stores[1].steps
 
 
