@@ -5,7 +5,12 @@ from __future__ import annotations
 import pytest
 
 from airflow_provider_videoretalk.publishing.expected_media import ExpectedMedia
-from airflow_provider_videoretalk.publishing.media_types import MEDIA_TYPES, kind_of_name, media_type_of_name
+from airflow_provider_videoretalk.publishing.media_types import (
+    MEDIA_TYPES,
+    kind_of_name,
+    media_type_of_name,
+    suffix_of_type,
+)
 
 TABLE = [
     ("mp4", "video", "video/mp4", (".mp4", ".m4v")),
@@ -49,6 +54,14 @@ def test_each_format(container: str, kind: str, content_type: str, suffixes: tup
 
 def test_no_format_is_missing_here() -> None:
     assert MEDIA_TYPES.keys() == {container for container, *_ in TABLE}
+
+
+@pytest.mark.parametrize(
+    ("content_type", "suffix"),
+    [("video/mp4", ".mp4"), ("audio/mpeg", ".mp3"), ("image/jpeg", ".jpg"), ("text/html", ""), ("", "")],
+)
+def test_the_usual_suffix_of_a_content_type(content_type: str, suffix: str) -> None:
+    assert suffix_of_type(content_type) == suffix
 
 
 @pytest.mark.parametrize(
