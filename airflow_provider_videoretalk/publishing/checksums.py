@@ -46,7 +46,7 @@ class _ChecksumThread:
 
     def __init__(self, update: Callable[[bytes], object]) -> None:
         self._update = update
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="checksum")
+        self._thread = ThreadPoolExecutor(1)
         self._waiting: deque[Future[None]] = deque()
 
     def add(self, batch: Sequence[bytes]) -> None:
@@ -106,8 +106,8 @@ class Checksums:
 
     def add(self, chunk: bytes) -> None:
         self.size += len(chunk)
-        self._batch.append(chunk)
         self._batch_bytes += len(chunk)
+        self._batch.append(chunk)
         if self._batch_bytes >= _BATCH_BYTES:
             self._submit_batch()
 
@@ -118,7 +118,7 @@ class Checksums:
 
     def _update_crc(self, chunk: bytes) -> None:
         self._crc_bytes += len(chunk)
-        if self._crc64 is slow_crc64 and max(self._crc_bytes, self._metadata.size or 0) > _MAX_SLOW_CRC_BYTES:
+        if self._crc64 is slow_crc64 and (self._metadata.size or self._crc_bytes) > _MAX_SLOW_CRC_BYTES:
             self._crc64 = None
         if self._crc64:
             self._crc = self._crc64(chunk, self._crc)
