@@ -397,6 +397,14 @@ def test_a_file(tmp_path: Path, scheme: str) -> None:
     assert on_disk(tmp_path) == {"en.mp4", "en.mp4.json"}
 
 
+@pytest.mark.parametrize("letter", ["a", "語"])
+def test_a_name_as_long_as_a_disk_allows(tmp_path: Path, letter: str) -> None:
+    """255 bytes, with the five of the metadata file's suffix."""
+    name = letter * (246 // len(letter.encode())) + ".mp4"
+    publish(f"{tmp_path}/{name}")
+    assert on_disk(tmp_path) == {name, f"{name}.json"}
+
+
 def test_a_commit_leaves_nothing_to_discard(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     for create_only in (True, False):
         publish((tmp_path / "en.mp4").as_uri(), create_only=create_only)
