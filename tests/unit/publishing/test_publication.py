@@ -410,6 +410,16 @@ def test_a_commit_leaves_nothing_to_discard(tmp_path: Path, caplog: pytest.LogCa
     assert not caplog.records
 
 
+@pytest.mark.parametrize("create_only", [True, False])
+def test_a_commit_leaves_no_other_file(tmp_path: Path, create_only: bool) -> None:
+    """The process may be killed right after it."""
+    atomic_object = open_atomic_object(place((tmp_path / "en.mp4").as_uri()), create_only=create_only)
+    atomic_object.write(NEW)
+    atomic_object.seal()
+    atomic_object.commit()
+    assert on_disk(tmp_path) == {"en.mp4"}
+
+
 def test_the_metadata_file_is_readable_text(tmp_path: Path) -> None:
     publication = Publication(place((tmp_path / "zh.mp4").as_uri()))
     publication.seal({"label": "早上好"})
