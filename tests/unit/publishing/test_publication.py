@@ -256,7 +256,7 @@ def test_a_store_that_commits_whatever_is_closed(size: int) -> None:
         publication.discard()
         del publication
         assert not store.objects
-        publish()
+        publish(on_object_visible=lambda: holds(store, NEW, of=None))
     holds(store, NEW, of=NEW)
 
 
