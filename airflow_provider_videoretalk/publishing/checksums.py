@@ -118,7 +118,7 @@ class Checksums:
 
     def _update_crc(self, chunk: bytes) -> None:
         self._crc_bytes += len(chunk)
-        if self._crc64 is slow_crc64 and (self._metadata.size or self._crc_bytes) > _MAX_SLOW_CRC_BYTES:
+        if self._crc64 is slow_crc64 and max(self._crc_bytes, self._metadata.size or 0) > _MAX_SLOW_CRC_BYTES:
             self._crc64 = None
         if self._crc64:
             self._crc = self._crc64(chunk, self._crc)
