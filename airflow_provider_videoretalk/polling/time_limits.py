@@ -61,7 +61,6 @@ class TimeLimits:
             "Its status now is not known. It may have begun or ended, and is billed if it succeeds. A retry queries it "
             f"again. {error.remedy}"
         )
-        error.args = (error.message,)
         raise error
 
     def _error(self, *, now: float, begun_at: float | None) -> TaskTimeoutError:

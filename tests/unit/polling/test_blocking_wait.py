@@ -10,11 +10,16 @@ from pytest_httpserver import HTTPServer
 
 from airflow_provider_videoretalk.dashscope.client import Client
 from airflow_provider_videoretalk.dashscope.endpoint import Endpoint
-from airflow_provider_videoretalk.dashscope.errors import AccessError, QueueTimeoutError, TransportError
+from airflow_provider_videoretalk.dashscope.errors import (
+    AccessError,
+    DashScopeError,
+    QueueTimeoutError,
+    TransportError,
+)
 from airflow_provider_videoretalk.dashscope.task import get_task
-from airflow_provider_videoretalk.polling.blocking_wait import BoundedClient, wait_for_job
+from airflow_provider_videoretalk.polling.blocking_wait import BoundedClient, query_once, wait_for_job
 from airflow_provider_videoretalk.polling.poll_policy import PollPolicy
-from airflow_provider_videoretalk.polling.progress_log import ProgressLog
+from airflow_provider_videoretalk.polling.progress_log import Progress, ProgressLog
 from airflow_provider_videoretalk.polling.schedule import REFUSAL_SECONDS, Schedule
 
 
@@ -55,6 +60,20 @@ def client(httpserver: HTTPServer) -> Iterator[Client]:
 @pytest.fixture
 def clock() -> Clock:
     return Clock()
+
+
+@pytest.fixture
+def timeouts(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """How many seconds each request was given."""
+    given: list[float] = []
+    send = Client.send
+
+    def noted(client: Client, request: Any) -> Any:
+        given.append(request.total_timeout)
+        return send(client, request)
+
+    monkeypatch.setattr(Client, "send", noted)
+    return given
 
 
 def schedule(clock: Clock, **poll_policy: Any) -> Schedule:
@@ -99,9 +118,33 @@ def test_gives_up_at_the_limit(httpserver: HTTPServer, client: Client, clock: Cl
 def test_raises_what_stays(httpserver: HTTPServer, client: Client, clock: Clock) -> None:
     body = {"code": "InvalidApiKey", "message": "Invalid API-key provided.", "request_id": "e3"}
     httpserver.expect_request("/api/v1/tasks/t1").respond_with_json(body, status=401)
+    told_of: list[Progress | DashScopeError] = []
     with pytest.raises(AccessError, match="InvalidApiKey"):
-        wait_for_job(client, schedule(clock), on_progress=print, clock=clock, sleep=clock.sleep)
+        wait_for_job(client, schedule(clock), on_progress=told_of.append, clock=clock, sleep=clock.sleep)
     assert clock.now >= 1_000 + REFUSAL_SECONDS
+    assert len(told_of) == len(httpserver.log), "the last refusal, too"
+
+
+def test_a_render_that_is_seen_for_the_first_time_is_as_old_as_the_service_says(
+    httpserver: HTTPServer, client: Client, clock: Clock
+) -> None:
+    times = {"submit_time": "2026-11-20 20:00:00.000", "scheduled_time": "2026-11-20 20:00:50.000"}
+    for status in ("RUNNING", "FAILED"):
+        httpserver.expect_ordered_request("/api/v1/tasks/t1").respond_with_json(told(status, **times)[1])
+    wait, log = schedule(clock), Lines()
+    clock.now += 60
+    wait_for_job(client, wait, on_progress=ProgressLog(log), clock=clock, sleep=clock.sleep)
+    assert log.lines == ["Render job t1 is RUNNING: 10 s so far"]
+
+
+def test_one_query_ends_in_its_time(httpserver: HTTPServer, client: Client, timeouts: list[float]) -> None:
+    httpserver.expect_oneshot_request("/api/v1/tasks/t1").respond_with_json(told("RUNNING")[1])
+    task = query_once(client, "t1", seconds=2.5)
+    assert task is not None
+    assert task.status == "RUNNING"
+    httpserver.expect_request("/api/v1/tasks/t1").respond_with_data("<html>", status=502)
+    assert query_once(client, "t1", seconds=1.5) is None
+    assert timeouts == [2.5, 1.5]
 
 
 def test_requests_and_pauses_within_one_time(httpserver: HTTPServer, client: Client, clock: Clock) -> None:
@@ -118,3 +161,14 @@ def test_requests_and_pauses_within_one_time(httpserver: HTTPServer, client: Cli
     clock.now += 5.0
     bounded.sleep(1.0)
     assert clock.slept[-1] == 0.0
+
+
+def test_a_request_gets_the_time_that_is_left(
+    httpserver: HTTPServer, client: Client, clock: Clock, timeouts: list[float]
+) -> None:
+    httpserver.expect_request("/api/v1/tasks/t1").respond_with_json(told("PENDING")[1])
+    bounded, own = BoundedClient(client, seconds=70.0, clock=clock), get_task("t1").total_timeout
+    for now in (1_000.0, 1_030.0, 1_069.5):
+        clock.now = now
+        bounded.send(get_task("t1"))
+    assert timeouts == [own, 40.0, 0.5]

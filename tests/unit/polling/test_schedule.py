@@ -88,6 +88,10 @@ def test_while_rendering(overdue: float, pause: float) -> None:
     assert while_rendering(PollPolicy(), overdue=overdue) == pause
 
 
+def test_the_first_second_after_the_expected_end_has_its_share_too() -> None:
+    assert while_rendering(PollPolicy(poll_interval=0.01), overdue=0.8) == 0.05
+
+
 def test_after_failures() -> None:
     assert [after_failures(number) for number in (1, 2, 5, 6, 700)] == [2, 4, 32, BACKOFF_CEILING, BACKOFF_CEILING]
 
@@ -95,6 +99,13 @@ def test_after_failures() -> None:
 def test_the_user_s_floor_is_above_all_else() -> None:
     poll_policy = PollPolicy(poll_interval=400)
     assert poll_policy.bound(1) == poll_policy.bound(1e6) == poll_policy.bound(1e6, share=0.2) == 400
+
+
+def test_the_user_s_ceiling_is_above_what_follows_an_error() -> None:
+    """Unless the service asks for more."""
+    wait = schedule(poll_interval=0.1, max_poll_interval=0.5)
+    assert wait.after_error(TransportError("x"), now=START) == 0.5
+    assert wait.after_error(ThrottledError("x", retry_after=0.75), now=START) == 0.75
 
 
 # One task's schedule.
@@ -169,6 +180,8 @@ def test_what_the_service_will_drop_is_given_up_before(queue_timeout: float | No
     wait = schedule(queue_timeout=queue_timeout)
     over = START + JOB_SECONDS - SERVICE_MARGIN
     assert wait.after_query(task("PENDING"), now=over - 1) == 1
+    with pytest.raises(QueueTimeoutError, match="render job t1 is still queued 10680 s after its submit"):
+        wait.after_query(task("PENDING"), now=over)
     with pytest.raises(
         QueueTimeoutError,
         match="render job t1 is still queued 10690 s after its submit; the service drops a job without a result 10800 "
@@ -219,7 +232,9 @@ def test_a_deadline_ends_any_wait() -> None:
     for status in ("PENDING", "RUNNING"):
         wait = schedule(deadline=START + 30, queue_timeout=1000, render_timeout=1000)
         assert wait.after_query(task(status), now=START + 29.5) == 0.5
-        with pytest.raises(TaskTimeoutError, match="did not end in the time allowed") as caught:
+        with pytest.raises(
+            TaskTimeoutError, match=r"did not end in the time allowed\. Raise execution_timeout"
+        ) as caught:
             wait.after_query(task(status), now=START + 30)
         assert type(caught.value) is TaskTimeoutError
 
@@ -276,6 +291,7 @@ def test_a_last_query_may_be_answered_after_a_limit() -> None:
         wait.check(now=START + 103)
 
 
+@pytest.mark.usefixtures("in_shanghai")
 def test_a_list_is_an_answer_too() -> None:
     wait = schedule(queue_timeout=100)
     wait.after_list("PENDING", now=START + 50)
