@@ -280,6 +280,7 @@ def test_a_last_query_may_be_answered_after_a_limit() -> None:
     assert wait.next_check(now=START + 50) == START + 100
     assert wait.after_error(TransportError("x"), now=START + 98) == 2
     assert wait.after_error(TransportError("x"), now=START + 100) == 1
+    assert wait.after_error(TransportError("x"), now=START + 102.5) == 0.5
     assert wait.next_check(now=START + 100) == START + 103
     wait.check(now=START + 102.9)
     with pytest.raises(

@@ -109,6 +109,28 @@ def test_of_a_time_only_those_are_read() -> None:
     assert len(shared.records(since=NOW - 3, until=NOW - 2)) == len(read) == 2
 
 
+@pytest.mark.parametrize(
+    ("ended", "reads", "number"),
+    [
+        # None has ended, as far as is known: all count.
+        ([], 3, 4),
+        # Those that were submitted after the one that has ended.
+        ([2], 3, 2),
+        ([0, 2], 3, 0),
+        # It is beyond the last record that is read.
+        ([3], 3, 4),
+        ([3], 4, 3),
+    ],
+)
+def test_how_many_jobs_of_an_account_queue_at_most(ended: list[int], reads: int, number: int) -> None:
+    """By age in seconds, the oldest of which just counts."""
+    shared = register(TaskStateStore())
+    for age in range(5):
+        shared.write(record(str(age), NOW - age, ended=age in ended))
+    assert shared.queued_at_most("c", since=NOW - 3, reads=reads) == number
+    assert shared.queued_at_most("another", since=NOW - 3, reads=reads) == 0
+
+
 def test_what_is_dropped_while_it_is_listed() -> None:
     class Slow(TaskStateStore):
         def names(self, prefix: str) -> list[str]:
