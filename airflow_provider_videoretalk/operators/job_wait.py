@@ -137,7 +137,6 @@ class WorkerWait:
             poll_policy=self.poll_policy,
             submitted_at=self.awaited.submitted_at,
             waiting_since=time.time(),
-            expected_seconds=self.awaited.expected_seconds,
         )
         outcome: Task | DashScopeError
         try:

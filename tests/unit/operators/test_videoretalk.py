@@ -12,6 +12,10 @@ import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException, AirflowTaskTimeout, TaskDeferred
 from airflow.sdk.execution_time.task_runner import RuntimeTaskInstance
 from connections import connect
+from opentelemetry import trace
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from pytest_httpserver import HTTPServer
 from state_store import TaskStateStore
 from werkzeug import Request as Received
@@ -211,6 +215,25 @@ def test_the_log_tells_of_a_success(
         "Render job t1 succeeded: queued 7.0 s, rendered 90.5 s, billed 9.5 s. "
         "Its result expires at 2026-11-28T02:01:37.500000+00:00"
     )
+
+
+def test_the_spans_of_a_job(service: HTTPServer, context: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    exporter, provider = InMemorySpanExporter(), TracerProvider()
+    provider.add_span_processor(SimpleSpanProcessor(exporter))
+    monkeypatch.setattr(trace, "get_tracer", provider.get_tracer)
+    accepts(service)
+    times = {"submit_time": "2026-11-27 10:00:00.000", "scheduled_time": "2026-11-27 10:00:07.000"}
+    tells(service, "SUCCEEDED", video_url="http://r/1.mp4", **times)
+    with trace.get_tracer("airflow").start_as_current_span("worker.retalk"):
+        operator(deferrable=False).execute(context)
+    spans = {span.name: span for span in exporter.get_finished_spans()}
+    connection = {"videoretalk.connection_id": "dashscope_default"}
+    assert spans["videoretalk.submit"].attributes == connection | {"videoretalk.model": "videoretalk"}
+    assert spans["videoretalk.wait"].attributes == {"videoretalk.job_id": "t1"}
+    job = {"videoretalk.job_id": "t1", "videoretalk.currency": "CNY"}
+    assert spans["videoretalk.queue"].attributes == connection | job
+    submitted_at = context["task_state_store"]["dashscope_submission"]["submitted_at"]
+    assert spans["videoretalk.queue"].start_time == round(submitted_at * 1e9)
 
 
 @pytest.mark.parametrize("deferrable", [True, False])

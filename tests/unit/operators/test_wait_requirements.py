@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import json
 import os
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -16,6 +18,7 @@ from pytest_httpserver import HTTPServer
 from airflow_provider_videoretalk.dashscope.errors import ConfigurationError
 from airflow_provider_videoretalk.operators import wait_requirements
 from airflow_provider_videoretalk.operators.videoretalk import VideoRetalkOperator
+from airflow_provider_videoretalk.operators.wait_requirements import check_can_wait, requires
 from airflow_provider_videoretalk.triggers.dashscope import DashScopeTaskTrigger
 
 SUBMIT = "/api/v1/services/aigc/image2video/video-synthesis"
@@ -47,7 +50,8 @@ def submits(service: HTTPServer) -> int:
 
 def has(monkeypatch: pytest.MonkeyPatch, name: str, installed: str | None) -> None:
     """Sets the installed version of one distribution, and requires 1.12 of it."""
-    monkeypatch.setattr(wait_requirements, "requires", lambda _: [f"{name}>=1.12,<9", "av>=99; extra == 'media'"])
+    requirements = [f"{name}>=1.12,<9", "av>=99; extra == 'media'", "aiohttp>=99; extra == 'media'"]
+    monkeypatch.setattr(wait_requirements, "requires", lambda _: requirements)
     monkeypatch.setattr(wait_requirements, "_version", lambda _: installed)
 
 
@@ -67,6 +71,18 @@ def test_a_distribution_is_too_old(
     assert f"{COMPAT} {f'{installed} is installed' if installed else 'is not installed'}" in str(refused.value)
     assert f"pip install '{COMPAT}>=1.12'" in refused.value.remedy
     assert submits(service) == 0
+
+
+@pytest.mark.parametrize("name", ["aiohttp", "apache-airflow", COMPAT, "asgiref", "requests"])
+def test_each_distribution_that_waiting_needs_is_checked(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    has(monkeypatch, name, None)
+    with pytest.raises(ConfigurationError, match=f"{name} is not installed, and .* needs >=1.12"):
+        check_can_wait(None)
+
+
+def test_the_requirements_are_those_of_the_metadata() -> None:
+    assert requires("pytest") == importlib.metadata.requires("pytest") != []
+    assert requires("not-a-distribution") == []
 
 
 @pytest.mark.parametrize("installed", ["1.12", "1.13.0rc1", "10"])
@@ -105,13 +121,32 @@ def test_a_name_is_missing(service: HTTPServer, context: dict[str, Any], monkeyp
     assert submits(service) == 0
 
 
-@pytest.mark.parametrize("arguments", [{"moment": {1, 2}}, None])
+@pytest.mark.parametrize(
+    ("name", "arguments"),
+    [
+        ("DashScopeTaskTrigger", {"moment": {1, 2}}),
+        ("Another", {}),
+        # A class of that module, but not the trigger's.
+        ("SingleEventTrigger", {}),
+    ],
+)
 def test_the_trigger_can_not_be_stored(
-    service: HTTPServer, context: dict[str, Any], monkeypatch: pytest.MonkeyPatch, arguments: Any
+    service: HTTPServer, context: dict[str, Any], monkeypatch: pytest.MonkeyPatch, name: str, arguments: Any
 ) -> None:
-    path = f"{DashScopeTaskTrigger.__module__}.{'DashScopeTaskTrigger' if arguments else 'Another'}"
+    path = f"{DashScopeTaskTrigger.__module__}.{name}"
     monkeypatch.setattr(DashScopeTaskTrigger, "serialize", lambda _: (path, arguments))
     with pytest.raises(ConfigurationError, match=r"TypeError|AttributeError"):
+        operator(deferrable=True).execute(context)
+    assert submits(service) == 0
+
+
+def test_the_trigger_can_not_read_its_own_arguments(
+    service: HTTPServer, context: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        VideoRetalkOperator, "prepare", lambda _, intent: replace(intent, expected_seconds=float("inf"))
+    )
+    with pytest.raises(ConfigurationError, match="expected_seconds is of type float, allowed is a number"):
         operator(deferrable=True).execute(context)
     assert submits(service) == 0
 
