@@ -115,6 +115,13 @@ def test_a_deadline_ends_the_wait_without_an_admission(service: HTTPServer) -> N
     assert event.keys() == {"refusals", "since", "held_since"}
 
 
+def test_nothing_is_admitted_after_the_deadline(service: HTTPServer) -> None:
+    Queue(service, queued=0)
+    event = asyncio.run(fires(held(deadline=time.time() - 1)))
+    assert event.keys() == {"refusals", "since", "held_since"}
+    assert not service.log
+
+
 def test_a_long_job_is_held_back_behind_a_shorter_queue(service: HTTPServer) -> None:
     """Its own render has to end in time, too."""
     Queue(service, queued=50)
@@ -123,21 +130,22 @@ def test_a_long_job_is_held_back_behind_a_shorter_queue(service: HTTPServer) -> 
 
 
 @pytest.mark.parametrize(
-    ("damaged", "kind"),
+    ("damaged", "kind", "message"),
     [
-        ({"version": 2}, StateReadError),
-        ({"held_since": None}, StateReadError),
-        ({"limit": "long"}, StateReadError),
-        ({"dashscope_conn_id": "none"}, ConfigurationError),
+        # Another version may store its arguments otherwise.
+        ({"version": 2, "held_since": None}, StateReadError, "have version 2, allowed is 1"),
+        ({"held_since": None}, StateReadError, "trigger's arguments cannot be read: held_since is of type NoneType"),
+        ({"limit": "long"}, StateReadError, "limit is of type str"),
+        ({"dashscope_conn_id": "none"}, ConfigurationError, "there is no connection 'none'"),
     ],
     ids=str,
 )
 def test_what_cannot_be_waited_for_fails_its_own_task(
-    service: HTTPServer, monkeypatch: pytest.MonkeyPatch, damaged: dict[str, Any], kind: type[Exception]
+    service: HTTPServer, monkeypatch: pytest.MonkeyPatch, damaged: dict[str, Any], kind: type[Exception], message: str
 ) -> None:
     monkeypatch.delenv("DASHSCOPE_API_KEY", raising=False)
     event = asyncio.run(fires(held(**damaged)))
-    with pytest.raises(kind):
+    with pytest.raises(kind, match=message):
         raise error_from_json(event["error"])
     assert not service.log
 

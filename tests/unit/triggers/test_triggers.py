@@ -4,6 +4,7 @@ import asyncio
 import inspect
 import json
 import time
+from collections.abc import Callable
 from pkgutil import resolve_name
 from types import SimpleNamespace
 from typing import Any
@@ -197,12 +198,21 @@ def test_all_on_a_loop_share_one_poller(service: HTTPServer, monkeypatch: pytest
     assert not pollers()
 
 
-def test_triggers_that_start_together_act_one_after_another(jitter: float, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: waiting(dashscope_conn_id="none"),
+        lambda: AdmissionTrigger(dashscope_conn_id="none", model="videoretalk", held_since=1.0, limit=60.0),
+    ],
+)
+def test_triggers_that_start_together_act_one_after_another(
+    jitter: float, monkeypatch: pytest.MonkeyPatch, make: Callable[[], BaseTrigger]
+) -> None:
     monkeypatch.setattr(trigger_client, "_START_JITTER_SECONDS", jitter)
 
     async def run() -> list[float]:
         loop = asyncio.get_running_loop()
-        begun = [asyncio.create_task(fires(waiting(dashscope_conn_id="none"))) for _ in range(100)]
+        begun = [asyncio.create_task(fires(make())) for _ in range(100)]
         await asyncio.sleep(0)
         pauses = [handle.when() - loop.time() for handle in loop._scheduled]  # type: ignore[attr-defined]
         for one in begun:
