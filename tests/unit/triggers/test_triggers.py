@@ -15,6 +15,7 @@ from airflow.providers.common.compat.sdk import AirflowNotFoundException
 from airflow.sdk.execution_time.task_runner import RuntimeTaskInstance
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 from pytest_httpserver import HTTPServer
+from unit.polling.virtual import VirtualLoop, run
 from werkzeug import Request, Response
 
 from airflow_provider_videoretalk.dashscope.async_client import AsyncClient
@@ -303,6 +304,30 @@ def test_a_connection_that_cannot_be_read_is_read_again(service: HTTPServer, mon
     assert task_of(event).status == "FAILED"
 
 
+@pytest.mark.parametrize(("age", "seconds"), [(0.0, 103.0), (40.0, 63.0), (150.0, 3.0)])
+def test_a_connection_is_not_read_again_beyond_a_limit(
+    monkeypatch: pytest.MonkeyPatch, age: float, seconds: float
+) -> None:
+    """The queue's limit of 100 s ends the wait, as where the service does not answer until three seconds after it."""
+    monkeypatch.setattr(trigger_client, "_LOADED", [trigger_client])
+
+    async def away(hook: DashScopeHook) -> AsyncClient:
+        raise RuntimeError("the API server is away")
+
+    monkeypatch.setattr(DashScopeHook, "get_async_client", away)
+
+    async def main(loop: VirtualLoop) -> tuple[float, dict[str, Any]]:
+        monkeypatch.setattr(dashscope, "time", SimpleNamespace(time=loop.clock))
+        begun = loop.time()
+        (event,) = await fires(waiting(submitted_at=loop.clock() - age, poll_policy={"queue_timeout": 100.0}))
+        return loop.time() - begun, event
+
+    took, event = run(main)
+    assert took == pytest.approx(seconds)
+    with pytest.raises(QueueTimeoutError, match="as far as is known: no query of its status was answered"):
+        task_of(event)
+
+
 def test_a_kill_cancels_nothing_without_cancel_on_kill(service: HTTPServer, monkeypatch: pytest.MonkeyPatch) -> None:
     killed(monkeypatch, {"run": {"retalk": "success"}}, cancel_on_kill=False)
     assert not service.log
@@ -457,6 +482,7 @@ def test_a_kill_completes_although_airflow_cancels_it(service: HTTPServer, monke
             await killing
         go_on.set()
         await asyncio.gather(*dashscope._RUNNING_CANCELS)
+        assert not dashscope._RUNNING_CANCELS
 
     asyncio.run(kill())
     assert [request.path for request, _ in service.log] == [CANCEL, CANCEL.removesuffix("/cancel")]
