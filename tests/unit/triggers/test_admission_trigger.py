@@ -14,8 +14,11 @@ from pytest_httpserver import HTTPServer
 from state_store import TaskStateStore
 from werkzeug import Request, Response
 
+from airflow_provider_videoretalk.airflow_adapters import metrics
+from airflow_provider_videoretalk.airflow_adapters.metric_buffer import MetricBuffer
 from airflow_provider_videoretalk.dashscope.errors import ConfigurationError, StateReadError, error_from_json
 from airflow_provider_videoretalk.submission import admission_queue
+from airflow_provider_videoretalk.triggers import admission
 from airflow_provider_videoretalk.triggers import client as trigger_client
 from airflow_provider_videoretalk.triggers.admission import AdmissionTrigger
 from airflow_provider_videoretalk.triggers.dashscope import DashScopeTaskTrigger
@@ -120,6 +123,35 @@ def test_nothing_is_admitted_after_the_deadline(service: HTTPServer) -> None:
     event = asyncio.run(fires(held(deadline=time.time() - 1)))
     assert event.keys() == {"refusals", "since", "held_since"}
     assert not service.log
+
+
+def test_a_submit_that_is_held_back_is_counted_while_it_waits(
+    service: HTTPServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gauges: list[tuple[str, float, str]] = []
+    monkeypatch.setattr(
+        metrics, "set_gauge", lambda name, value, *, tags: gauges.append((name, value, tags["connection_id"]))
+    )
+    buffer = MetricBuffer()
+    monkeypatch.setattr(buffer, "_start", lambda: None)
+    monkeypatch.setattr(admission, "BUFFER", buffer)
+    Queue(service, queued=200)
+
+    async def run() -> None:
+        informed = asyncio.Event()
+        monkeypatch.setattr(AdmissionTrigger, "log", SimpleNamespace(info=lambda *_: informed.set()))
+        waiting = asyncio.create_task(fires(held()))
+        await informed.wait()
+        buffer.send()
+        waiting.cancel()
+        await asyncio.gather(waiting, return_exceptions=True)
+
+    asyncio.run(run())
+    buffer.send()
+    assert gauges == [
+        ("waiting_for_admission", 1, "dashscope_default"),
+        ("waiting_for_admission", 0, "dashscope_default"),
+    ]
 
 
 def test_a_long_job_is_held_back_behind_a_shorter_queue(service: HTTPServer) -> None:

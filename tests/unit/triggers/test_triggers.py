@@ -18,6 +18,8 @@ from pytest_httpserver import HTTPServer
 from unit.polling.virtual import VirtualLoop, run
 from werkzeug import Request, Response
 
+from airflow_provider_videoretalk.airflow_adapters import metrics
+from airflow_provider_videoretalk.airflow_adapters.metric_buffer import MetricBuffer
 from airflow_provider_videoretalk.dashscope.async_client import AsyncClient
 from airflow_provider_videoretalk.dashscope.errors import (
     AccessError,
@@ -326,6 +328,25 @@ def test_a_connection_is_not_read_again_beyond_a_limit(
     assert took == pytest.approx(seconds)
     with pytest.raises(QueueTimeoutError, match="as far as is known: no query of its status was answered"):
         task_of(event)
+
+
+def test_a_wait_is_counted_while_it_lasts(service: HTTPServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    gauges: list[tuple[str, float, str]] = []
+    monkeypatch.setattr(
+        metrics, "set_gauge", lambda name, value, *, tags: gauges.append((name, value, tags["connection_id"]))
+    )
+    buffer = MetricBuffer()
+    monkeypatch.setattr(buffer, "_start", lambda: None)
+    monkeypatch.setattr(dashscope, "BUFFER", buffer)
+
+    def failed(_: Request) -> Response:
+        buffer.send()
+        return Response(json.dumps({"output": {"task_id": "t1", "task_status": "FAILED"}}))
+
+    service.expect_request("/api/v1/tasks/t1").respond_with_handler(failed)
+    asyncio.run(fires(waiting()))
+    buffer.send()
+    assert gauges == [("waiting", 1, "dashscope_default"), ("waiting", 0, "dashscope_default")]
 
 
 def test_a_kill_cancels_nothing_without_cancel_on_kill(service: HTTPServer, monkeypatch: pytest.MonkeyPatch) -> None:
