@@ -140,15 +140,31 @@ def test_the_trigger_can_not_be_stored(
     assert submits(service) == 0
 
 
-def test_the_trigger_can_not_read_its_own_arguments(
-    service: HTTPServer, context: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("estimate", "message"),
+    [
+        ({"expected_seconds": float("inf")}, "expected_seconds is of type float, allowed is a number"),
+        ({"cost_estimate": {"price": {1, 2}}}, "set is not JSON serializable"),
+    ],
+)
+def test_what_was_estimated_can_not_be_stored_with_the_trigger(
+    service: HTTPServer,
+    context: dict[str, Any],
+    monkeypatch: pytest.MonkeyPatch,
+    estimate: dict[str, Any],
+    message: str,
 ) -> None:
-    monkeypatch.setattr(
-        VideoRetalkOperator, "prepare", lambda _, intent: replace(intent, expected_seconds=float("inf"))
-    )
-    with pytest.raises(ConfigurationError, match="expected_seconds is of type float, allowed is a number"):
+    monkeypatch.setattr(VideoRetalkOperator, "prepare", lambda _, intent: replace(intent, **estimate))
+    with pytest.raises(ConfigurationError, match=message):
         operator(deferrable=True).execute(context)
     assert submits(service) == 0
+
+
+def test_a_trigger_that_is_not_needed_is_not_checked(
+    service: HTTPServer, context: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(DashScopeTaskTrigger, "serialize", lambda _: pytest.fail("nothing is deferred"))
+    assert operator(deferrable=True, wait_for_completion=False).execute(context)["task_id"] == "t1"
 
 
 # Prints the modules that are first imported after a submit.
