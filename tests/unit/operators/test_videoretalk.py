@@ -494,6 +494,18 @@ def test_a_result_that_came_after_the_limit_is_used(
     assert result["video_url"] == "https://r/1.mp4"
 
 
+def test_a_worker_that_begins_after_the_limit_may_ask_again(
+    service: HTTPServer, context: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One failed query is not its end: the job may have succeeded while no worker waited for it."""
+    monkeypatch.setattr(schedule, "_LAST_PAUSE", 0.01)
+    service.expect_oneshot_request("/api/v1/tasks/t1").respond_with_json({"code": "InternalError"}, status=500)
+    tells(service, "SUCCEEDED", video_url="https://r/1.mp4")
+    awaited = AwaitedJob(task_id="t1", submitted_at=time.time() - 3600)
+    result = operator(deferrable=False, queue_timeout=timedelta(minutes=1))._await(context, awaited)
+    assert result["video_url"] == "https://r/1.mp4"
+
+
 @pytest.mark.parametrize(("map_index", "pool", "told"), [(3, None, 1), (3, "videoretalk", 0), (2, None, 0)])
 def test_many_clips_without_a_pool_are_warned_of(
     service: HTTPServer, context: dict[str, Any], monkeypatch: pytest.MonkeyPatch, map_index: int, pool: Any, told: int
@@ -766,7 +778,7 @@ def test_an_admission_that_is_old_is_decided_again_in_its_place(
 ) -> None:
     accepts(service)
     service.expect_request("/api/v1/tasks").respond_with_handler(long_queue)
-    event = {"refusals": 0, "since": time.time(), "held_since": 1.5, "admitted_at": time.time() - 601}
+    event = {"refusals": 0, "since": time.time(), "held_since": 1.5, "admitted_at": time.time() - 600}
     with pytest.raises(TaskDeferred) as deferred:
         operator().execute_again(context, event)
     assert deferred.value.trigger.held_since == 1.5

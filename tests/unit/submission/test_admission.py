@@ -188,7 +188,7 @@ def test_a_longer_speech_takes_longer(account: Account) -> None:
 
 
 def test_nothing_known_holds_nothing_back(account: Account) -> None:
-    account.queued = 1_000
+    account.queued = 100_000
     account.check(intent())
     # Rows whose times cannot be true teach nothing.
     account.renders = [0, -5, 1e9]
