@@ -550,6 +550,23 @@ def test_nothing_is_submitted_once_execution_timeout_is_over(service: HTTPServer
     assert not [request for request, _ in service.log if request.method == "POST"]
 
 
+@pytest.mark.parametrize(
+    ("started", "arguments"),
+    [
+        # On a worker, Airflow itself enforces it.
+        (timedelta(minutes=11), {"deferrable": False, "execution_timeout": timedelta(minutes=10)}),
+        (timedelta(minutes=11), {"deferrable": True}),
+        (None, {"deferrable": True, "execution_timeout": timedelta(minutes=10)}),
+    ],
+)
+def test_without_a_deadline_that_is_known_a_job_is_submitted(
+    service: HTTPServer, context: dict[str, Any], started: timedelta | None, arguments: dict[str, Any]
+) -> None:
+    accepts(service)
+    context["ti"].start_date = started and datetime.now(timezone.utc) - started
+    assert operator(wait_for_completion=False, **arguments).execute(context)["task_id"] == "t1"
+
+
 @pytest.mark.trap(4)
 def test_on_kill_does_not_wait_for_a_lock_that_its_own_thread_holds(
     service: HTTPServer, context: dict[str, Any], monkeypatch: pytest.MonkeyPatch
