@@ -73,14 +73,15 @@ def test_all_triggers_are_tried() -> None:
 
 @pytest.mark.parametrize(("kind", "arguments"), [(kind, each) for kind, all_ in ENDS_AT_ONCE.items() for each in all_])
 def test_no_trigger_fires_right_after_the_deferral(kind: type[BaseTrigger], arguments: dict[str, Any]) -> None:
-    assert fired_after(kind(**arguments), trigger_id=7) >= SHORTEST_DEFERRAL
+    assert fired_after(kind(**arguments), trigger_id=7) == pytest.approx(SHORTEST_DEFERRAL)
 
 
 @pytest.mark.parametrize(("kind", "arguments"), [(kind, each) for kind, all_ in ENDS_AT_ONCE.items() for each in all_])
 def test_without_a_scheduler_nothing_is_delayed(kind: type[BaseTrigger], arguments: dict[str, Any]) -> None:
-    assert fired_after(kind(**arguments), trigger_id=None) < SHORTEST_DEFERRAL
+    # They spread their start over half a second.
+    assert fired_after(kind(**arguments), trigger_id=None) < 0.6
 
 
 def test_a_long_wait_is_not_made_longer() -> None:
     trigger = RetryLaterTrigger(moment=time.time() + 4 * SHORTEST_DEFERRAL, note={})
-    assert fired_after(trigger, trigger_id=7) < 4.1 * SHORTEST_DEFERRAL
+    assert fired_after(trigger, trigger_id=7) < 4 * SHORTEST_DEFERRAL + 0.1

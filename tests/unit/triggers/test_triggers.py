@@ -14,6 +14,7 @@ from airflow.models.trigger import Trigger
 from airflow.providers.common.compat.sdk import AirflowNotFoundException
 from airflow.sdk.execution_time.task_runner import RuntimeTaskInstance
 from airflow.triggers.base import BaseTrigger, TriggerEvent
+from connections import connect
 from pytest_httpserver import HTTPServer
 from unit.polling.virtual import VirtualLoop, run
 from werkzeug import Request, Response
@@ -549,3 +550,9 @@ def test_a_connection_is_read_again_for_two_minutes(monkeypatch: pytest.MonkeyPa
         asyncio.run(trigger_client.client_of("mine", log=log))
     assert pauses == [1, 2, 4, 8, 16, 32, 64]
     assert lines[0] == "The connection 'mine' cannot be read. Trying again in 1 s: away"
+
+
+def test_a_connection_that_is_not_usable_is_not_read_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    connect(monkeypatch, host="https://h.example", queries_per_second="many")
+    with pytest.raises(ConfigurationError, match="queries_per_second"):
+        asyncio.run(trigger_client.client_of("dashscope_default", log=SimpleNamespace(warning=pytest.fail)))
