@@ -436,6 +436,19 @@ def test_a_failed_task_raises_what_the_service_said(
     assert "Invalid fps." in caught.value.message
 
 
+def test_the_history_knows_how_a_job_failed(
+    context: dict[str, Any], variables: TaskStateStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # On Airflow 3.1 and 3.2 there is no history.
+    monkeypatch.setattr(variable_store, "HAS_KEYS", True)
+    reply = {"output": {"task_id": "t1", "task_status": "FAILED", "code": "InvalidFile.FPS"}}
+    with pytest.raises(errors.TaskFailedError):
+        operator().execute_complete(context, event_about("t1", reply=reply))
+    (record,) = JobHistory(variables).load(date(2026, 1, 1))
+    assert record.ended is not None
+    assert (record.job_id, record.ended.status, record.ended.code) == ("t1", "FAILED", "InvalidFile.FPS")
+
+
 @pytest.mark.parametrize("output", [{}, {"video_url": "file:///etc/passwd"}, {"other": "https://r/1.json"}])
 def test_a_success_without_a_video_costs_nothing_again(
     service: HTTPServer, context: dict[str, Any], monkeypatch: pytest.MonkeyPatch, output: dict[str, str]

@@ -448,6 +448,18 @@ def test_what_a_job_that_cannot_be_cancelled_will_bill_is_told(
     assert told == [("cancel", "t1", sentence, {"connection_id": "dashscope_default"})]
 
 
+def test_what_a_cancel_saves_is_told(service: HTTPServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[tuple[Any, ...]] = []
+    monkeypatch.setattr(dashscope, "record_spend", lambda log, *said, tags: told.append((*said, tags)))
+    expect_cancel(service)
+    killed(monkeypatch, {"run": {"retalk": "failed"}})
+    tags = {"connection_id": "dashscope_default"}
+    assert told == [
+        ("cancel", "t1", "Render job t1 was still queued and is cancelled. It is not billed.", tags),
+        ("cancelled", "t1", "It is not billed.", tags),
+    ]
+
+
 @pytest.mark.parametrize("state", ["success", "failed"])
 @pytest.mark.parametrize("status", ["SUCCEEDED", "FAILED", "CANCELED"])
 def test_a_triggerer_that_slept_through_the_end_notes_no_cancel(
