@@ -74,6 +74,12 @@ def test_what_a_try_is_about_to_submit() -> None:
     assert intent_of(Inputs(), context(), account_id="account") == INTENT
 
 
+def test_an_airflow_that_does_not_count_the_clears_of_a_run_has_cleared_none() -> None:
+    run = cast("Context", {**context(), "dag_run": SimpleNamespace()})
+    intent = intent_of(Inputs(), run, account_id="account")
+    assert intent.clear_count == ClearCount(max_tries=5, clear_number=0)
+
+
 def test_inputs_that_cannot_be_read_now_have_a_location_all_the_same() -> None:
     unread = Inputs(readable=False)
     intent = intent_of(unread, context(), account_id="account")

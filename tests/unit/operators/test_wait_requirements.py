@@ -51,7 +51,8 @@ def submits(service: HTTPServer) -> int:
 def has(monkeypatch: pytest.MonkeyPatch, name: str, installed: str | None) -> None:
     """Sets the installed version of one distribution, and requires 1.12 of it."""
     requirements = [f"{name}>=1.12,<9", "av>=99; extra == 'media'", "aiohttp>=99; extra == 'media'"]
-    monkeypatch.setattr(wait_requirements, "requires", lambda _: requirements)
+    known = {"airflow-provider-videoretalk": requirements}
+    monkeypatch.setattr(wait_requirements, "requires", known.__getitem__)
     monkeypatch.setattr(wait_requirements, "_version", lambda _: installed)
 
 
@@ -112,6 +113,13 @@ def test_a_module_can_not_be_loaded(
     with pytest.raises(ConfigurationError, match=rf"polling\.account.*Installed: .*{COMPAT} \d"):
         operator(**wait).execute(context)
     assert submits(service) == 0
+
+
+@pytest.mark.parametrize("module", ["aiohttp", "airflow_provider_videoretalk.polling.poller"])
+def test_a_module_of_the_triggerer_is_missing(monkeypatch: pytest.MonkeyPatch, module: str) -> None:
+    monkeypatch.setitem(sys.modules, module, None)
+    with pytest.raises(ConfigurationError, match=f"No module named '{module}'"):
+        check_can_wait(None)
 
 
 def test_a_name_is_missing(service: HTTPServer, context: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -335,6 +335,18 @@ def test_nothing_is_expected_of_an_unknown_render() -> None:
     assert (start.seconds, start.typical_render) == (450.0, 50.0)
 
 
+@pytest.mark.parametrize(("listed", "typical"), [(50.0, 50.0), (None, 20.0)])
+def test_the_jobs_before_it_take_as_long_as_the_last_renders(listed: float | None, typical: float) -> None:
+    """By the service's list, else by what this process has seen; not as long as its own, which is longer."""
+    times = RenderTimes()
+    times.note(20.0, output_seconds=0.1)
+    queue = Queue(ahead=9, typical_render=listed)
+    start = expected_start(job(expected_seconds=10.0), queue, ahead=6, render_times=times)
+    assert start is not None
+    assert (start.seconds, start.typical_render) == (6 * typical, typical)
+    assert start.limit == pytest.approx(0.9 * (3 * HOUR - 2_000))
+
+
 @pytest.mark.parametrize(
     ("start", "held", "sentence"),
     [

@@ -131,6 +131,17 @@ def test_how_many_jobs_of_an_account_queue_at_most(ended: list[int], reads: int,
     assert shared.queued_at_most("another", since=NOW - 3, reads=reads) == 0
 
 
+def test_a_record_that_cannot_be_read_may_be_of_a_job_that_queues() -> None:
+    store = TaskStateStore()
+    shared = register(store)
+    shared.write(record("old", NOW - 2, ended=True))
+    before = set(store)
+    shared.write(record("new", NOW - 1))
+    (newest,) = set(store) - before
+    store[newest] = {"version": 2}
+    assert shared.queued_at_most("c", since=0.0, reads=3) == 1
+
+
 def test_what_is_dropped_while_it_is_listed() -> None:
     class Slow(TaskStateStore):
         def names(self, prefix: str) -> list[str]:

@@ -3,10 +3,11 @@ from __future__ import annotations
 import asyncio
 import inspect
 import json
+import threading
 import time
 from collections.abc import Callable
 from pkgutil import resolve_name
-from types import SimpleNamespace
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
@@ -229,6 +230,23 @@ def test_triggers_that_start_together_act_one_after_another(
     # Within half a second, and not all in its first half.
     assert max(pauses) <= 0.5
     assert sum(pause > 0.25 for pause in pauses) > 20
+
+
+def test_what_loads_slowly_is_loaded_once_and_not_on_the_event_loop(monkeypatch: pytest.MonkeyPatch) -> None:
+    loaded: list[str] = []
+    threads: list[threading.Thread] = []
+
+    def load(name: str) -> ModuleType:
+        loaded.append(name)
+        threads.append(threading.current_thread())
+        return ModuleType(name)
+
+    monkeypatch.setattr(trigger_client, "_LOADED", [])
+    monkeypatch.setattr(trigger_client, "importlib", SimpleNamespace(import_module=load))
+    for _ in range(2):
+        asyncio.run(trigger_client.prepare())
+    assert len(loaded) == len(set(loaded)) > 0
+    assert threading.main_thread() not in threads
 
 
 def test_a_trigger_that_is_cancelled_leaves_nothing(service: HTTPServer) -> None:
