@@ -50,6 +50,14 @@ def test_the_request_has_what_has_a_value() -> None:
     assert request.body == {"model": "m", "input": {"a": 1}, "parameters": {"size": "1280*720"}}
 
 
+def test_a_submit_is_known_again_by_its_path_and_its_body() -> None:
+    """A release that names them otherwise would take each running job for one of other inputs."""
+    url = "https://h.oss-cn-beijing.aliyuncs.com/v.mp4"
+    signed = operator(input={"video": f"{url}?Expires=1995000000&OSSAccessKeyId=k&Signature=s"})
+    body = {"model": "m", "input": {"video": url}, "parameters": {}}
+    assert signed.identity() == signed.input_locations() == {"path": "services/x", "body": body}
+
+
 @pytest.mark.parametrize(
     ("given", "said"),
     [
