@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -104,6 +105,16 @@ def test_a_supervisor_that_hangs_does_not_keep_the_process_alive(monkeypatch: py
         assert thread.daemon
     finally:
         hang.set()
+
+
+def test_a_state_that_takes_a_moment_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    def slow(**_: Any) -> dict[str, Any]:
+        time.sleep(0.1)
+        return {"run": {"retalk": "failed"}}
+
+    monkeypatch.setattr(RuntimeTaskInstance, "get_task_states", staticmethod(slow))
+    ti = SimpleNamespace(dag_id="dag", task_id="retalk", run_id="run", map_index=-1)
+    assert job_wait._state_within(ti, seconds=60.0) == "failed"
 
 
 @pytest.mark.parametrize(
