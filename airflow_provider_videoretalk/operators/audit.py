@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Collection
 from dataclasses import asdict
 from datetime import timedelta
-from functools import lru_cache
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import AirflowSkipException
@@ -116,7 +116,7 @@ def _lost_jobs(records: Collection[JobRecord], *, now: float) -> list[tuple[JobR
     for record in doubtful:
         runs.setdefault((str(record.dag_id), str(record.task_id)), set()).add(str(record.run_id))
     states = {task: states_of_task(*task, run_ids) for task, run_ids in runs.items()}
-    has_ended = lru_cache(maxsize=None)(run_has_ended)
+    has_ended = cache(run_has_ended)
     lost = []
     for record in doubtful:
         dag_id, run_id = str(record.dag_id), str(record.run_id)

@@ -92,16 +92,16 @@ class JobAudit:
         return self._judge(record, task, name=name, task_state=task_state)
 
     def _query(self, job_id: str, connection: str) -> Task:
-        client = self.client_for(connection)
-        for number in range(_THROTTLED_TRIES):
+        client, tries = self.client_for(connection), 0
+        while True:
             try:
                 return client.send(get_task(job_id))
             except ThrottledError as error:
-                pause = min(max(error.retry_after or 0.0, 2.0**number), _LONGEST_PAUSE)
-                if number == _THROTTLED_TRIES - 1 or self.clock() + pause >= self.deadline:
+                pause = min(max(error.retry_after or 0.0, 2.0**tries), _LONGEST_PAUSE)
+                tries += 1
+                if tries == _THROTTLED_TRIES or self.clock() + pause >= self.deadline:
                     raise
                 self.sleep(pause)
-        raise AssertionError("unreachable")
 
     def _judge(self, record: JobRecord, task: Task, *, name: str, task_state: str | None) -> AuditedJob:
         submitted = record.submitted

@@ -190,8 +190,6 @@ class TranscribeOperator(CatalogModelOperator):
         return speakers
 
     def prepare(self, intent: Intent) -> Intent:
-        # A destination that cannot be written to is reported before anything is paid.
-        self._paths()
         prepared = super().prepare(intent)
         # The recording may be another one when its transcript is there.
         return replace(prepared, cost_estimate={**prepared.cost_estimate, _MADE_OF: intent.fingerprint})
@@ -228,6 +226,7 @@ class TranscribeOperator(CatalogModelOperator):
         # Loads fsspec.
         from airflow_provider_videoretalk.airflow_adapters.object_storage_path import uri_of
 
+        # A destination that cannot be written to is reported before anything is paid.
         paths = self._paths()
         if self.if_exists != "skip_same" or not paths:
             return None
@@ -268,7 +267,7 @@ class TranscribeOperator(CatalogModelOperator):
 
     def _language_of(self, segments: Sequence[TranscribedSegment]) -> str | None:
         languages = Counter(segment["language"] for segment in segments if "language" in segment)
-        return as_optional_text("language", self.language) or next(iter(dict(languages.most_common(1))), None)
+        return as_optional_text("language", self.language) or max(languages, key=languages.__getitem__, default=None)
 
     def _write(self, transcript: Mapping[str, Any]) -> dict[TranscriptFormat, str]:
         paths = self._paths()

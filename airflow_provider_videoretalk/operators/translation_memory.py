@@ -12,7 +12,7 @@ from airflow_provider_videoretalk.batches.plan_file import VERSION, read_documen
 from airflow_provider_videoretalk.dashscope.errors import StateReadError
 from airflow_provider_videoretalk.operators.output_folder import OutputFolder
 from airflow_provider_videoretalk.publishing.object_name import object_in_folder
-from airflow_provider_videoretalk.publishing.object_store import find_object, make_folder_of, store_errors_named
+from airflow_provider_videoretalk.publishing.object_store import find_object, store_errors_named
 
 if TYPE_CHECKING:
     from airflow_provider_videoretalk.publishing.atomic_object import Destination
@@ -83,8 +83,6 @@ class TranslationMemory:
         self._read()
         self.lines.update(lines)
         self.corrections.update(corrections)
-        with store_errors_named(self.path):
-            make_folder_of(self.path)
         rows = [
             {"source": source, "occurrence": number, "text": text}
             for (source, number), text in self.corrections.items()

@@ -14,6 +14,8 @@ from airflow_provider_videoretalk.dashscope.request import Request
 from airflow_provider_videoretalk.dashscope.task import Task
 from airflow_provider_videoretalk.job_history.facts import JobReport, Published, Submitted
 from airflow_provider_videoretalk.job_history.job_record import JobRecord
+from airflow_provider_videoretalk.model_catalog.catalog import MODELS
+from airflow_provider_videoretalk.model_catalog.videoretalk import VIDEORETALK
 from airflow_provider_videoretalk.operators.job_audit import UNSAVED, JobAudit
 
 NOW = 1_800_000_000.0
@@ -179,6 +181,17 @@ def test_a_saved_result_is_that_of_its_own_task() -> None:
     assert result["expires_at"] == datetime.fromtimestamp(NOW + 3600, tz=timezone.utc).isoformat()
 
 
+def test_what_was_billed_is_read_as_the_model_has_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A sibling of VideoRetalk has it in another field."""
+    animation = replace(VIDEORETALK, name="animation", billed_seconds_field="seconds")
+    monkeypatch.setitem(MODELS, "animation", animation)
+    task = Task.parse({**job("SUCCEEDED").payload, "usage": {"video_duration": 10, "seconds": 7}})
+    audited = Service(task).audit().ask(JobRecord(submitted=replace(SUBMITTED, model="animation")), task_state=None)
+    assert audited.report is not None
+    assert audited.result is not None
+    assert audited.report.billed_seconds == audited.result["billed_seconds"] == 7.0
+
+
 @pytest.mark.parametrize("price", [None, {"per_second": "much"}, {"currency": "CNY"}])
 def test_a_result_without_a_readable_price_is_saved(price: dict[str, Any] | None) -> None:
     record = JobRecord(submitted=replace(SUBMITTED, price=price, label=None))
@@ -231,11 +244,13 @@ def test_a_connection_that_failed_three_times_in_a_row_is_used_no_more() -> None
     assert audit.ask(other, task_state=None).outcome == "free"
 
 
-@pytest.mark.parametrize("model", ["qwen3-asr-flash-filetrans", "unlisted-asr"])
-def test_a_lost_transcript_cannot_be_published_but_got_by_a_clear(model: str) -> None:
+@pytest.mark.parametrize(
+    ("model", "usage"), [("qwen3-asr-flash-filetrans", {"seconds": 7}), ("unlisted-asr", {"duration": 7})]
+)
+def test_a_lost_transcript_cannot_be_published_but_got_by_a_clear(model: str, usage: dict[str, float]) -> None:
     url = f"https://r.example/t.json?Expires={NOW + 3600:.0f}&Signature=s"
     output = {"task_id": "t1", "task_status": "SUCCEEDED", "result": {"transcription_url": url}}
-    task = Task.parse({"output": output, "usage": {"seconds": 7, "duration": 7}})
+    task = Task.parse({"output": output, "usage": usage})
     record = JobRecord(submitted=replace(SUBMITTED, model=model))
     audited = Service(task).audit().ask(record, task_state="failed")
     assert (audited.outcome, audited.result) == ("clearable", None)

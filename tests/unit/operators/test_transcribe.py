@@ -13,6 +13,8 @@ import pytest
 from airflow.providers.common.compat.sdk import AirflowSkipException, TaskDeferred
 from airflow.sdk import DAG, BaseOperator
 from connections import connect
+from media_files import wav
+from object_store import ObjectStore, attached
 from pytest_httpserver import HTTPServer
 from state_store import TaskStateStore
 
@@ -22,7 +24,9 @@ from airflow_provider_videoretalk.hooks.dashscope import DashScopeHook
 from airflow_provider_videoretalk.model_catalog.speech import synthesize_speech
 from airflow_provider_videoretalk.operators import transcript_download
 from airflow_provider_videoretalk.operators.transcribe import TranscribeOperator
+from airflow_provider_videoretalk.operators.transcript_files import transcript_paths, write_transcript
 from airflow_provider_videoretalk.outbound.host_access import any_address
+from airflow_provider_videoretalk.outbound.signed_url import secrets_of
 from airflow_provider_videoretalk.publishing import object_store
 
 TEXT = "Good morning, and welcome. The weather is warm today."
@@ -193,6 +197,42 @@ def test_a_file_that_is_no_transcript_of_it_is_replaced(
     assert json.loads((tmp_path / "a.json").read_text())["text"] == TEXT
 
 
+@pytest.mark.parametrize("changed", [{"segments": 1}, {"made_of": None}])
+def test_a_file_that_is_half_a_transcript_is_not_used(
+    speech: str, context: dict[str, Any], jobs: Any, tmp_path: Path, changed: dict[str, Any]
+) -> None:
+    given: dict[str, Any] = {"destination": f"file://{tmp_path}/a", "if_exists": "skip_same"}
+    transcribed(operator(speech, **given), context)
+    file = tmp_path / "a.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | changed))
+    assert transcribed(operator(speech, **given), again(context))["text"] == TEXT
+    assert len(jobs()) == 2
+
+
+def test_a_file_that_says_nothing_of_its_recording_is_not_used(
+    context: dict[str, Any], jobs: Any, tmp_path: Path
+) -> None:
+    """Also if the recording cannot be read now."""
+    (tmp_path / "a.json").write_text('{"segments": []}')
+    store = ObjectStore()
+    store.fail("info", "talk.wav")
+    with attached(mine=store), pytest.raises(InputError, match="talk.wav"):
+        operator("s3://mine@b/talk.wav", destination=f"file://{tmp_path}/a", if_exists="skip_same").execute(context)
+
+
+@pytest.mark.parametrize(("number", "returned"), [(2_000, 2_000), (2_001, 0)])
+def test_at_most_2000_sentences_are_returned(
+    speech: str, context: dict[str, Any], tmp_path: Path, number: int, returned: int
+) -> None:
+    """Airflow keeps them in its database. The file has more."""
+    given: dict[str, Any] = {"destination": f"file://{tmp_path}/a", "if_exists": "skip_same"}
+    transcribed(operator(speech, **given), context)
+    file = tmp_path / "a.json"
+    transcript = json.loads(file.read_text())
+    file.write_text(json.dumps({**transcript, "segments": transcript["segments"][:1] * number}))
+    assert len(transcribed(operator(speech, **given), again(context))["segments"]) == returned
+
+
 def test_what_is_kept_of_a_long_recording_stays_small(
     speech: str, context: dict[str, Any], jobs: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -228,6 +268,32 @@ def test_a_transcript_that_allows_no_subtitles_is_not_lost(
     assert [path.name for path in tmp_path.iterdir()] == ["a.json"]
 
 
+def test_subtitles_that_nobody_wants_are_not_missed(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    said = {"segments": [{"start": 1.0, "end": 1.1, "text": "Many words in so short a time."}], "language": "en"}
+    for formats, warnings in ((["json"], 0), (["json", "vtt"], 1)):
+        destination = f"file://{tmp_path}/a"
+        paths = transcript_paths(destination, formats=formats, storage_conn_id=None, allowed_destinations=None)
+        assert list(write_transcript(paths, said)) == ["json"]
+        assert caplog.text.count("No subtitles are written") == warnings
+
+
+def test_a_recording_in_which_nothing_is_said_has_all_files(tmp_path: Path) -> None:
+    destination = f"file://{tmp_path}/a"
+    paths = transcript_paths(destination, formats=["json", "srt"], storage_conn_id=None, allowed_destinations=None)
+    assert list(write_transcript(paths, {"segments": [], "language": None})) == ["srt", "json"]
+    assert (tmp_path / "a.srt").read_text() == ""
+
+
+def test_a_person_can_read_the_json_file(tmp_path: Path) -> None:
+    """A sentence has lines of its own, and its letters are those of its language."""
+    said = {"segments": [{"start": 1.0, "end": 3.0, "text": "早上好。"}], "language": "zh"}
+    destination = f"file://{tmp_path}/a"
+    paths = transcript_paths(destination, formats="json", storage_conn_id=None, allowed_destinations=None)
+    write_transcript(paths, said)
+    lines = [line.strip() for line in (tmp_path / "a.json").read_text("utf-8").splitlines()]
+    assert '"text": "早上好。"' in lines
+
+
 def test_sentences_of_a_long_recording_are_in_the_file_only(
     speech: str, context: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -250,6 +316,71 @@ def test_speakers_are_told_apart(speech: str, context: dict[str, Any]) -> None:
     assert [segment["speaker"] for segment in result["segments"]] == [0, 0]
     assert "words" not in result["segments"][0]
     assert result["currency"] == "USD"
+
+
+@pytest.mark.parametrize(
+    ("speakers", "parameters"), [(0, {}), (2, {"speaker_count": 2}), ("100", {"speaker_count": 100})]
+)
+def test_how_many_speakers_are_told_apart(
+    speech: str, context: dict[str, Any], jobs: Any, speakers: Any, parameters: dict[str, int]
+) -> None:
+    """Two to a hundred, or as many as there are."""
+    transcribed(operator(speech, model=WITH_SPEAKERS, speakers=speakers, wait_for_completion=False), context)
+    assert jobs()[0]["parameters"] == {"diarization_enabled": True, **parameters}
+
+
+@pytest.mark.parametrize("nothing", ["", "None", None])
+def test_empty_fields_count_as_left_out(speech: str, context: dict[str, Any], jobs: Any, nothing: Any) -> None:
+    """A form sends them so."""
+    given = dict.fromkeys(("language", "words", "speakers", "destination"), nothing)
+    result = transcribed(operator(speech, if_exists="skip_same", **given), context)
+    assert (result["text"], result["language"], result["files"], jobs()[0]["parameters"]) == (TEXT, "en", {}, {})
+    assert not any("words" in segment for segment in result["segments"])
+
+
+@pytest.mark.parametrize(
+    ("stated", "spoken", "language"),
+    [
+        (None, ["fr", "en", "en"], "en"),
+        (None, [None, "fr", None, "en", "fr"], "fr"),
+        (None, [None], None),
+        ("en", ["de"], "en"),
+    ],
+)
+def test_the_language_is_that_of_most_sentences(
+    speech: str,
+    context: dict[str, Any],
+    monkeypatch: pytest.MonkeyPatch,
+    stated: str | None,
+    spoken: list[str | None],
+    language: str | None,
+) -> None:
+    """Unless the author states it."""
+    named = [{"language": each} if each else {} for each in spoken]
+    said = [
+        {"start": 3.0 * number, "end": 3.0 * number + 2, "text": "So.", **each} for number, each in enumerate(named)
+    ]
+    monkeypatch.setattr(transcript_download, "download_transcript", lambda *_, **__: said)
+    assert transcribed(operator(speech, language=stated), context)["language"] == language
+
+
+def test_the_signature_of_a_transcript_is_masked(
+    speech: str, context: dict[str, Any], monkeypatch: pytest.MonkeyPatch, masked: list[str]
+) -> None:
+    """Also by a try that reads it for an earlier one."""
+    read: list[str] = []
+
+    def note(url: str, **_: Any) -> Any:
+        read.append(url)
+        raise TransportError("away", remedy="Wait.")
+
+    monkeypatch.setattr(transcript_download, "download_transcript", note)
+    for _ in range(2):
+        masked.clear()
+        with pytest.raises(TransportError, match="away"):
+            transcribed(operator(speech), context)
+        assert set(secrets_of(read[-1])) <= set(masked)
+    assert len(read) == 2
 
 
 def test_a_deferred_task(speech: str, context: dict[str, Any], jobs: Any) -> None:
@@ -285,12 +416,30 @@ def test_the_largest_transcript(httpserver: HTTPServer, monkeypatch: pytest.Monk
         transcript_download.download_transcript(url, words=False, access=any_address)
 
 
+@pytest.mark.parametrize("name", ["video_url", "audio_url", "url"])
+def test_the_url_that_another_task_returned(speech: str, context: dict[str, Any], name: str) -> None:
+    assert transcribed(operator({name: speech, "format": "wav"}), context)["text"] == TEXT
+
+
+def test_a_task_may_return_a_text(speech: str, context: dict[str, Any]) -> None:
+    with DAG("dag", schedule=None):
+        task = operator(BaseOperator(task_id="speech").output)
+    task.file_url = speech
+    assert transcribed(task, context)["text"] == TEXT
+
+
+def test_a_video_in_a_store_that_another_task_made(context: dict[str, Any], jobs: Any, tmp_path: Path) -> None:
+    (tmp_path / "talk.wav").write_bytes(wav(seconds=3))
+    made = {"video_url": None, "video_location": f"file://{tmp_path}/talk.wav"}
+    assert transcribed(operator(made), context)["billed_seconds"] == 3.0
+
+
 def test_what_another_task_returned(speech: str, context: dict[str, Any], jobs: Any) -> None:
-    assert transcribed(operator({"audio_url": speech, "format": "wav"}), context)["text"] == TEXT
     with pytest.raises(InputError, match=r"file_url is a mapping with the keys \['a'\]"):
         operator({"a": 1}).execute(context)
-    with pytest.raises(InputError, match=r"file_url is .*allowed_sources"):
-        operator({"video_location": "s3://b/v.mp4"}, allowed_sources="https://mine/").execute(context)
+    for location in ("s3://b/v.mp4", "file:///videos/v.mp4"):
+        with pytest.raises(InputError, match=r"file_url is .*allowed_sources"):
+            operator({"video_location": location}, allowed_sources="https://mine/").execute(context)
 
 
 def test_a_recording_that_the_service_cannot_read_fails_the_task(
@@ -309,12 +458,14 @@ def test_a_recording_that_the_service_cannot_read_fails_the_task(
     [
         ({"speakers": 2}, "speakers is 2, but qwen3-asr-flash-filetrans tells no speakers apart"),
         ({"speakers": 1, "model": WITH_SPEAKERS}, "speakers is 1, allowed is 0 or 2 to 100"),
+        ({"speakers": 101, "model": WITH_SPEAKERS}, "speakers is 101, allowed is 0 or 2 to 100"),
         ({"speakers": "two", "model": WITH_SPEAKERS}, "speakers is 'two'"),
         ({"words": "perhaps"}, "words is 'perhaps'"),
         ({"destination": "s3://b/talks/"}, "destination is 's3://b/talks/', allowed is the name of the files"),
         ({"destination": "file:///x/a", "allowed_destinations": "s3://b/"}, "destination is .*allowed_destinations"),
         ({"destination": "file:///x/a", "formats": ["ass"]}, "formats is 'ass', allowed is one of srt, vtt, json"),
         ({"destination": "file:///x/a", "formats": []}, r"formats is \[\], allowed is a list"),
+        ({"destination": "file:///x/a", "formats": {"json"}}, r"formats is \{'json'\}, allowed is a list"),
         ({"max_cost": 0.0001}, "the job costs .*allowed is at most 0.0001 CNY"),
     ],
 )

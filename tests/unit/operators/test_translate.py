@@ -27,7 +27,7 @@ from airflow_provider_videoretalk.emulator.faults import FaultRule
 from airflow_provider_videoretalk.emulator.server import Emulator
 from airflow_provider_videoretalk.emulator.settings import EmulatorSettings
 from airflow_provider_videoretalk.model_catalog.transcription import TranscribedSegment
-from airflow_provider_videoretalk.operators import base
+from airflow_provider_videoretalk.operators import base, transcript_files
 from airflow_provider_videoretalk.operators.translate import TranslateOperator
 from airflow_provider_videoretalk.operators.translation_answers import TranslationAnswers
 from airflow_provider_videoretalk.operators.translation_memory import TranslationMemory
@@ -259,6 +259,19 @@ def test_a_file_without_a_transcript(
     assert qwen.asked == []
 
 
+def test_the_largest_file_of_a_transcript(
+    qwen: Service, context: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    content = json.dumps(TRANSCRIPT).encode()
+    (tmp_path / "talk.json").write_bytes(content)
+    source = {"segments": [], "files": {"json": f"file://{tmp_path}/talk.json"}}
+    monkeypatch.setattr(transcript_files, "MAX_BYTES", len(content))
+    assert operator(source=source).execute(context)["text"]
+    monkeypatch.setattr(transcript_files, "MAX_BYTES", len(content) - 1)
+    with pytest.raises(InputError, match=r"talk\.json has over \d+ bytes, allowed are"):
+        operator(source=source).execute(context)
+
+
 def test_a_transcript_is_read_where_sources_are_allowed(qwen: Service, context: dict[str, Any], tmp_path: Path) -> None:
     given = {"segments": [], "files": {"json": f"file://{tmp_path}/talk.json"}}
     with pytest.raises(InputError, match=r"^source is .*allowed_sources"):
@@ -342,13 +355,16 @@ def test_a_memory_that_another_task_wrote_to_keeps_both(tmp_path: Path) -> None:
         )
 
     first, second = opened(), opened()
-    first.keep_lines({"a": "A"})
-    second.keep_lines({"b": "B"})
-    assert dict(opened().lines) == {"a": "A", "b": "B"}
+    first.keep_lines({"a": "A", "c": "of the first"})
+    second.keep_lines({"b": "B", "c": "of the second"})
+    assert opened().lines == {"a": "A", "b": "B", "c": "of the second"}
+    first.keep_corrections({("x", 0): "X", ("z", 0): "of the first"})
+    second.keep_corrections({("y", 1): "Y", ("z", 0): "of the second"})
+    assert opened().corrections == {("x", 0): "X", ("y", 1): "Y", ("z", 0): "of the second"}
 
 
 def test_a_memory_is_kept_where_it_is_allowed(qwen: Service, context: dict[str, Any], tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="allowed_destinations"):
+    with pytest.raises(InputError, match=r"^memory is .*allowed_destinations"):
         operator(memory=f"file://{tmp_path}/", allowed_destinations=["s3://bucket/"]).execute(context)
 
 
