@@ -59,11 +59,12 @@ def submit(
     connection: str = "dashscope_default",
     model: str = "videoretalk",
     price: dict[str, Any] | None = PRICE,
+    task_instance: str | None = None,
 ) -> None:
-    """A job in the history, whose run has the same id."""
+    """A job in the history, whose run has the same id by default."""
     now = time.time() - ago
     fact = Submitted(
-        task_instance=f"dag/{job_id}/retalk/-1",
+        task_instance=task_instance or f"dag/{job_id}/retalk/-1",
         connection_id=connection,
         model=model,
         intended_at=now,
@@ -226,6 +227,62 @@ def test_the_rest_is_left_to_the_next_audit(
     assert [result["task_id"] for result in results] == ["t0", "t1"], "the oldest result expires first"
     assert summary["left"] == 1
     assert audit(timeout=timedelta(0))[1]["outcomes"] == {"not_asked": 2}
+
+
+def test_fifty_jobs_that_cannot_be_saved_are_named(states: dict[str, str], service: HTTPServer) -> None:
+    """The log names all."""
+    for number in range(51):
+        submit(f"t{number}", ago=1000 - number, connection="no_such_connection")
+    summary = audit()[1]
+    assert summary["outcomes"] == {"not_asked": 51}
+    assert [job["job_id"] for job in summary["unsaved"]] == [f"t{number}" for number in range(50)]
+    assert summary["unsaved"][0] == {"job_id": "t0", "task_instance": "dag/t0/retalk/-1", "outcome": "not_asked"}
+
+
+def test_what_was_billed_is_added_up_as_far_as_it_is_known(states: dict[str, str], service: HTTPServer) -> None:
+    for job_id, usage in (("a", {"video_duration": 10.0}), ("b", {}), ("c", {"video_duration": 2.5})):
+        submit(job_id)
+        service.expect_request(f"/api/v1/tasks/{job_id}").respond_with_json(succeeded(job_id) | {"usage": usage})
+    assert audit()[1]["billed_seconds"] == 12.5
+
+
+def test_a_mapped_task_is_asked_for_its_own_job(
+    states: dict[str, str], service: HTTPServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first of three failed, and the second runs."""
+    found = {("run", 0): "failed", ("run", 1): "running", ("run", 2): "success"}
+    monkeypatch.setattr(audit_module, "states_of_task", lambda dag_id, task_id, run_ids: found)
+    monkeypatch.setattr(audit_module, "run_has_ended", lambda dag_id, run_id: False)
+    for number in range(3):
+        submit(f"t{number}", task_instance=f"dag/run/retalk/{number}")
+        service.expect_request(f"/api/v1/tasks/t{number}").respond_with_json(succeeded(f"t{number}"))
+    assert [result["task_instance"] for result in audit()[0]] == ["dag/run/retalk/0"]
+
+
+def test_the_signatures_of_results_are_masked(states: dict[str, str], service: HTTPServer, masked: list[str]) -> None:
+    submit("t1")
+    reply = succeeded("t1")
+    reply["output"]["video_url"] += "-of-the-result"
+    service.expect_request("/api/v1/tasks/t1").respond_with_json(reply)
+    audit()
+    assert "s-of-the-result" in masked
+
+
+def test_the_submits_of_which_nothing_is_known_are_counted(states: dict[str, str], service: HTTPServer) -> None:
+    """Not those that created a job, or nothing for sure."""
+    for job_id in ("lost", "known"):
+        submit(job_id)
+    service.expect_request("/api/v1/tasks/known").respond_with_json(succeeded("known"))
+    for ago, nothing_created in ((60, False), (50, True)):
+        fact = Submitted(
+            task_instance=f"dag/{ago}/retalk/-1",
+            connection_id="c",
+            model="videoretalk",
+            intended_at=time.time() - ago,
+            nothing_created=nothing_created,
+        )
+        open_history().note("submitted", fact)
+    assert audit()[1]["submits_of_unknown_outcome"] == 1
 
 
 def test_what_was_paid_without_a_job_is_added_up(states: dict[str, str], service: HTTPServer) -> None:

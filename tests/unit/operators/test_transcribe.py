@@ -216,7 +216,7 @@ def test_a_file_that_says_nothing_of_its_recording_is_not_used(
     (tmp_path / "a.json").write_text('{"segments": []}')
     store = ObjectStore()
     store.fail("info", "talk.wav")
-    with attached(mine=store), pytest.raises(InputError, match="talk.wav"):
+    with attached(mine=store), pytest.raises(InputError, match=r"talk\.wav"):
         operator("s3://mine@b/talk.wav", destination=f"file://{tmp_path}/a", if_exists="skip_same").execute(context)
 
 
