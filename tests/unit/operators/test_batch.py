@@ -8,6 +8,7 @@ import re
 import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import date, datetime, timedelta, timezone
+from inspect import signature
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -518,6 +519,8 @@ def test_prune_lists_and_removes(batch: Batch) -> None:
     batch.run(only, prune="remove")
     assert sorted(path.name for path in batch.folder.glob("*.mp4*")) == ["a.mp4", "a.mp4.json"]
     assert [uri.rpartition("/")[2] for uri in batch.document("manifest")["removed"]] == ["b.mp4"]
+    # XCom has the sums, and no list.
+    assert not {"removed", "videos"} & batch.pushed["manifest", "videoretalk_manifest"][-1].keys()
     with pytest.raises(InputError, match=r"^prune is 'all', allowed is one of off, list, remove"):
         batch.plan(prune="all")
 
@@ -967,7 +970,7 @@ def test_a_request_for_a_review_links_to_the_video_and_the_batch(batch: Batch, m
     with DAG("d", schedule=None, params={"table": "t"}):
         operator = ReviewVideoOperator(task_id="v.review", metadata=metadata, make_task_id="v.make")
     operator.execute(batch.context("v.review", 7))
-    assert asked[0].options == ["Approve", "Send back"]
+    assert (asked[0].subject, asked[0].options) == ("May this video be published?", ["Approve", "Send back"])
     # Older versions of the standard provider add the params of the DAG.
     assert [name for name in asked[0].serialized_params if name != "table"] == ["note"]
     note = asked[0].params.get_param("note")
@@ -996,6 +999,32 @@ def test_a_person_is_asked_unless_the_author_says_no(batch: Batch, monkeypatch: 
     assert asked == [operator]
     # The author's own fields are in the form, too.
     assert list(operator.params) == ["note", "reason"]
+
+
+@pytest.mark.parametrize(
+    ("script", "lines"),
+    [
+        (f"{'a' * 45} {'b' * 44}", [f"{'a' * 45} {'b' * 44}"]),
+        (f"{'a' * 45} {'b' * 45}", ["a" * 45, "b" * 45]),
+        (None, []),
+    ],
+)
+def test_a_line_of_a_script_has_90_letters_in_a_request(
+    batch: Batch, monkeypatch: pytest.MonkeyPatch, script: str | None, lines: list[str]
+) -> None:
+    """Code is not wrapped by a browser."""
+    monkeypatch.setattr(HITLOperator, "execute", lambda operator, context: operator.body)
+    asking = ReviewVideoOperator(task_id="review", metadata={"label": "a", "script": script}, make_task_id="make")
+    code = str(asking.execute(batch.context("review", 0))).partition("\n\n")[2]
+    assert code.splitlines() == [f"    {line}" for line in lines]
+
+
+def test_airflow_ends_the_wait_for_a_review() -> None:
+    """By the parameter that its standard provider has for it, in later versions."""
+    wait = timedelta(hours=2)
+    asking = ReviewVideoOperator(task_id="review", metadata={}, make_task_id="make", response_timeout=wait)
+    has_own = "response_timeout" in signature(HITLOperator.__init__).parameters
+    assert (asking.response_timeout, asking.execution_timeout) == (wait, None if has_own else wait)
 
 
 def test_a_changed_plan_removes_nothing_outside_of_the_folder(batch: Batch) -> None:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +17,10 @@ from airflow_provider_videoretalk.dashscope.errors import ConfigurationError, In
 from airflow_provider_videoretalk.emulator.engine.lip_sync import retalk
 from airflow_provider_videoretalk.emulator.engine.sample_presenter import draw_presenter
 from airflow_provider_videoretalk.emulator.engine.speech_synthesis import speak
-from airflow_provider_videoretalk.operators.lip_check import UnchangedLipsError
+from airflow_provider_videoretalk.operators import lip_check
+from airflow_provider_videoretalk.operators.lip_check import UnchangedLipsError, lip_checks
 from airflow_provider_videoretalk.operators.publish import PublishMediaOperator
+from airflow_provider_videoretalk.outbound.host_access import any_address
 
 pytestmark = pytest.mark.usefixtures("sources_on_this_machine")
 
@@ -102,8 +107,56 @@ def test_what_cannot_be_compared_is_published(
     presenter: str, reason: str, made: Any, clips: Path, tmp_path: Path, context: dict[str, Any]
 ) -> None:
     returned = publish(made("same.mp4"), tmp_path, context, lip_check="refuse", presenter=str(clips / presenter))
-    assert (returned["lips"]["changed"], returned["lips"]["frames"]) == (None, 0)
+    assert {**returned["lips"], "reason": ""} == {"changed": None, "share": None, "frames": 0, "reason": ""}
     assert reason in returned["lips"]["reason"]
+
+
+def test_a_presenter_of_which_the_service_takes_less_is_not_compared(
+    made: Any,
+    httpserver: HTTPServer,
+    clips: Path,
+    tmp_path: Path,
+    context: dict[str, Any],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A URL may have any number of bytes."""
+    size = (clips / "presenter.mp4").stat().st_size
+    presenter = httpserver.url_for("/presenter.mp4")
+    monkeypatch.setattr(lip_check, "VIDEO_BYTES", replace(lip_check.VIDEO_BYTES, high=size))
+    assert publish(made("same.mp4"), tmp_path, context, lip_check="warn", presenter=presenter)["lips"]["frames"] == 24
+    monkeypatch.setattr(lip_check, "VIDEO_BYTES", replace(lip_check.VIDEO_BYTES, high=size - 1))
+    returned = publish(made("same.mp4"), tmp_path, context, lip_check="refuse", presenter=presenter)
+    assert returned["lips"]["reason"].startswith(f"presenter has more than {size - 1:,} bytes")
+
+
+def test_the_copy_of_a_presenter_leaves_room_for_what_follows(httpserver: HTTPServer, clips: Path, made: Any) -> None:
+    made("presenter.mp4")
+    folder = clips / "work"
+    folder.mkdir()
+    video = shutil.copy(clips / "same.mp4", folder / "video.mp4")
+    presenter = httpserver.url_for("/presenter.mp4")
+    (check,) = lip_checks("warn", presenter, source={}, place="", allowed_sources=None, access=any_address)
+    assert check.apply(Path(video), folder / "none.mp4")["lips"]["changed"] is False
+    assert [path.name for path in folder.iterdir()] == ["video.mp4"]
+
+
+def test_a_later_release_knows_what_was_checked(
+    made: Any, httpserver: HTTPServer, tmp_path: Path, context: dict[str, Any]
+) -> None:
+    """By this digest, skip_same finds that the same was published."""
+    presenter = httpserver.url_for("/presenter.mp4")
+    returned = publish(made("same.mp4"), tmp_path, context, lip_check="warn", presenter=presenter)
+    settings = [["lip_check", {"mode": "warn", "presenter": presenter}]]
+    assert returned["edits"]["digest"] == hashlib.sha256(json.dumps(settings).encode()).hexdigest()
+
+
+def test_a_store_of_a_presenter_that_cannot_be_opened_is_told(
+    made: Any, tmp_path: Path, context: dict[str, Any]
+) -> None:
+    """The author can correct it, and nothing is published meanwhile."""
+    with pytest.raises(ConfigurationError, match=r"^presenter "):
+        publish(made("same.mp4"), tmp_path, context, lip_check="warn", presenter="s3://no_such_conn@b/p.mp4")
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("options", [{}, {"lip_check": "off"}, {"lip_check": ""}, {"lip_check": None}])
@@ -122,6 +175,10 @@ def test_by_default_nothing_is_compared(
         (
             {"lip_check": "warn", "presenter": "https://other/a.mp4", "allowed_sources": "http://localhost/"},
             "^presenter is 'https://other/a.mp4', allowed is http://localhost/",
+        ),
+        (
+            {"lip_check": "warn", "presenter": "/videos/a.mp4", "allowed_sources": "http://localhost/"},
+            "^presenter is '/videos/a.mp4', allowed is http://localhost/",
         ),
     ],
 )

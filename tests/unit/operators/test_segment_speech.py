@@ -13,6 +13,7 @@ import pytest
 from airflow.providers.common.compat.sdk import TaskDeferred
 from connections import connect
 from object_store import ObjectStore, attached
+from spoken_sounds import words_and_pauses, write_wav
 from state_store import TaskStateStore
 
 from airflow_provider_videoretalk.dashscope.errors import ConfigurationError, InputError, ServerError, TransportError
@@ -20,6 +21,7 @@ from airflow_provider_videoretalk.editing.speech_pauses import find_pauses
 from airflow_provider_videoretalk.emulator.faults import FaultRule
 from airflow_provider_videoretalk.emulator.server import Emulator
 from airflow_provider_videoretalk.operators.segment_speech import SegmentSpeechOperator
+from airflow_provider_videoretalk.outbound.signed_url import secrets_of
 
 SEGMENTS = [
     {"start": 0.5, "end": 3.0, "text": "Good morning, and welcome."},
@@ -83,6 +85,45 @@ def test_a_cost_has_four_digits(service: Service, context: dict[str, Any], tmp_p
     assert result["cost"] == 0.0009
 
 
+def test_a_length_has_three_digits(service: Service, context: dict[str, Any], tmp_path: Path) -> None:
+    result: Any = operator(tmp_path, SEGMENTS[:1], seconds="5.12345").execute(context)
+    assert result["seconds"] == 5.123
+
+
+def replace_speech(folder: Path, content: bytes) -> None:
+    """Another file takes the place of the only speech that is kept. What its metadata says is still right."""
+    (speech,) = [path for path in folder.glob("speech/*.wav") if not path.name.endswith("-track.wav")]
+    speech.write_bytes(content)
+    described = speech.with_name(f"{speech.name}.json")
+    described.write_text(json.dumps(json.loads(described.read_text()) | {"size": len(content)}))
+
+
+@pytest.mark.parametrize(("seconds", "length", "begin"), [((0.5, 1.0, 0.5), 1.0, 0.5), ((2.0,), 2.0, None)])
+def test_a_speech_lasts_from_its_first_to_its_last_word(
+    service: Service,
+    context: dict[str, Any],
+    tmp_path: Path,
+    seconds: tuple[float, ...],
+    length: float,
+    begin: float | None,
+) -> None:
+    """Its word begins with the segment, at half a second. A speech without a word lasts as long as its file."""
+    operator(tmp_path, SEGMENTS[:1]).execute(context)
+    replace_speech(tmp_path, write_wav(tmp_path / "other.wav", words_and_pauses(*seconds)).read_bytes())
+    result: Any = operator(tmp_path, SEGMENTS[:1], seconds=4).execute(context)
+    (part,) = result["segments"]
+    assert part["end"] - part["start"] == pytest.approx(length, abs=0.1)
+    if begin is not None:
+        assert find_pauses(Path(result["audio"].removeprefix("file://"))).speech_start == pytest.approx(begin, abs=0.1)
+
+
+def test_a_speech_that_is_no_sound_any_more_is_named(service: Service, context: dict[str, Any], tmp_path: Path) -> None:
+    operator(tmp_path, SEGMENTS[:1]).execute(context)
+    replace_speech(tmp_path, b"Good morning.")
+    with pytest.raises(InputError, match=r"^the speech "):
+        operator(tmp_path, SEGMENTS[:1]).execute(context)
+
+
 def test_a_corrected_sentence_costs_itself_alone(service: Service, context: dict[str, Any], tmp_path: Path) -> None:
     first: Any = operator(tmp_path).execute(context)
     again: Any = operator(tmp_path).execute(context)
@@ -118,7 +159,7 @@ def test_a_killed_try_pays_for_what_is_missing(service: Service, context: dict[s
 
 @pytest.mark.parametrize(("minutes", "speeches"), [(61, 3), (59, 6)])
 def test_speeches_that_cannot_be_kept_are_used_by_a_retry_within_an_hour(
-    service: Service, context: dict[str, Any], minutes: float, speeches: int
+    service: Service, context: dict[str, Any], masked: list[str], minutes: float, speeches: int
 ) -> None:
     store = ObjectStore()
     store.fail("open", ".wav")
@@ -131,9 +172,27 @@ def test_speeches_that_cannot_be_kept_are_used_by_a_retry_within_an_hour(
     for speech in unkept:
         speech["expires_at"] = expires_at.isoformat()
     store.failures.clear()
+    masked.clear()
     with attached(mine=store):
         task.execute(context)
     assert service.speeches == speeches
+    # A retry is another process.
+    used = {secret for speech in unkept for secret in secrets_of(speech["audio_url"])}
+    assert (used <= set(masked)) is (speeches == 3)
+
+
+def test_what_a_task_has_noted_names_no_file(service: Service, context: dict[str, Any]) -> None:
+    """It is in Airflow's database."""
+    store = ObjectStore()
+    store.fail("open", ".wav")
+    task = SegmentSpeechOperator(task_id="speech", segments={"segments": SEGMENTS}, folder="s3://mine@bucket/dub/")
+    with attached(mine=store), pytest.raises(TransportError):
+        task.execute(context)
+    for key, speech in context["task_state_store"].items():
+        if key.startswith("videoretalk_speech_"):
+            speech["audio_url"] = "file:///etc/hostname"
+    with attached(mine=store), pytest.raises(InputError, match=r"^audio_url is .*file:"):
+        task.execute(context)
 
 
 def test_a_throttled_account_defers(service: Service, context: dict[str, Any], tmp_path: Path) -> None:
@@ -162,7 +221,15 @@ def test_a_folder_in_a_store_of_a_connection(service: Service, context: dict[str
     with attached(mine=store):
         result: Any = SegmentSpeechOperator(task_id="speech", **speak).execute(context)
     assert result["audio"].startswith("s3://mine@bucket/dub/speech/")
-    assert result["audio"].removeprefix("s3://mine@") in store.objects
+    key = result["audio"].removeprefix("s3://mine@")
+    types = {opened["path"]: opened.get("ContentType") for opened in store.opened if opened["mode"] != "rb"}
+    assert types[key] == "audio/wav"
+    # By this, a later release finds it.
+    described = json.loads(store.objects[f"{key}.json"])
+    made_of = ("speeches", "starts", "tempos", "least_seconds")
+    (speech,) = [path.rpartition("/")[2] for path in store.objects if path.endswith(".wav") and path != key]
+    assert [described[name] for name in made_of] == [[speech], [0.5], [1.0], 3.0]
+    assert round(described["seconds"], 3) == result["seconds"]
 
 
 def test_too_much_text_is_played_faster_and_told(service: Service, context: dict[str, Any], tmp_path: Path) -> None:

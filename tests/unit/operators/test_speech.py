@@ -8,10 +8,14 @@ from typing import Any
 import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException, TaskDeferred
 from connections import connect
+from opentelemetry import trace
 from pytest_httpserver import HTTPServer
+from unit.airflow_adapters.test_tracing import Airflow, airflow
 
 from airflow_provider_videoretalk.dashscope.errors import AccessError, InputError
 from airflow_provider_videoretalk.operators.speech import TextToSpeechOperator
+
+__all__ = ["airflow"]
 
 COSYVOICE = "/api/v1/services/audio/tts/SpeechSynthesizer"
 QWEN = "/api/v1/services/aigc/multimodal-generation/generation"
@@ -80,6 +84,16 @@ def test_everything_is_sent(service: HTTPServer, context: dict[str, Any]) -> Non
         "enable_aigc_tag": True,
         "aigc_propagator": "producer",
         "aigc_propagate_id": "job-1",
+    }
+
+
+def test_the_request_is_in_the_trace(service: HTTPServer, context: dict[str, Any], airflow: Airflow) -> None:
+    answer_with(service, wav(3))
+    with trace.get_tracer("airflow").start_as_current_span("worker.speech"):
+        operator().execute(context)
+    assert airflow.spans["videoretalk.speech"].attributes == {
+        "videoretalk.connection_id": "dashscope_default",
+        "videoretalk.model": "cosyvoice-v3-flash",
     }
 
 
@@ -161,6 +175,13 @@ def test_speech_that_videoretalk_would_refuse(
         ):
             operator().execute(context)
         assert operator(min_seconds=None, max_seconds=None).execute(context)["seconds"] == seconds
+
+
+def test_a_speech_that_is_too_long_alone(service: HTTPServer, context: dict[str, Any]) -> None:
+    """The shortest one is not limited."""
+    answer_with(service, wav(3))
+    with pytest.raises(AirflowFailException, match=r"the speech is 3 s, allowed is at most 2 s\. Shorten the script"):
+        operator(min_seconds=None, max_seconds=2).execute(context)
 
 
 def test_a_streamed_header_is_not_believed(service: HTTPServer, context: dict[str, Any]) -> None:

@@ -10,6 +10,7 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
+from airflow.sdk import DAG, BaseOperator
 from connections import connect
 from PIL import Image
 from state_store import TaskStateStore
@@ -141,6 +142,34 @@ def test_a_try_after_a_crash_does_not_repeat_the_check(
     assert (service.checks, len(service.jobs)) == (1, 1)
 
 
+@pytest.mark.parametrize(("seconds", "estimated", "exact"), [(2.5, 2.5, True), (3, 3.0, True), ("long", 180.0, False)])
+def test_the_length_of_a_speech_is_that_of_its_return_value(
+    service: Service, speech: dict[str, Any], context: dict[str, Any], seconds: Any, estimated: float, exact: bool
+) -> None:
+    """If its file is not looked at. Without a length, the longest counts."""
+    task = operator(service.portrait, speech | {"seconds": seconds}, preflight="off", wait_for_completion=False)
+    result: Any = task.execute(context)
+    assert (result["estimated_seconds"], result["exact"]) == (estimated, exact)
+
+
+@pytest.mark.parametrize(("is_output", "name"), [(True, "audio_url"), (False, "audio_url"), (True, None)])
+def test_only_the_speech_that_a_task_returned_may_be_anywhere(
+    service: Service, speech: dict[str, Any], context: dict[str, Any], is_output: bool, name: str | None
+) -> None:
+    """A form may have the same mapping, if the DAG renders native objects. A text may be any file of the worker."""
+    with DAG("dag", schedule=None):
+        source: Any = BaseOperator(task_id="speech").output if is_output else "{{ params.speech }}"
+        task = operator(service.portrait, source, allowed_sources=service.portrait, wait_for_completion=False)
+    task.audio_url = speech if name else "/etc/hostname"
+    if is_output and name:
+        task.execute(context)
+        assert len(service.jobs) == 1
+        return
+    with pytest.raises(InputError, match=r"^audio_url is .*allowed_sources"):
+        task.execute(context)
+    assert service.jobs == []
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -151,6 +180,10 @@ def test_a_try_after_a_crash_does_not_repeat_the_check(
         ({"image_url": "https://h/a.png", "allowed_sources": "https://mine/"}, "^image_url is .*allowed_sources"),
         ({"image_url": None}, "^image_url is None"),
         ({"audio_url": {"seconds": 3.0}}, r"^audio_url is a mapping with the keys \['seconds'\]"),
+        (
+            {"audio_url": {"video_url": "https://h/a.mp4"}},
+            r"^audio_url is .*\['video_url'\], allowed is one with audio_url",
+        ),
     ],
 )
 def test_what_is_wrong_is_said_before_anything_is_paid(

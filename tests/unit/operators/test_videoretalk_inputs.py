@@ -14,12 +14,16 @@ from airflow.providers.common.compat.sdk import AirflowSkipException, TaskDeferr
 from connections import connect
 from media_files import video, wav
 from object_store import ObjectStore, attached
+from opentelemetry import trace
 from pytest_httpserver import HTTPServer
 from range_server import RangeServer
+from unit.airflow_adapters.test_tracing import Airflow, airflow
 
 from airflow_provider_videoretalk.dashscope import errors
 from airflow_provider_videoretalk.operators.videoretalk import VideoRetalkOperator
 from airflow_provider_videoretalk.sensors.dashscope import DashScopeTaskSensor
+
+__all__ = ["airflow"]
 
 SUBMIT = "/api/v1/services/aigc/image2video/video-synthesis"
 
@@ -145,6 +149,14 @@ def test_strict_refuses_before_anything_is_sent(
     with pytest.raises(errors.InputError, match=r"audio duration is 9 s, allowed is 4 s.* video_extension=True"):
         operator(media, "/long.wav").execute(context)
     assert submits(account) == []
+
+
+def test_the_check_of_the_inputs_is_in_the_trace(
+    account: HTTPServer, media: RangeServer, context: dict[str, Any], airflow: Airflow
+) -> None:
+    with trace.get_tracer("airflow").start_as_current_span("worker.retalk"):
+        operator(media).execute(context)
+    assert "videoretalk.preflight" in airflow.spans
 
 
 def test_warn_says_it_and_goes_on(
