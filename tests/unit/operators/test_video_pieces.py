@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import time
+from dataclasses import replace
 from decimal import Decimal
+from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import av
 import pytest
@@ -16,14 +18,16 @@ from werkzeug import Response
 
 from airflow_provider_videoretalk.airflow_adapters import variable_store
 from airflow_provider_videoretalk.airflow_adapters.job_history_writer import open_history
-from airflow_provider_videoretalk.batches.recipe import RecordingPart, RecordingRecipe
+from airflow_provider_videoretalk.batches.recipe import RecordingPart, RecordingRecipe, SpeechRecipe
 from airflow_provider_videoretalk.dashscope.errors import ConfigurationError, InputError, RequestError, TransportError
 from airflow_provider_videoretalk.dashscope.task import get_task
+from airflow_provider_videoretalk.editing import join
 from airflow_provider_videoretalk.job_history.fact_keys import day_of
+from airflow_provider_videoretalk.media import local_copy
 from airflow_provider_videoretalk.operators import job, video_pieces
 from airflow_provider_videoretalk.operators.make_video import MakeVideoOperator
 from airflow_provider_videoretalk.polling.trigger_event import event_of
-from airflow_provider_videoretalk.publishing import publication, transfer
+from airflow_provider_videoretalk.publishing import file_upload, publication, transfer
 from airflow_provider_videoretalk.submission import submitter
 
 from .test_batch import Batch, batch
@@ -72,6 +76,8 @@ def test_a_long_script_becomes_one_video(batch: Batch) -> None:
     assert result["task_ids"] == ["job-0", "job-1", "job-2"]
     with av.open(result["video_location"].removeprefix("file://")) as joined:
         assert joined.streams.video[0].frames == 3 * 3 * 15
+    described = json.loads(Path(result["video_location"].removeprefix("file://") + ".json").read_text())
+    assert (described["frames"], described["size"]) == (135, Path(joined.name).stat().st_size)
     metadata = batch.pushed["make", "videoretalk_metadata"][-1]
     assert [part["text"] for part in metadata["parts"]] == [part.strip() for part in PARTS]
     assert [round(part["start"], 3) for part in metadata["parts"]] == [0.0, 3.0, 6.0]
@@ -321,6 +327,7 @@ def test_the_result_of_all_pieces_is_the_last_with_the_sums_of_all() -> None:
         "cost": 0.1,
         "render_seconds": 10.0,
         "currency": "CNY",
+        "price": {"per_second": "0.08"},
         "submitted_at": "first",
         "started_at": "second",
         "sha256": "0",
@@ -335,6 +342,7 @@ def test_the_result_of_all_pieces_is_the_last_with_the_sums_of_all() -> None:
         "cost": 0.3,
         "render_seconds": 20.0,
         "currency": "CNY",
+        "price": {"per_second": "0.08"},
         "submitted_at": "first",
         "started_at": "second",
         "video_url": None,
@@ -353,6 +361,61 @@ def test_how_many_frames_a_piece_has() -> None:
     assert video_pieces._frames({"fps": 15.0}, piece) == 135
     assert video_pieces._frames({}, piece) == 225
     assert video_pieces._frames({"seconds": 0.001, "fps": 15.0}, piece) == 1
+    # A speech that is twice as fast, and a recording that is one piece, after which no other begins.
+    script = {"script": "Good morning to you. " * 20, "language": "en", "voice": "v", "model": "m"}
+    usual, fast = (SpeechRecipe(**script, options=options) for options in ({}, {"rate": 2.0}))
+    frames = [video_pieces._frames({}, cast("Any", SimpleNamespace(speech=speech))) for speech in (usual, fast)]
+    assert frames[1] == pytest.approx(frames[0] / 2, abs=1)
+    whole: Any = SimpleNamespace(speech=RecordingRecipe(recording="r", part=None))
+    assert video_pieces._frames({}, whole) == 1
+
+
+def test_what_a_presenter_is_read_and_written_as(batch: Batch, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its field is in messages, the connection says which hosts may be reached, and players need the type."""
+    read: list[tuple[str, str]] = []
+    written: list[str] = []
+    copy, upload = local_copy.local_copy, file_upload.upload_file
+
+    def copied(location: Any, target: Any, *, field: str, access: Any) -> Any:
+        read.append((field, access.__name__))
+        return copy(location, target, field=field, access=access)
+
+    def uploaded(file: Any, path: Any, *, content_type: str, metadata: Any) -> None:
+        written.append(content_type)
+        upload(file, path, content_type=content_type, metadata=metadata)
+
+    monkeypatch.setattr(local_copy, "local_copy", copied)
+    monkeypatch.setattr(file_upload, "upload_file", uploaded)
+    make(batch, *batch.plan(table()))
+    # Three parts of the presenter, and the three pieces that are joined.
+    assert read == [("video_url", "media_access")] * 6
+    assert written == ["video/mp4"] * 4
+
+
+def test_a_piece_of_another_length_is_not_kept(batch: Batch) -> None:
+    """The service has billed three seconds of it."""
+    (row,) = batch.plan(table())
+    short = video(batch.folder.parent / "short.mp4", seconds=1)
+    batch.service.expect_oneshot_request("/made.mp4").respond_with_data(short.read_bytes(), content_type="video/mp4")
+    with pytest.raises(TransportError, match=r"a file of 1\.00 s, where 3\.00 s were billed"):
+        make(batch, row)
+    assert make(batch, row)["billed_seconds"] == 9.0
+    assert batch.paid()["videos"] == 3
+
+
+@pytest.mark.parametrize(("frames", "warnings"), [(1, 0), (1.1, 1)])
+def test_a_sound_that_was_cut_by_more_than_a_frame_is_told(
+    batch: Batch, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, frames: float, warnings: int
+) -> None:
+    joined = join.join_pieces
+
+    def with_cut(files: Any, target: Any) -> Any:
+        video = joined(files, target)
+        return replace(video, longest_cut=frames / float(video.rate))
+
+    monkeypatch.setattr(join, "join_pieces", with_cut)
+    make(batch, *batch.plan(table()))
+    assert caplog.text.count("longer than its pictures; it was cut") == warnings
 
 
 def test_when_the_url_of_a_piece_ends_is_known(batch: Batch, monkeypatch: pytest.MonkeyPatch) -> None:
