@@ -263,6 +263,23 @@ def test_a_speech_that_cannot_be_kept_is_used_by_the_next_try(
     assert batch.paid() == {"speech": speeches, "videos": 1}
 
 
+@pytest.mark.parametrize(("seconds", "kept"), [(3.0, 1), (1.0, 0)])
+def test_a_speech_is_kept_only_as_long_as_it_was_measured(
+    batch: Batch, monkeypatch: pytest.MonkeyPatch, seconds: float, kept: int
+) -> None:
+    """What is fetched may be another file than what was looked at."""
+    lengths, audio = iter([3.0, seconds]), batch._audio
+
+    def answered() -> Any:
+        batch.speech_seconds = next(lengths, 3.0)
+        return audio()
+
+    monkeypatch.setattr(batch, "_audio", answered)
+    (row, _) = batch.plan()
+    batch.make(row)
+    assert len(list(batch.folder.glob("speech/*.wav"))) == kept
+
+
 def test_a_speech_is_made_as_the_table_and_the_plan_say(batch: Batch) -> None:
     table = "name,text,language,voice\na,Good morning.,en,longwan_v3\n"
     (row,) = batch.plan(table, speech_model="cosyvoice-v3-plus", speech_options={"rate": 1.1})
