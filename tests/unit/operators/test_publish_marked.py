@@ -208,6 +208,7 @@ def test_the_configuration_marks_all(
     [
         ({"audio_url": "http://127.0.0.1:9/a", "format": "pcm", "request_id": "r"}, "pcm"),
         ({"audio_url": "http://127.0.0.1:9/a.opus", "format": "opus", "request_id": "r"}, "ogg"),
+        ({"audio_url": "http://127.0.0.1:9/a", "format": "opus", "request_id": "r"}, "ogg"),
         ({"video_url": "http://127.0.0.1:9/a.png", "task_id": "t"}, "png"),
         ({"url": "http://127.0.0.1:9/a.json", "task_id": "t"}, "json"),
     ],
