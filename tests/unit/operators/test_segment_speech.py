@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import json
 import uuid
+import wave
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 from airflow.providers.common.compat.sdk import TaskDeferred
 from connections import connect
 from object_store import ObjectStore, attached
-from spoken_sounds import words_and_pauses, write_wav
+from spoken_sounds import noise, words_and_pauses, write_wav
 from state_store import TaskStateStore
 
 from airflow_provider_videoretalk.dashscope.errors import ConfigurationError, InputError, ServerError, TransportError
@@ -107,14 +109,23 @@ def test_a_speech_lasts_from_its_first_to_its_last_word(
     length: float,
     begin: float | None,
 ) -> None:
-    """Its word begins with the segment, at half a second. A speech without a word lasts as long as its file."""
+    """Its word begins with the segment, at half a second, and what is around it is not heard. A speech without a word
+    lasts as long as its file.
+    """
     operator(tmp_path, SEGMENTS[:1]).execute(context)
-    replace_speech(tmp_path, write_wav(tmp_path / "other.wav", words_and_pauses(*seconds)).read_bytes())
+    sound = words_and_pauses(*seconds)
+    heard = sound if begin is None else sound + noise(sound, loudness=0.002)
+    replace_speech(tmp_path, write_wav(tmp_path / "other.wav", heard).read_bytes())
     result: Any = operator(tmp_path, SEGMENTS[:1], seconds=4).execute(context)
     (part,) = result["segments"]
     assert part["end"] - part["start"] == pytest.approx(length, abs=0.1)
     if begin is not None:
-        assert find_pauses(Path(result["audio"].removeprefix("file://"))).speech_start == pytest.approx(begin, abs=0.1)
+        track = Path(result["audio"].removeprefix("file://"))
+        assert find_pauses(track).speech_start == pytest.approx(begin, abs=0.1)
+        with wave.open(str(track), "rb") as file:
+            rate, samples = file.getframerate(), np.frombuffer(file.readframes(file.getnframes()), "<i2")
+        assert not samples[: round(0.3 * rate)].any()
+        assert not samples[round(1.7 * rate) :].any()
 
 
 def test_a_speech_that_is_no_sound_any_more_is_named(service: Service, context: dict[str, Any], tmp_path: Path) -> None:
