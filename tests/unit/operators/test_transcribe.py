@@ -277,6 +277,16 @@ def test_subtitles_that_nobody_wants_are_not_missed(tmp_path: Path, caplog: pyte
         assert caplog.text.count("No subtitles are written") == warnings
 
 
+def test_subtitles_break_as_their_language_does(tmp_path: Path) -> None:
+    """In English before the word that joins, and not in the middle."""
+    text = "The weather is warm in most of the land and it stays so for five days."
+    said = {"segments": [{"start": 1.0, "end": 7.0, "text": text}], "language": "en"}
+    destination = f"file://{tmp_path}/a"
+    paths = transcript_paths(destination, formats="srt", storage_conn_id=None, allowed_destinations=None)
+    write_transcript(paths, said)
+    assert "The weather is warm in most of the land\nand it stays" in (tmp_path / "a.srt").read_text()
+
+
 def test_a_recording_in_which_nothing_is_said_has_all_files(tmp_path: Path) -> None:
     destination = f"file://{tmp_path}/a"
     paths = transcript_paths(destination, formats=["json", "srt"], storage_conn_id=None, allowed_destinations=None)
