@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import time
 from dataclasses import replace
 from decimal import Decimal
@@ -399,6 +400,20 @@ def test_a_piece_of_another_length_is_not_kept(batch: Batch) -> None:
     batch.service.expect_oneshot_request("/made.mp4").respond_with_data(short.read_bytes(), content_type="video/mp4")
     with pytest.raises(TransportError, match=r"a file of 1\.00 s, where 3\.00 s were billed"):
         make(batch, row)
+    assert make(batch, row)["billed_seconds"] == 9.0
+    assert batch.paid()["videos"] == 3
+
+
+def test_a_try_on_another_machine_keeps_the_piece_that_an_earlier_one_submitted(
+    batch: Batch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """If they share no disk, the folder of the pieces is not there."""
+    (row,) = batch.plan(table())
+    with monkeypatch.context() as patched:
+        dies_at(patched, "after_id")
+        with pytest.raises(CrashError):
+            make(batch, row)
+    shutil.rmtree(batch.folder / "pieces")
     assert make(batch, row)["billed_seconds"] == 9.0
     assert batch.paid()["videos"] == 3
 
