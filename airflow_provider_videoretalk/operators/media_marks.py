@@ -57,12 +57,13 @@ def media_marks(
     :raises ConfigurationError: the signing key cannot be used, or an extra is not installed
     """
     edits = []
+    found = _known_format(place, expected)
     given, is_default = _given(label, "aigc_content_producer")
-    if given is not None and _is_possible(_LABEL, AIGC_FORMATS, place, expected, is_default=is_default):
+    if given is not None and _is_possible(_LABEL, AIGC_FORMATS, found, is_default=is_default):
         fields = {"content_producer": given} if is_default else as_mapping("aigc_label", given)
-        edits.append(_label_edit(fields, source, place))
+        edits.append(_label_edit(fields, source, found))
     given, is_default = _given(credentials, "content_credentials_conn_id")
-    if given is not None and _is_possible(_CREDENTIALS, C2PA_FORMATS, place, expected, is_default=is_default):
+    if given is not None and _is_possible(_CREDENTIALS, C2PA_FORMATS, found, is_default=is_default):
         key = _signing_key(as_text("content_credentials", given))
         made = ContentCredentials(key=key, title=title, source_type=_source_type(source, place), version=__version__)
         edits.append(MediaEdit(name="content_credentials", settings=made.settings, apply=made.sign))
@@ -79,16 +80,18 @@ def _given(argument: object, option: str) -> tuple[object, bool]:
     return configured or None, True
 
 
-def _is_possible(
-    mark: str, formats: Mapping[str, str], place: str, expected: ExpectedMedia, *, is_default: bool
-) -> bool:
-    """Whether the source's format has a place for a mark, as far as it is known before the download.
+def _known_format(place: str, expected: ExpectedMedia) -> str | None:
+    """The source's format, as far as it is known before the download."""
+    if expected.headerless:
+        return "pcm"
+    return format_of_name(urlsplit(place).path) or format_of_name(f"name{expected.suffix}")
+
+
+def _is_possible(mark: str, formats: Mapping[str, str], found: str | None, *, is_default: bool) -> bool:
+    """Whether a format has a place for a mark.
 
     :raises InputError: it has none, and the task itself asks for the mark
     """
-    found = format_of_name(urlsplit(place).path) or format_of_name(f"name{expected.suffix}")
-    if expected.headerless:
-        found = "pcm"
     if found is None or found in formats:
         return True
     error = unmarkable_error(found, mark=mark, formats=formats)
@@ -98,10 +101,10 @@ def _is_possible(
     return False
 
 
-def _label_edit(fields: Mapping[str, Any], source: Mapping[str, Any], place: str) -> MediaEdit:
+def _label_edit(fields: Mapping[str, Any], source: Mapping[str, Any], found: str | None) -> MediaEdit:
     produce_id = next((str(source[name]) for name in ("task_id", "request_id") if source.get(name)), "")
     made = aigc_label(fields, produce_id=produce_id)
-    if format_of_name(urlsplit(place).path) != "wav":
+    if found != "wav":
         require_extra("media", part=_LABEL)
     return MediaEdit(name="aigc_label", settings=made.elements, apply=made.write)
 

@@ -316,7 +316,10 @@ def test_a_label_in_a_wav_needs_no_extra(
     """In a video it does, which is said before the download."""
     monkeypatch.setattr("airflow_provider_videoretalk.optional_dependencies.is_installed", lambda _: False)
     label = {"content_producer": PRODUCER}
-    assert publish(speech, tmp_path, context, aigc_label=label)["aigc"]["ContentProducer"] == PRODUCER
+    httpserver.expect_request("/speech").respond_with_data(wav(), content_type="audio/wav")
+    nameless = speech | {"request_id": "r2", "audio_url": httpserver.url_for("/speech")}
+    for sound in (speech, nameless):
+        assert publish(sound, tmp_path, context, aigc_label=label)["aigc"]["ContentProducer"] == PRODUCER
     requests = len(httpserver.log)
     with pytest.raises(ConfigurationError, match=r"^the AIGC label needs "):
         publish(result, tmp_path, context, aigc_label=label)
