@@ -281,7 +281,8 @@ def _is_cut(finding: Finding, media: Mapping[str, ProbeResult]) -> bool:
 
 def _problem_of(field: str, error: DashScopeError) -> tuple[str, str]:
     """What speaks against an input, and its remedy."""
-    return error.message.removeprefix(f"{field}: "), error.remedy or "Correct it."
+    remedy = "It may pass: clear the task that plans the batch." if error.retryable else "Correct it."
+    return error.message.removeprefix(f"{field}: "), error.remedy or remedy
 
 
 def _key_of(source: Source) -> str | None:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from airflow.sdk.io import store
 from labelled_clips import blurred, changed_clip
+from object_store import ObjectStore, attached
 from range_server import RangeServer
 
 from airflow_provider_videoretalk.dashscope.errors import ConfigurationError, InputError
@@ -157,6 +158,17 @@ def test_a_store_that_cannot_be_opened(monkeypatch: pytest.MonkeyPatch, read: Ca
     (found,) = read(BatchSources(allowed_sources=None, access=public_only, log=print)).values()
     ((problem, _),) = found.problems
     assert problem.startswith("it is in a store (s3) that cannot be opened: ")
+
+
+def test_a_store_that_is_down_is_no_fault_of_the_table() -> None:
+    down = ObjectStore()
+    down.fail("info", "a.mp4")
+    with attached(my_store=down):
+        sources = BatchSources(allowed_sources=None, access=public_only, log=print)
+        (found,) = sources.presenters(["s3://my_store@bucket/a.mp4"]).values()
+    ((problem, remedy),) = found.problems
+    assert problem == "video cannot be looked up in its store: OSError"
+    assert remedy == "It may pass: clear the task that plans the batch."
 
 
 def test_a_plan_without_the_extra_names_it(monkeypatch: pytest.MonkeyPatch) -> None:
