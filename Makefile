@@ -52,7 +52,7 @@ ui: $(DEMO)  ## A local Airflow on the emulator, with connection, pool and DAGs 
 	$(BIN)/python scripts/ui.py $(if $(PORT),--port $(PORT))
 
 test: $(TESTS)  ## All tests, with branch coverage. Files are not ordered by their number of tests: the slow ones have few.
-	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder --cov --cov-report=term:skip-covered $(addprefix --ignore=,$(SYSTEM) $(DUB) $(ENDINGS) $(SCALE) $(DISTRIBUTED) $(YEAR) $(BROWSER) $(CHART) $(MONITORED))
+	$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder --cov --cov-report=term:skip-covered $(addprefix --ignore=,$(SYSTEM) $(DUB) $(ENDINGS) $(SCALE) $(DISTRIBUTED) $(YEAR) $(BROWSER) $(CHART) $(MONITORED))
 
 test-security: $(TESTS)  ## The trust model, by role; a part of test.
 	$(BIN)/python -m pytest $(SECURITY)
