@@ -75,7 +75,9 @@ def measure(root: Path, paths: Sequence[str], *, package: str, processes: int, f
     command += ["--cov-report=", "--cov-fail-under=0"]
     done = subprocess.run([*command, *paths], cwd=root, env=environment, capture_output=True, text=True)
     if done.returncode:
-        last = "\n".join([*done.stdout.splitlines()[-20:], done.stderr])
+        # The failures stand before thousands of durations.
+        failures, _, _ = done.stdout.partition(" slowest durations ")
+        last = "\n".join([*failures.splitlines()[-100:], done.stderr])
         raise SystemExit(f"{last}\nThe tests fail without any change, so a failure would say nothing about a mutant.")
     seconds: dict[str, float] = defaultdict(float)
     for line in done.stdout.splitlines():
