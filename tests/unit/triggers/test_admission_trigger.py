@@ -14,11 +14,9 @@ from pytest_httpserver import HTTPServer
 from state_store import TaskStateStore
 from werkzeug import Request, Response
 
-from airflow_provider_videoretalk.airflow_adapters import metrics
 from airflow_provider_videoretalk.airflow_adapters.metric_buffer import MetricBuffer
 from airflow_provider_videoretalk.dashscope.errors import ConfigurationError, StateReadError, error_from_json
 from airflow_provider_videoretalk.submission import admission_queue
-from airflow_provider_videoretalk.triggers import admission
 from airflow_provider_videoretalk.triggers import client as trigger_client
 from airflow_provider_videoretalk.triggers.admission import AdmissionTrigger
 from airflow_provider_videoretalk.triggers.dashscope import DashScopeTaskTrigger
@@ -126,15 +124,8 @@ def test_nothing_is_admitted_after_the_deadline(service: HTTPServer) -> None:
 
 
 def test_a_submit_that_is_held_back_is_counted_while_it_waits(
-    service: HTTPServer, monkeypatch: pytest.MonkeyPatch
+    service: HTTPServer, monkeypatch: pytest.MonkeyPatch, buffer: MetricBuffer, gauges: list[tuple[str, float, str]]
 ) -> None:
-    gauges: list[tuple[str, float, str]] = []
-    monkeypatch.setattr(
-        metrics, "set_gauge", lambda name, value, *, tags: gauges.append((name, value, tags["connection_id"]))
-    )
-    buffer = MetricBuffer()
-    monkeypatch.setattr(buffer, "_start", lambda: None)
-    monkeypatch.setattr(admission, "BUFFER", buffer)
     Queue(service, queued=200)
 
     async def run() -> None:

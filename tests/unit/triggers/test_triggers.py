@@ -20,7 +20,6 @@ from pytest_httpserver import HTTPServer
 from unit.polling.virtual import VirtualLoop, run
 from werkzeug import Request, Response
 
-from airflow_provider_videoretalk.airflow_adapters import metrics
 from airflow_provider_videoretalk.airflow_adapters.metric_buffer import MetricBuffer
 from airflow_provider_videoretalk.dashscope.async_client import AsyncClient
 from airflow_provider_videoretalk.dashscope.errors import (
@@ -349,14 +348,9 @@ def test_a_connection_is_not_read_again_beyond_a_limit(
         task_of(event)
 
 
-def test_a_wait_is_counted_while_it_lasts(service: HTTPServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    gauges: list[tuple[str, float, str]] = []
-    monkeypatch.setattr(
-        metrics, "set_gauge", lambda name, value, *, tags: gauges.append((name, value, tags["connection_id"]))
-    )
-    buffer = MetricBuffer()
-    monkeypatch.setattr(buffer, "_start", lambda: None)
-    monkeypatch.setattr(dashscope, "BUFFER", buffer)
+def test_a_wait_is_counted_while_it_lasts(
+    service: HTTPServer, buffer: MetricBuffer, gauges: list[tuple[str, float, str]]
+) -> None:
 
     def failed(_: Request) -> Response:
         buffer.send()
