@@ -1,8 +1,9 @@
 """What a clip takes in a real Airflow beyond its render, stage by stage.
 
-Scheduler, triggerer, DAG processor and API server run on this machine, with the emulator. Clips run one after another,
-the first ones uncounted. Airflow's times are those of the task instance and of its log, and the service's those of the
-emulator's book: one clock, since all run on one machine.
+Scheduler, triggerer, DAG processor and API server run on this machine, with the emulator. Clips of several lengths run
+one after another. The first ones are not counted: they find nothing loaded, and the triggerer learns from them how long
+renders take. Airflow's times are those of the task instance and of its log, and the service's those of the emulator's
+book: one clock, since all run on one machine.
 """
 
 from __future__ import annotations
@@ -30,8 +31,11 @@ from local_airflow import LocalAirflow, emulator
 Mode = Literal["deferred", "blocking"]
 
 CLIPS = 5
-# The sample's speech takes some seconds: renders last longer than the 15 s within which no deferral ends.
+WARM_UP: Mapping[Mode, int] = {"deferred": 5, "blocking": 1}
+# Speech of six to nine seconds: renders last longer than the 15 s within which no deferral ends.
 TIME_SCALE = 3.0
+_TEXT = "Here is the news of the day, as it is read every evening, in a few words and for everybody. " * 2
+_CHARACTERS = range(95, 135, 7)
 GOAL_SECONDS = 3.5
 _API_KEY = "sk-benchmark"
 _STARTED, _FIRED, _DEFERRED = "Pre Execute", "Trigger fired event", "Pausing task as DEFERRED"
@@ -45,6 +49,7 @@ class Clip:
     :param fired: when the trigger handed its event over
     :param queued: when the scheduler queued it again
     :param resumed: when a worker went on with it
+    :param asked: status queries and pages of the list until its end
     """
 
     started: float
@@ -55,6 +60,7 @@ class Clip:
     queued: float | None
     resumed: float | None
     ended: float
+    asked: int
 
     @property
     def overhead(self) -> float:
@@ -91,10 +97,12 @@ def measure(*, quick: bool) -> Result:
 def _stages(mode: Mode, clips: Sequence[Clip]) -> Table:
     by_stage = [clip.stages() for clip in clips]
     rows = [_row(stage, [each[stage] for each in by_stage]) for stage in by_stage[0]]
+    asked = [clip.asked for clip in clips]
     return Table(
         title=f"A {mode} clip, seconds",
         header=("stage", "median", "range"),
         rows=[*rows, _row("all but the render", [clip.overhead for clip in clips])],
+        note=f"Status queries and pages of the list for a clip: {median(asked):g}, {min(asked)} to {max(asked)}.",
     )
 
 
@@ -113,26 +121,27 @@ def _clips(count: int) -> dict[Mode, list[Clip]]:
         )
         with emulator(home=home, time_scale=TIME_SCALE) as base_url, local.running() as airflow:
             airflow.configure(base_url=base_url, api_key=_API_KEY)
-            for turn in range(count + 1):
-                for mode, clips in found.items():
-                    clip = _clip(airflow, mode, base_url=base_url)
-                    # The first ones find nothing loaded.
-                    clips += [clip] if turn else []
+            speeches = [_speech(base_url, _TEXT[:characters]) for characters in _CHARACTERS]
+            for mode, clips in found.items():
+                for turn in range(WARM_UP[mode] + count):
+                    clip = _clip(airflow, mode, base_url=base_url, speech=speeches[turn % len(speeches)])
+                    clips += [clip] if turn >= WARM_UP[mode] else []
     return found
 
 
-def _clip(airflow: LocalAirflow, mode: Mode, *, base_url: str) -> Clip:
+def _clip(airflow: LocalAirflow, mode: Mode, *, base_url: str, speech: str) -> Clip:
     """
     :raises RuntimeError: the clip failed
     """
-    samples = f"{base_url.removesuffix('/api/v1')}/samples"
-    conf = {"video": f"{samples}/presenter.mp4", "audio": f"{samples}/speech.wav"}
+    conf = {"video": f"{_root(base_url)}/samples/presenter.mp4", "audio": speech}
     run = airflow.run_path(mode, airflow.trigger(mode, conf))
     airflow.wait_until(lambda: airflow.call("GET", run)["state"] in ("success", "failed"), what=f"the {mode} clip")
     task = airflow.call("GET", f"{run}/taskInstances/retalk")
     if task["state"] != "success":
         raise RuntimeError(f"the {mode} clip ended as {task['state']}")
-    job = _last_job(base_url)
+    job = _read(base_url, "tasks")["tasks"][-1]
+    log = _read(base_url, "requests")["requests"]
+    asked = [entry["operation"] for entry in log if entry["time"] > job["submitted"]]
     logged = list(_logged(airflow.home / "logs", run_id=task["dag_run_id"]))
     starts = [at for at, event in logged if _STARTED in event]
     is_deferred = any(_DEFERRED in event for _, event in logged)
@@ -145,15 +154,34 @@ def _clip(airflow: LocalAirflow, mode: Mode, *, base_url: str) -> Clip:
         queued=_moment(task["queued_when"]) if is_deferred else None,
         resumed=starts[-1] if is_deferred else None,
         ended=_moment(task["end_date"]),
+        asked=asked.count("query") + asked.count("list"),
     )
 
 
-def _last_job(base_url: str) -> Mapping[str, Any]:
-    with requests.Session() as web:
-        web.trust_env = False
-        book = web.get(f"{base_url.removesuffix('/api/v1')}/emulator/tasks", timeout=60).json()
-    job: Mapping[str, Any] = book["tasks"][-1]
-    return job
+def _speech(base_url: str, text: str) -> str:
+    """URL of a WAV in which the emulator says the text."""
+    body = {"model": "qwen3-tts-flash", "input": {"text": text, "voice": "Cherry"}}
+    url = f"{base_url}/services/aigc/multimodal-generation/generation"
+    with _web() as web:
+        reply = web.post(url, json=body, headers={"Authorization": f"Bearer {_API_KEY}"}, timeout=60).json()
+    return str(reply["output"]["audio"]["url"])
+
+
+def _read(base_url: str, what: str) -> Mapping[str, Any]:
+    """What the emulator's control API tells."""
+    with _web() as web:
+        found: Mapping[str, Any] = web.get(f"{_root(base_url)}/emulator/{what}", timeout=60).json()
+    return found
+
+
+def _root(base_url: str) -> str:
+    return base_url.removesuffix("/api/v1")
+
+
+def _web() -> requests.Session:
+    web = requests.Session()
+    web.trust_env = False
+    return web
 
 
 def _logged(logs: Path, *, run_id: str) -> Iterator[tuple[float, str]]:

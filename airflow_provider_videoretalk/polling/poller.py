@@ -3,8 +3,8 @@
 Five rules. What each buys is counted by ``tests/unit/polling/scenarios.py``, in requests a job:
 
 1. **Each job has one due time.** A :class:`~airflow_provider_videoretalk.polling.schedule.Schedule` computes it: a
-   render is due one interval after it may be over, by the renders before it. One by one, jobs of a known length take
-   1.5 requests, and a render of which nothing is known takes 30.
+   render is due one interval after it may be over, by the renders before it, or a second after it should be over at
+   the latest. One by one, jobs of a known length take 1.5 requests, and a render of which nothing is known takes 30.
 2. **After an end, it is asked once who has begun**, by the list of RUNNING or of the first in the queue. A queued job
    itself is seldom due. Without this rule, with 150 queued, the p95 lag is 203 s in place of 4 s.
    See :class:`~airflow_provider_videoretalk.polling.queued_jobs.QueuedJobs`.

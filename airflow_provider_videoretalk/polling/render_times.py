@@ -50,6 +50,12 @@ class RenderTimes:
             return self._paces.least * output_seconds
         return self._renders.least if self._renders else None
 
+    def longest(self, output_seconds: float | None = None) -> float | None:
+        """A time that one of 100 renders exceeds; ``None`` without any data."""
+        if output_seconds and self._paces:
+            return self._paces.most * output_seconds
+        return self._renders.most if self._renders else None
+
 
 class _Sample:
     """The last values, sorted."""
@@ -75,6 +81,13 @@ class _Sample:
         count = len(self._sorted)
         least = self._sorted[int(count * _RARE)]
         return max(0.0, least * count**2 / (count**2 + 1) - (self._sorted[-1] - least) / count)
+
+    @property
+    def most(self) -> float:
+        """A value that the next one rarely exceeds: higher with few values, and with values that differ."""
+        count = len(self._sorted)
+        most = self._sorted[-1 - int(count * _RARE)]
+        return most * (count**2 + 1) / count**2 + (most - self._sorted[0]) / count
 
     def __len__(self) -> int:
         return len(self._sorted)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Callable
 from dataclasses import replace
@@ -31,6 +32,9 @@ _LAST_PAUSE = 1.0
 # A query in the last moment before a limit would be cut off unanswered. It may end a little later.
 _SHORTEST_QUERY = 1.0
 
+# The begin and the end of a render are known to about so many seconds: a reply takes time, and clocks differ.
+_CLOCK_SECONDS = 1.0
+
 # The longer a status lasts, the rarer it is queried: at this share of its age.
 _QUEUE_SHARE = 1 / 4
 _RENDER_SHARE = 1 / 16
@@ -47,14 +51,15 @@ def while_queued(poll_policy: PollPolicy, *, age: float) -> float:
     return poll_policy.bound(age * _QUEUE_SHARE, share=_SLOW_SHARE)
 
 
-def while_rendering(poll_policy: PollPolicy, *, overdue: float) -> float:
+def while_rendering(poll_policy: PollPolicy, *, overdue: float, spread: float) -> float:
     """Seconds until the next query of a rendering job.
 
     :param overdue: seconds since its earliest expected end; negative before
+    :param spread: seconds from its earliest expected end to its latest
     """
     if overdue < 0:
         # All that end in the first interval are seen by one query.
-        return poll_policy.bound(poll_policy.poll_interval - overdue)
+        return poll_policy.bound(min(poll_policy.poll_interval, spread + _CLOCK_SECONDS) - overdue)
     return poll_policy.bound(overdue * _RENDER_SHARE, share=_SLOW_SHARE)
 
 
@@ -107,8 +112,8 @@ class Schedule:
 
     def before_first(self, *, now: float) -> float:
         """Seconds until the first query: 0, unless the job cannot have ended yet."""
-        first = self._submitted_at + self.poll_policy.bound((self._shortest or 0.0) + self.poll_policy.poll_interval)
-        return max(0.0, min(first, self.limit) - now)
+        pause = while_rendering(self.poll_policy, overdue=-self._shortest, spread=self._spread)
+        return max(0.0, min(self._submitted_at + pause, self.limit) - now)
 
     def query(self, *, now: float) -> Request[Task]:
         """A query that does not outlast the present limit. After the limit, it is the last one."""
@@ -240,8 +245,14 @@ class Schedule:
         return self._render_times.expected(self._expected_seconds)
 
     @property
-    def _shortest(self) -> float | None:
-        return self._render_times.shortest(self._expected_seconds)
+    def _shortest(self) -> float:
+        return self._render_times.shortest(self._expected_seconds) or 0.0
+
+    @property
+    def _spread(self) -> float:
+        """Seconds between the shortest and the longest render to expect."""
+        longest = self._render_times.longest(self._expected_seconds)
+        return math.inf if longest is None else longest - self._shortest
 
     def _after(self, status: TaskStatus, now: float) -> float:
         self._failures = 0
@@ -259,9 +270,11 @@ class Schedule:
     def _rendering(self, now: float) -> float:
         if self._begun_at is None:
             self._begun_at = now
-        # The earliest end counts from the earliest begin, the age from the latest.
-        overdue = now - (self._may_have_begun or now) - (self._shortest or 0.0)
-        return while_rendering(self.poll_policy, overdue=overdue if overdue < 0 else min(overdue, now - self._begun_at))
+        # The earliest end counts from the earliest begin, the latest end and the age from the latest.
+        earliest_begin = self._may_have_begun or now
+        overdue = now - earliest_begin - self._shortest
+        spread = self._begun_at - earliest_begin + self._spread
+        return while_rendering(self.poll_policy, overdue=min(overdue, now - self._begun_at), spread=spread)
 
     def _dated_begin(self, task: Task, now: float) -> float | None:
         """Begin of the render by the caller's clock: the service's two times differ by the time in the queue."""

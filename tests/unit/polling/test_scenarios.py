@@ -13,7 +13,7 @@ MOST: dict[str, tuple[float, float]] = {
     "three": (10.4, 4.0),
     "one10": (8.6, 4.0),
     "one150": (8.1, 4.0),
-    "one150_known": (3.9, 4.1),
+    "one150_known": (3.9, 3.0),
     "one1000": (8.3, 4.0),
     "many10": (4.5, 4.0),
     "many100": (1.4, 4.5),
@@ -26,7 +26,7 @@ MOST: dict[str, tuple[float, float]] = {
     "liar": (47.3, 17.0),
     "nolist": (9.1, 4.0),
     "serial": (5.8, 4.0),
-    "serial_known": (1.6, 4.1),
+    "serial_known": (1.6, 2.6),
 }
 QUERIES_PER_SECOND = 20.0
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import math
 import random
 from contextlib import nullcontext
 from typing import Any
@@ -62,15 +63,19 @@ def schedule(*, render_times: RenderTimes | None = None, **poll_policy: Any) -> 
 class Known(RenderTimes):
     """Expects the same of all."""
 
-    def __init__(self, seconds: float) -> None:
+    def __init__(self, seconds: float, *, longest: float = math.inf) -> None:
         super().__init__()
         self._seconds = seconds
+        self._longest = longest
 
     def shortest(self, output_seconds: float | None = None) -> float:
         return self._seconds
 
     def expected(self, output_seconds: float | None = None) -> float:
         return self._seconds * 1.4
+
+    def longest(self, output_seconds: float | None = None) -> float:
+        return self._longest
 
 
 # The policies.
@@ -85,11 +90,21 @@ def test_while_queued(age: float, pause: float) -> None:
     ("overdue", "pause"), [(-1000, CEILING), (-50, 54), (-1, 5), (0, FLOOR), (160, 10), (1e6, CEILING / 5)]
 )
 def test_while_rendering(overdue: float, pause: float) -> None:
-    assert while_rendering(PollPolicy(), overdue=overdue) == pause
+    assert while_rendering(PollPolicy(), overdue=overdue, spread=1000) == pause
+
+
+@pytest.mark.parametrize(("spread", "pause"), [(0, 51), (2.5, 53.5), (3, 54), (3.5, 54)])
+def test_a_render_whose_end_is_known_well_is_asked_a_second_after_its_latest(spread: float, pause: float) -> None:
+    assert while_rendering(PollPolicy(), overdue=-50, spread=spread) == pause
+    assert while_rendering(PollPolicy(), overdue=160, spread=spread) == 10
+
+
+def test_a_well_known_end_does_not_pass_the_floor() -> None:
+    assert while_rendering(PollPolicy(), overdue=-0.5, spread=0) == FLOOR
 
 
 def test_the_first_second_after_the_expected_end_has_its_share_too() -> None:
-    assert while_rendering(PollPolicy(poll_interval=0.01), overdue=0.8) == 0.05
+    assert while_rendering(PollPolicy(poll_interval=0.01), overdue=0.8, spread=1000) == 0.05
 
 
 def test_after_failures() -> None:
@@ -158,6 +173,16 @@ def test_the_first_look_waits_while_the_task_cannot_have_ended() -> None:
     assert schedule(render_times=Known(100), deadline=START + 3).before_first(now=START + 5) == 0
     undated = Schedule(task_id="t1", poll_policy=PollPolicy(), submitted_at=0.0, render_times=Known(100))
     assert undated.before_first(now=START) == 0
+
+
+def test_a_known_longest_render_brings_the_first_look_forward() -> None:
+    wait = schedule(render_times=Known(100, longest=101))
+    assert wait.before_first(now=START + 5) == 95 + 1 + 1
+    assert wait.after_query(running(queued=10), now=START + 50) == 60 + 1 + 1
+    # Seen to queue at 20 s and to render at 22 s: it ends at 120 s at the earliest, and at 123 s at the latest.
+    unsure = schedule(render_times=Known(100, longest=101))
+    unsure.after_query(task("PENDING"), now=START + 20)
+    assert unsure.after_list("RUNNING", now=START + 22) == pytest.approx(98 + 3 + 1)
 
 
 def test_what_the_service_says_of_an_undated_task_s_begin_is_believed() -> None:
