@@ -104,6 +104,10 @@ def test_the_fields_of_the_author_are_in_the_form(shown: Callable[..., dict[str,
     assert list(shown(params={"reason": Param("a", source="task")})["params"]) == ["text", "reason"]
 
 
+def test_the_translation_is_a_field_of_the_form_before_anybody_is_asked() -> None:
+    assert list(operator(params={"reason": Param("a", source="task")}).params) == ["text", "reason"]
+
+
 def test_nobody_is_asked() -> None:
     assert operator(ask="False").execute({}) == TRANSLATION
     assert operator(translation={"segments": [], "text": "x"}).execute({}) == {"segments": [], "text": "x"}

@@ -108,7 +108,7 @@ def test_allowed_sources_hold_for_a_url_and_not_for_a_tasks_result(
     tmp_path: Path, result: dict[str, Any], context: dict[str, Any]
 ) -> None:
     only: dict[str, Any] = {"allowed_sources": "https://mine.example/", "destination": f"{tmp_path.as_uri()}/"}
-    with pytest.raises(InputError, match=r"^source is 'http://.*allowed_sources"):
+    with pytest.raises(InputError, match=r"^source is 'http://.*\ballowed_sources"):
         operator(source=result["video_url"], **only).execute(context)
     assert not list(tmp_path.iterdir())
     assert operator(source=result, **only).execute(context)["task_id"] == "t1"

@@ -271,6 +271,7 @@ def test_the_rate_of_a_segment_and_an_enrolled_voice(service: Service, context: 
     [
         ({"segments": {}}, "segments is a NoneType, allowed is a list of 1 to"),
         ({"segments": {"segments": "x"}}, "segments is a str, allowed is a list of 1 to"),
+        ({"segments": "x"}, "^segments is a str, allowed is a mapping"),
         ({"segments": []}, "segments is a list of 0, allowed is a list of 1 to"),
         ({"segments": [{"start": 0, "end": 1, "text": " "}]}, "segments has no segment with words"),
         ({"segments": [{"start": 2, "end": 1, "text": "x"}]}, r"segments\[0\]\.end is 1, allowed is a number"),

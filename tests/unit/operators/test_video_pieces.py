@@ -30,6 +30,7 @@ from airflow_provider_videoretalk.operators.make_video import MakeVideoOperator
 from airflow_provider_videoretalk.polling.trigger_event import event_of
 from airflow_provider_videoretalk.publishing import file_upload, publication, transfer
 from airflow_provider_videoretalk.submission import submitter
+from airflow_provider_videoretalk.submission.resume import ResumePolicy
 
 from .test_batch import Batch, batch
 
@@ -91,6 +92,12 @@ def test_a_piece_is_recognised_by_its_name(batch: Batch) -> None:
     make._planned(batch.context("make", 0))  # type: ignore[arg-type]
     identity = make.identity()
     assert identity == {"model": "videoretalk", "piece": make._pieces.current.name}
+
+
+def test_a_policy_about_changed_inputs_is_not_about_the_next_piece(batch: Batch) -> None:
+    (row,) = batch.plan(table())
+    make(batch, row, resume=ResumePolicy(on_changed_input="fail"))
+    assert batch.paid() == {"speech": 3, "videos": 3}
 
 
 def test_a_slower_speech_makes_more_pieces(batch: Batch) -> None:

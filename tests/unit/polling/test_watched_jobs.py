@@ -318,6 +318,18 @@ def test_a_list_that_is_as_old_as_the_last_answer_proves_nothing(world: World, s
     assert (world.due()["t"][0] == "alone") is counts
 
 
+def test_an_absence_counts_once(world: World) -> None:
+    watched = world.join("t")
+    world.jobs.note_status(watched, "RUNNING")
+    world.now += 10
+    world.jobs.missed(watched, "RUNNING")
+    world.take("alone")
+    for _ in range(3):
+        world.jobs.note_reply(watched, told("t", "RUNNING"))
+        world.now += 10
+        world.take("RUNNING")
+
+
 def test_one_that_has_gone_to_the_other_list_was_not_wrongly_missed(world: World) -> None:
     watched = world.join("t")
     for _ in range(3):

@@ -10,7 +10,7 @@ import pytest
 from state_store import TaskStateStore
 
 from airflow_provider_videoretalk.dashscope.errors import StateReadError
-from airflow_provider_videoretalk.dashscope.task import Submission
+from airflow_provider_videoretalk.dashscope.task import Submission, Task
 from airflow_provider_videoretalk.job_history.facts import Submitted
 from airflow_provider_videoretalk.job_history.history import JobHistory
 from airflow_provider_videoretalk.submission.ledger import Ledger
@@ -255,6 +255,21 @@ def test_a_cancelled_job_is_in_the_history(books: Books) -> None:
     (record,) = history.load(date(2026, 1, 1))
     assert record.ended is not None
     assert (record.job_id, record.ended.status) == ("t1", "CANCELED")
+
+
+def test_a_result_is_in_the_history(books: Books) -> None:
+    history = JobHistory(TaskStateStore(), clock=lambda: NOW)
+    ledger = Ledger(books.state, SubmissionRegistry(books.variables, clock=lambda: NOW), history=history)
+    ledger.record_intent(INTENT, now=NOW)
+    ledger.record_job(Submission(task_id="t1"), now=NOW)
+    reply = {
+        "output": {"task_id": "t1", "task_status": "SUCCEEDED", "video_url": "https://result.example/v.mp4"},
+        "usage": {"video_duration": 7.5},
+    }
+    ledger.record_result(Task.parse(reply).result())
+    (record,) = history.load(date(2026, 1, 1))
+    assert record.ended is not None
+    assert (record.job_id, record.ended.status, record.ended.billed_seconds) == ("t1", "SUCCEEDED", 7.5)
 
 
 @pytest.mark.parametrize(("store", "durable"), [(VolatileStore(), False), (TaskStateStore(), True)])
