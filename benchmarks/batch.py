@@ -10,7 +10,6 @@ from __future__ import annotations
 import csv
 import json
 import os
-import resource
 import subprocess
 import sys
 import tempfile
@@ -21,7 +20,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from benchmarks.machine import undisturbed
+from benchmarks.machine import peak_megabytes, undisturbed
 from benchmarks.results import ROOT, Result, Table, at_most, commit, setting
 
 ROWS = 5_000
@@ -134,8 +133,7 @@ def plan_once(table: str, folder: str, *, publish: bool) -> Figures:
     operator.PlanVideosOperator(task_id="plan", table=table, folder=f"{folder}/").execute({"ti": instance})  # type: ignore[arg-type]
     seconds = time.perf_counter() - begun
     counts = pushed["videoretalk_plan"]["counts"]
-    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    return {"seconds": seconds, "mb": most, "make": counts["make"], "keep": counts["keep"]}
+    return {"seconds": seconds, "mb": peak_megabytes(), "make": counts["make"], "keep": counts["keep"]}
 
 
 def _publishing(plan: Callable[..., Any]) -> Callable[..., Any]:

@@ -9,12 +9,13 @@ options of the S3 file system or ``null``. Prints ``seconds``, ``cpu_seconds`` a
 from __future__ import annotations
 
 import json
-import resource
 import shutil
 import sys
 import time
 from collections.abc import Mapping
 from typing import Any
+
+from benchmarks.machine import peak_megabytes
 
 PLAIN, OURS, SUMMED = "plain fsspec", "this package", "this package, and a source that tells MD5 and CRC-64"
 _MB = 1024 * 1024
@@ -29,8 +30,7 @@ def run(plan: Mapping[str, Any]) -> dict[str, float]:
         begun, spent = time.perf_counter(), time.process_time()
         (_plainly if plan["client"] == PLAIN else _by_this_package)(plan["url"], path)
         seconds, cpu_seconds = time.perf_counter() - begun, time.process_time() - spent
-    megabytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    return {"seconds": seconds, "cpu_seconds": cpu_seconds, "megabytes": megabytes}
+    return {"seconds": seconds, "cpu_seconds": cpu_seconds, "megabytes": peak_megabytes()}
 
 
 def _destination(uri: str, s3: Mapping[str, Any] | None) -> Any:

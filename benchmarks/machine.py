@@ -44,6 +44,16 @@ class Usage:
     own: float
 
 
+def peak_megabytes() -> float:
+    """The most memory that this program had resident, in MiB.
+
+    ``getrusage`` would tell the peak of the process that started it, if that is higher.
+    """
+    status = Path("/proc/self/status").read_text()
+    kilobytes = next(line.split()[1] for line in status.splitlines() if line.startswith("VmHWM:"))
+    return int(kilobytes) / 1024
+
+
 def others_share(before: Usage, after: Usage) -> float:
     """The share of all cores that other processes used in between, from 0 to 1."""
     others = (after.work - before.work) - (after.own - before.own)

@@ -12,6 +12,10 @@ _MEMORY = (
     "HttpSensor's is less than Airflow's own part. The sensor is stopped before most of its work is done. With "
     "1,000 waiting, where both finish, the goal is met."
 )
+_MODULES = (
+    "A triggerer loads aiohttp when its first job is waited for. As this was measured, the other clients had loaded it "
+    "before. With those eight megabytes left out, it is about the half."
+)
 _STALL = (
     "The long stalls are full passes of Python's garbage collector over all objects, one for one, as its own "
     "callbacks (`gc.callbacks`) showed. No other step of this package took as long. The difference is what the "
@@ -21,6 +25,15 @@ _QUEUE = (
     "To learn the state of 5,000 jobs takes 50 pages of the list. Airflow takes seconds of the wall's clock to "
     "start as many triggers, which are minutes of a fast clock. Each new trigger was looked for again. A queue of "
     "that length cannot be served within three hours: `hold_back` keeps it from being submitted."
+)
+_AT_ONCE = (
+    "Nobody told how long the renders take, so a look may come a sixteenth of their age after the end. And only nine "
+    "tenths of the allowed rate are used, so that requests which a network bunches are not refused. At the other two "
+    "latencies the end fell nearer to a look."
+)
+_FRAGMENTS = (
+    "Only the fragments list their frames, and each is some megabytes after the one before it. PyAV and ffprobe read "
+    "all of them, too. Here the budget of a probe ends before the file."
 )
 _SUMS = (
     "Each checksum has a thread of its own, but the cores also run the web server. The checksums are still "
@@ -45,6 +58,13 @@ _BOARD = (
 )
 
 REASONS: Mapping[str, str] = {
+    "1,000 waiting, many running: memory, half of HttpSensor's": _MODULES,
+    "1,500 ending at once, 120 ms: lag, p95": _AT_ONCE,
+    "1,500 ending at once, 500 ms: lag, p95": _AT_ONCE,
+    "mp4, fragmented: sent to this package, for the exact duration": _FRAGMENTS,
+    "mp4, fragmented: requests of this package": _FRAGMENTS,
+    "mp4, fragmented, no index: sent to this package, for the exact duration": _FRAGMENTS,
+    "mp4, fragmented, no index: requests of this package": _FRAGMENTS,
     "5,000 waiting, many running: memory, half of HttpSensor's": _MEMORY,
     "5,000 waiting, many running: stall beyond that of triggers that sleep": _STALL,
     "one running, 150 / 1000 / 5000 queued: requests a finished clip": _QUEUE,

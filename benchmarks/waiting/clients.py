@@ -74,7 +74,13 @@ CLIENTS = (
         name=OURS,
         classpath="airflow_provider_videoretalk.triggers.dashscope.DashScopeTaskTrigger",
         arguments=_ours,
-        modules=("airflow_provider_videoretalk.hooks.dashscope", "airflow_provider_videoretalk.polling.account"),
+        modules=(
+            "airflow_provider_videoretalk.dashscope.async_client",
+            "airflow_provider_videoretalk.hooks.dashscope",
+            "airflow_provider_videoretalk.polling.account",
+            "airflow_provider_videoretalk.polling.poller",
+            "airflow_provider_videoretalk.submission.admission_queue",
+        ),
         status=_our_status,
     ),
     Client(

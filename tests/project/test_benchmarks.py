@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import re
 import socket
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from pkgutil import resolve_name
@@ -99,6 +101,14 @@ def test_what_stays_disturbed_is_not_kept() -> None:
 def test_own_processes_disturb_nothing() -> None:
     before, after = usages(0.0)
     assert others_share(before, after) == 0.0
+
+
+def test_the_peak_memory_of_a_program_is_not_that_of_its_parent() -> None:
+    command = [sys.executable, "-c", "from benchmarks.machine import peak_megabytes; print(peak_megabytes())"]
+    ballast = b"x" * 150_000_000
+    own = machine.peak_megabytes()
+    told = subprocess.run(command, check=True, capture_output=True, text=True, cwd=Path(machine.__file__).parents[1])
+    assert own > len(ballast) / 1024**2 > float(told.stdout) > 5
 
 
 def test_a_child_process_is_one_of_them() -> None:
