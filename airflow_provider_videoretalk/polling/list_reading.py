@@ -43,6 +43,7 @@ class Reading:
     :param refusals: refused requests for pages
     :param partial: whether pages are left out
     :param is_unchanged: whether the first page made reading the others unnecessary
+    :param cost: requests for each job that it looks for
     """
 
     status: Listed
@@ -56,6 +57,7 @@ class Reading:
     refusals: int = 0
     partial: bool = False
     is_unchanged: bool = False
+    cost: float = 1.0
 
     @property
     def over(self) -> bool:

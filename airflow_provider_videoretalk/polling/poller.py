@@ -10,7 +10,8 @@ Five rules. What each buys is counted by ``tests/unit/polling/scenarios.py``, in
    See :class:`~airflow_provider_videoretalk.polling.queued_jobs.QueuedJobs`.
 3. **If more jobs of a status are due than its list has pages, the list is read.** Else they are asked for singly. What
    the list does not show is asked for singly, too: it has no results. With a thousand rendering, it is 1.2 requests in
-   place of 3.1, at a p95 lag of 5 s in place of 49 s.
+   place of 3.1, at a p95 lag of 5 s in place of 49 s. Jobs that share the cost of a look are looked at the oftener:
+   with 1,500 that end at once, that is up to 4 s of the lag.
    See :class:`~airflow_provider_videoretalk.polling.list_reading.JobList`.
 4. **Of queued jobs that are asked for singly, ten are due in** ``max_poll_interval``, in turn. With 150 queued and no
    list, it is 9 requests in place of 39.
@@ -26,6 +27,7 @@ import asyncio
 import math
 from collections.abc import Callable, Coroutine, Iterator
 from contextvars import Context
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from airflow_provider_videoretalk.dashscope.errors import DashScopeError, ThrottledError
@@ -316,11 +318,12 @@ class Poller:
 
     async def _take_in(self, reading: Reading, page: TaskPage) -> None:
         self._list.read(reading, page, expected=self._jobs.settled(reading.status), now=self._loop.time())
+        reading.cost = min(1.0, page.total_pages / max(1, len(self._jobs.due[reading.status])))
         for row in page.rows:
             if (watched := self._jobs.find(row.task_id)) is not None:
                 reading.ours += 1
                 reading.unseen.pop(row.task_id, None)
-                self._jobs.note_status(watched, row.status)
+                self._jobs.note_status(watched, row.status, cost=reading.cost)
         reading.read(page)
         if reading.over:
             await self._finish(reading, total=page.total)
@@ -329,7 +332,7 @@ class Poller:
         """Applies what missing rows, and rows that need not be read, say about their jobs."""
         before = self._jobs.ended_unseen(self._loop.time())
         if reading.is_unchanged:
-            await self._in_slices(reading, self._jobs.note_status)
+            await self._in_slices(reading, partial(self._jobs.note_status, cost=reading.cost))
         elif not reading.partial:
             await self._in_slices(reading, self._jobs.missed)
         if reading.status == "RUNNING":

@@ -51,16 +51,18 @@ def while_queued(poll_policy: PollPolicy, *, age: float) -> float:
     return poll_policy.bound(age * _QUEUE_SHARE, share=_SLOW_SHARE)
 
 
-def while_rendering(poll_policy: PollPolicy, *, overdue: float, spread: float) -> float:
+def while_rendering(poll_policy: PollPolicy, *, overdue: float, spread: float, cost: float = 1.0) -> float:
     """Seconds until the next query of a rendering job.
 
     :param overdue: seconds since its earliest expected end; negative before
     :param spread: seconds from its earliest expected end to its latest
+    :param cost: what a look costs this job, in requests. By a page of the list it costs many jobs one request together,
+        and so it comes the sooner
     """
     if overdue < 0:
         # All that end in the first interval are seen by one query.
         return poll_policy.bound(min(poll_policy.poll_interval, spread + _CLOCK_SECONDS) - overdue)
-    return poll_policy.bound(overdue * _RENDER_SHARE, share=_SLOW_SHARE)
+    return poll_policy.bound(overdue * _RENDER_SHARE * cost, share=_SLOW_SHARE)
 
 
 def after_failures(failures: int) -> float:
@@ -138,13 +140,14 @@ class Schedule:
             self._begun_at = self._may_have_begun = begun_at
         return self._after(task.status, now)
 
-    def after_list(self, status: TaskStatus, *, now: float) -> float:
+    def after_list(self, status: TaskStatus, *, now: float, cost: float = 1.0) -> float:
         """Seconds to wait after a list showed the job in ``status``, PENDING or RUNNING.
 
+        :param cost: this job's part of the reading, in requests
         :raises TaskTimeoutError: a limit was reached
         """
         self._known = (status, now)
-        return self._after(status, now)
+        return self._after(status, now, cost=cost)
 
     def after_error(self, error: DashScopeError, *, now: float) -> float:
         """Seconds to wait after a query that failed.
@@ -254,11 +257,11 @@ class Schedule:
         longest = self._render_times.longest(self._expected_seconds)
         return math.inf if longest is None else longest - self._shortest
 
-    def _after(self, status: TaskStatus, now: float) -> float:
+    def _after(self, status: TaskStatus, now: float, *, cost: float = 1.0) -> float:
         self._failures = 0
         if self._status != status:
             self._status, self._since = status, now
-        pause = self._queued(now) if status == "PENDING" else self._rendering(now)
+        pause = self._queued(now) if status == "PENDING" else self._rendering(now, cost=cost)
         self._limits.check(now=now, begun_at=self._begun_at)
         return min(pause, self.limit - now)
 
@@ -267,14 +270,15 @@ class Schedule:
         pause = while_queued(self.poll_policy, age=now - self._since)
         return self.poll_policy.bound(pause * (1 - _JITTER * self._chance()))
 
-    def _rendering(self, now: float) -> float:
+    def _rendering(self, now: float, *, cost: float) -> float:
         if self._begun_at is None:
             self._begun_at = now
         # The earliest end counts from the earliest begin, the latest end and the age from the latest.
         earliest_begin = self._may_have_begun or now
         overdue = now - earliest_begin - self._shortest
         spread = self._begun_at - earliest_begin + self._spread
-        return while_rendering(self.poll_policy, overdue=min(overdue, now - self._begun_at), spread=spread)
+        overdue = min(overdue, now - self._begun_at)
+        return while_rendering(self.poll_policy, overdue=overdue, spread=spread, cost=cost)
 
     def _dated_begin(self, task: Task, now: float) -> float | None:
         """Begin of the render by the caller's clock: the service's two times differ by the time in the queue."""

@@ -203,8 +203,11 @@ class WatchedJobs:
                 waiter.fail(final)
         self._plan(watched, pauses)
 
-    def note_status(self, watched: Watched, status: TaskStatus) -> None:
-        """Notes the status in a row of the list."""
+    def note_status(self, watched: Watched, status: TaskStatus, *, cost: float = 1.0) -> None:
+        """Notes the status in a row of the list.
+
+        :param cost: the job's part of the reading, in requests
+        """
         if watched.way is None:
             return
         if status in ENDED:
@@ -217,7 +220,7 @@ class WatchedJobs:
         pauses = []
         for waiter in watched.open_waiters:
             try:
-                pauses.append(waiter.schedule.after_list(status, now=now))
+                pauses.append(waiter.schedule.after_list(status, now=now, cost=cost))
             except DashScopeError as error:
                 waiter.fail(error)
             else:

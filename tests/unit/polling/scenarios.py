@@ -67,10 +67,10 @@ SCENARIOS: dict[str, Scenario] = {
     "serial": Scenario(count=40, mean=64.0, serial=True),
     "serial_known": Scenario(count=40, mean=64.0, serial=True, known=True),
     "one150_known": Scenario(count=150, waited=40, spacing=1.0, known=True),
-    "at_once_50": Scenario(count=1500, mean=60.0, spread=0.0, service=MANY | {"latency": (0.05, 0.05)}),
-    "at_once_120": Scenario(count=1500, mean=60.0, spread=0.0, service=MANY | {"latency": (0.12, 0.12)}),
-    "at_once_500": Scenario(count=1500, mean=60.0, spread=0.0, service=MANY | {"latency": (0.5, 0.5)}),
-    "at_once_1000": Scenario(count=1500, mean=60.0, spread=0.0, service=MANY | {"latency": (1.0, 1.0)}),
+    "at_once_50": Scenario(count=1500, mean=120.0, spread=0.0, service=MANY | {"latency": (0.05, 0.05)}),
+    "at_once_120": Scenario(count=1500, mean=120.0, spread=0.0, service=MANY | {"latency": (0.12, 0.12)}),
+    "at_once_500": Scenario(count=1500, mean=120.0, spread=0.0, service=MANY | {"latency": (0.5, 0.5)}),
+    "at_once_1000": Scenario(count=1500, mean=120.0, spread=0.0, service=MANY | {"latency": (1.0, 1.0)}),
 }
 
 

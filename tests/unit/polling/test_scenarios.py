@@ -15,9 +15,9 @@ MOST: dict[str, tuple[float, float]] = {
     "one150": (8.1, 4.0),
     "one150_known": (3.9, 3.0),
     "one1000": (8.3, 4.0),
-    "many10": (4.5, 4.0),
-    "many100": (1.4, 4.5),
-    "many1000": (1.22, 5.5),
+    "many10": (4.6, 2.4),
+    "many100": (1.4, 4.2),
+    "many1000": (1.22, 5.0),
     "slots5": (4.9, 4.2),
     "shared": (9.2, 4.0),
     "lifo": (8.7, 4.0),
@@ -44,7 +44,7 @@ def test_the_rate_is_reached_at_any_latency(milliseconds: int) -> None:
     """1,500 end at once: with a query each, the last is seen after 75 s."""
     counts = play(f"at_once_{milliseconds}")
     assert counts.unfinished == counts.refused == 0
-    assert counts.requests <= 1.03
+    assert counts.requests <= 1.04
     assert counts.p95 <= 1.2 * 0.95 * SCENARIOS["at_once_50"].count / QUERIES_PER_SECOND
 
 

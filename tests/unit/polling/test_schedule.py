@@ -99,6 +99,16 @@ def test_a_render_whose_end_is_known_well_is_asked_a_second_after_its_latest(spr
     assert while_rendering(PollPolicy(), overdue=160, spread=spread) == 10
 
 
+@pytest.mark.parametrize(("cost", "pause"), [(1.0, 20), (0.5, 10), (0.25, 5), (0.01, FLOOR)])
+def test_a_look_that_many_share_comes_sooner(cost: float, pause: float) -> None:
+    assert while_rendering(PollPolicy(), overdue=320, spread=1000, cost=cost) == pause
+    assert while_rendering(PollPolicy(), overdue=-50, spread=1000, cost=cost) == 54
+    wait = schedule()
+    wait.after_list("RUNNING", now=START)
+    assert wait.after_list("RUNNING", now=START + 320, cost=cost) == pause
+    assert wait.after_query(task("RUNNING"), now=START + 320) == 20
+
+
 def test_a_well_known_end_does_not_pass_the_floor() -> None:
     assert while_rendering(PollPolicy(), overdue=-0.5, spread=0) == FLOOR
 
