@@ -452,3 +452,10 @@ def test_how_long_a_request_may_take(endpoint: Endpoint, monkeypatch: pytest.Mon
 def test_a_redirect_created_nothing_unless_it_names_a_job(status: int, body: bytes, error: type[Exception]) -> None:
     with pytest.raises(error):
         SUBMIT.read(Reply(status=status, headers={}, content=body))
+
+
+def test_a_reply_of_an_unexpected_shape_keeps_its_request_id() -> None:
+    request = replace(get_task("t1"), parse=lambda payload: payload["nothing"])
+    with pytest.raises(errors.TransportError, match="unexpected shape") as caught:
+        request.answer(Reply(status=200, headers={}, content=b'{"request_id": "r1"}'))
+    assert (caught.value.status, caught.value.request_id) == (200, "r1")

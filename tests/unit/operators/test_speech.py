@@ -87,6 +87,12 @@ def test_everything_is_sent(service: HTTPServer, context: dict[str, Any]) -> Non
     }
 
 
+def test_the_format_is_sent(service: HTTPServer, context: dict[str, Any]) -> None:
+    answer_with(service, b"")
+    operator(audio_format="mp3").execute(context)
+    assert service.log[0][0].get_json()["input"]["format"] == "mp3"
+
+
 def test_the_request_is_in_the_trace(service: HTTPServer, context: dict[str, Any], airflow: Airflow) -> None:
     answer_with(service, wav(3))
     with trace.get_tracer("airflow").start_as_current_span("worker.speech"):

@@ -261,6 +261,11 @@ def test_two_tokens_in_a_path() -> None:
     assert without_signature(url) == without_signature(later) != without_signature(swapped)
 
 
+@pytest.mark.parametrize("secret", [f"token={jwt({'exp': FIRST}, 'k')}", f"sign={MD5}"])
+def test_a_query_with_one_secret_is_secret_as_a_whole(secret: str) -> None:
+    assert f"v=1&{secret}" in secrets_of(f"https://h/a.mp4?v=1&{secret}")
+
+
 def test_what_is_only_like_a_token_stays() -> None:
     """Two empty objects in Base64 are no header and claims."""
     url = "https://h/a.mp4?part=e30.e30"
