@@ -43,7 +43,6 @@ class Reading:
     :param refusals: refused requests for pages
     :param partial: whether pages are left out
     :param is_unchanged: whether the first page made reading the others unnecessary
-    :param cost: requests for each job that it looks for
     """
 
     status: Listed
@@ -57,7 +56,6 @@ class Reading:
     refusals: int = 0
     partial: bool = False
     is_unchanged: bool = False
-    cost: float = 1.0
 
     @property
     def over(self) -> bool:
@@ -115,6 +113,10 @@ class JobList:
         pages, known_at = self._pages.get(status, (0, -math.inf))
         fewest = max(1, math.ceil(ours / self._page_size))
         return max(pages, fewest) if now - known_at < _PAUSE else fewest
+
+    def cost(self, status: Listed, *, ours: int, now: float) -> float:
+        """The part of a reading, in requests, that each of ``ours`` jobs takes: 1 at most, as by a query."""
+        return min(1.0, self.pages(status, ours=ours, now=now) / max(1, ours))
 
     def is_cheaper(self, status: Listed, due: Agenda, policy: PollPolicy, *, now: float) -> bool:
         """Whether a reading takes fewer requests than the queries that it replaces.

@@ -253,6 +253,9 @@ class Poller:
     def _is_list_cheaper(self, status: Listed, now: float) -> bool:
         return self._list.is_cheaper(status, self._jobs.due[status], self._jobs.policy(status), now=now)
 
+    def _cost(self, status: Listed) -> float:
+        return self._list.cost(status, ours=len(self._jobs.due[status]), now=self._loop.time())
+
     def _next_reading(self, status: Listed, now: float) -> float:
         ours, backlog = len(self._jobs.due[status]), self._jobs.ended_unseen(now) / self._query_rate.per_second(now)
         rate, policy = self._list_rate.per_second(now), self._jobs.policy(status)
@@ -318,12 +321,12 @@ class Poller:
 
     async def _take_in(self, reading: Reading, page: TaskPage) -> None:
         self._list.read(reading, page, expected=self._jobs.settled(reading.status), now=self._loop.time())
-        reading.cost = min(1.0, page.total_pages / max(1, len(self._jobs.due[reading.status])))
+        cost = self._cost(reading.status)
         for row in page.rows:
             if (watched := self._jobs.find(row.task_id)) is not None:
                 reading.ours += 1
                 reading.unseen.pop(row.task_id, None)
-                self._jobs.note_status(watched, row.status, cost=reading.cost)
+                self._jobs.note_status(watched, row.status, cost=cost)
         reading.read(page)
         if reading.over:
             await self._finish(reading, total=page.total)
@@ -332,7 +335,7 @@ class Poller:
         """Applies what missing rows, and rows that need not be read, say about their jobs."""
         before = self._jobs.ended_unseen(self._loop.time())
         if reading.is_unchanged:
-            await self._in_slices(reading, partial(self._jobs.note_status, cost=reading.cost))
+            await self._in_slices(reading, partial(self._jobs.note_status, cost=self._cost(reading.status)))
         elif not reading.partial:
             await self._in_slices(reading, self._jobs.missed)
         if reading.status == "RUNNING":

@@ -225,7 +225,11 @@ class WatchedJobs:
                 waiter.fail(error)
             else:
                 self._report_progress(watched, waiter, status, now)
-        self._plan(watched, pauses, queued=status == "PENDING")
+        if watched.submitted_at or watched.answered_at > -math.inf:
+            self._plan(watched, pauses, queued=status == "PENDING")
+        else:
+            # Its first query tells when it was submitted. A list that shows it meanwhile does not put that off.
+            self._plan_check(watched)
 
     def missed(self, watched: Watched, status: Listed) -> None:
         """Notes that no row of a status showed the job. That is no proof, since rows move while the list is read."""
