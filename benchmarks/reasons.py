@@ -31,13 +31,9 @@ _AT_ONCE = (
     "tenths of the allowed rate are used, so that requests which a network bunches are not refused. At the other two "
     "latencies the end fell nearer to a look. Since then, jobs that share a look are looked at the oftener."
 )
-_INDEXED = (
-    "The file has an index at its end, which states the duration but not the frame rate. So the fragments are read for "
-    "as long as the budget of a probe lasts, and only then the index."
-)
 _FRAGMENTS = (
-    "Only the fragments tell their length, and each is some megabytes after the one before it. PyAV and ffprobe read "
-    "all of them. Here the budget of a probe ends before the file."
+    "Only the fragments tell their length. The last one begins 4 MB before the end of the file, which nothing tells. "
+    "So the end of the file is searched. PyAV and ffprobe read all fragments one by one."
 )
 _SUMS = (
     "Each checksum has a thread of its own, but the cores also run the web server. The checksums are still "
@@ -65,10 +61,7 @@ REASONS: Mapping[str, str] = {
     "1,000 waiting, many running: memory, half of HttpSensor's": _MODULES,
     "1,500 ending at once, 120 ms: lag, p95": _AT_ONCE,
     "1,500 ending at once, 500 ms: lag, p95": _AT_ONCE,
-    "mp4, fragmented: sent to this package, for the exact duration": _INDEXED,
-    "mp4, fragmented: requests of this package": _INDEXED,
     "mp4, fragmented, no index: sent to this package, for the exact duration": _FRAGMENTS,
-    "mp4, fragmented, no index: requests of this package": _FRAGMENTS,
     "5,000 waiting, many running: memory, half of HttpSensor's": _MEMORY,
     "5,000 waiting, many running: stall beyond that of triggers that sleep": _STALL,
     "one running, 150 / 1000 / 5000 queued: requests a finished clip": _QUEUE,

@@ -1,16 +1,23 @@
-"""Reads the indexes of a fragmented MP4: where its fragments end in the file and in time. None lists all frames."""
+"""Reads where the fragments of an MP4 end in the file and in time: from its indexes, or from its last fragment."""
 
 from __future__ import annotations
 
+import re
 import struct
 from dataclasses import dataclass
+from itertools import islice
 
-from airflow_provider_videoretalk.media.header.mp4_box import Box, BoxLocation, load_box
+from airflow_provider_videoretalk.media.header.errors import DamagedFileError
+from airflow_provider_videoretalk.media.header.mp4_box import Box, BoxLocation, load_box, scan_boxes
+from airflow_provider_videoretalk.media.header.mp4_fragment import MAX_MOOF_BYTES, FrameDefaults, read_fragment
 from airflow_provider_videoretalk.media.ranged_reader import RangedReader
 from airflow_provider_videoretalk.model_catalog.limit import MEGABYTE
+from airflow_provider_videoretalk.outbound.read_budget import OutOfReachError
 
 _MAX_MFRA_BYTES = MEGABYTE
 _TAIL_BYTES = 4096
+# So often these four letters may be in the bytes of pictures.
+_MAX_CANDIDATES = 16
 _MFRO = struct.Struct(">I4s4xI")
 _SIZE_BITS = 0x7FFFFFFF
 
@@ -86,6 +93,44 @@ def end_by_mfra(ranged: RangedReader, *, track: int) -> IndexedEnd | None:
     )
     number = track.to_bytes(4, "big")
     return next((_last_entry(box.body) for box in mfra.all(b"tfra") if box.body[4:8] == number), None)
+
+
+def end_by_last_fragment(ranged: RangedReader, *, length: int, track: int) -> IndexedEnd | None:
+    """A fragment of ``track`` in the last ``length`` bytes, if it tells its time; ``None`` without one.
+
+    :raises OutOfReachError: the budget does not allow to read so many bytes
+    """
+    size = ranged.size
+    if size is None:
+        return None
+    start = max(0, size - length)
+    tail = ranged.read_at(start, size - start)
+    for match in islice(re.finditer(b"moof", tail[4:]), _MAX_CANDIDATES):
+        position = start + match.start()
+        begin = _begin_of(ranged, position, track)
+        if begin is not None:
+            return IndexedEnd(position=position, begin=None, end=begin, is_complete=False)
+    return None
+
+
+def _begin_of(ranged: RangedReader, position: int, track: int) -> int | None:
+    """When the fragment at ``position`` begins; ``None`` if there is no fragment, or it does not tell.
+
+    The bytes of a picture may look like a box. Only a box is followed by boxes up to the end of the file.
+    """
+    try:
+        boxes = scan_boxes(ranged, position)
+        location = next(boxes)
+        moof = load_box(ranged, location, max_bytes=MAX_MOOF_BYTES)
+        parts = read_fragment(moof, start=position, defaults={track: FrameDefaults()})
+        begin = next((part.begin for part in parts), None)
+        if begin is None or not moof.first(b"mfhd"):
+            return None
+        following = [location, *boxes]
+    except (OutOfReachError, DamagedFileError, struct.error):
+        return None
+    is_chain = following[-1].end == ranged.size and all(box.type.isalnum() for box in following)
+    return begin if is_chain else None
 
 
 def _last_entry(tfra: memoryview) -> IndexedEnd | None:

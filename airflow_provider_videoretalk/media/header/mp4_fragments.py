@@ -15,7 +15,12 @@ from airflow_provider_videoretalk.media.header.mp4_fragment import (
     Timeline,
     read_fragment,
 )
-from airflow_provider_videoretalk.media.header.mp4_fragment_index import IndexedEnd, end_by_mfra, end_by_sidx
+from airflow_provider_videoretalk.media.header.mp4_fragment_index import (
+    IndexedEnd,
+    end_by_last_fragment,
+    end_by_mfra,
+    end_by_sidx,
+)
 from airflow_provider_videoretalk.media.ranged_reader import RangedReader
 from airflow_provider_videoretalk.outbound.read_budget import OutOfReachError
 
@@ -25,12 +30,14 @@ _MAX_SEGMENT_INDEXES = 16
 # Kept for the index at the end of the file, and for the fragments after the last one that it lists.
 _RESERVED_REQUESTS = 4
 _RESERVED_PART = 4
-# Reading so many fragments one by one is slower than one request for a small part of the budget.
+# Reading so many fragments one by one is slower than an index, or than one request for a small part of the budget.
 _FEW_FRAGMENTS = 4
 _SMALL_PART = 4
-# Fragments after which their number is estimated, and by which factor the estimate may be wrong.
-_FRAGMENTS_FOR_ESTIMATE = 8
+# By which factor the number of fragments may be more than the first ones let expect.
 _ESTIMATE_FACTOR = 2
+# So many times the bytes of a fragment have the last one, where all are about as long as the first ones.
+_LAST_FRAGMENTS = 1.5
+_TOO_MANY = "it has too many fragments to read all of them"
 # An index that cannot be read is treated as if it were not there.
 _UNREADABLE = (OutOfReachError, DamagedFileError, struct.error)
 
@@ -65,66 +72,80 @@ class FragmentReader:
         self._counter = BoxCounter(_MAX_FRAGMENT_BOXES)
         self._reserved_bytes = ranged.bytes_left // _RESERVED_PART
         self._segment_indexes: list[BoxLocation] = []
-        self._has_rest = False
+        self._has_rest = self._has_asked = False
 
     def measure(self, start: int, *, before: Timeline) -> FragmentedLength:
-        """Reads all fragments from ``start`` on, or as many as the budget allows.
+        """Reads all fragments from ``start`` on, if they are few or nothing else states the length.
 
-        In the second case an index states the length: ``sidx`` before the fragments, or ``mfra`` at the end of the
-        file. No index states the number of frames.
+        An index does: ``sidx`` before the fragments, or ``mfra`` at the end of the file. Where the fragments are more
+        than the budget allows to read, the last one does. None of these states the number of frames.
 
         :param before: the time before all fragments; it is changed
         :raises DamagedFileError: the track has no frames, or they have no duration
         """
         try:
-            self._read(start, before)
+            ticks = self._read(start, before)
         except OutOfReachError as error:
-            ticks = self._ticks_by_index(start, before)
-            return FragmentedLength(ticks=ticks, frames=None, unknown_because=self._describe(error, before))
+            ticks = None if self._has_asked else self._ticks_by_index(start, before)
+            return FragmentedLength(ticks=ticks, frames=None, unknown_because=self._describe(error.message, before))
+        if ticks is not None:
+            return FragmentedLength(ticks=ticks, frames=None, unknown_because=self._describe(_TOO_MANY, before))
         if not before.frames:
             raise DamagedFileError("it has no frames")
         if before.ticks <= 0:
             raise DamagedFileError("its fragments have no duration")
         return FragmentedLength(ticks=before.ticks, frames=before.frames)
 
-    def _read(self, start: int, timeline: Timeline, *, reserve: bool = True) -> None:
-        """Adds all fragments from ``start`` on to ``timeline``.
+    def _read(self, start: int, timeline: Timeline) -> int | None:
+        """Adds the fragments from ``start`` on to ``timeline``.
 
-        :param reserve: whether to leave a part of the budget
-        :raises OutOfReachError: the budget does not allow it
+        :returns: the length, if it was found before all of them were added; else ``None``
+        :raises OutOfReachError: the budget does not allow to add all of them
         """
-        fragments, first = 0, start
+        first = start
+        for read, location in enumerate(self._locate(start)):
+            first = first if read else location.start
+            if read and not self._has_rest:
+                ticks = self._look_ahead(start, location.start, timeline, read, (location.start - first) / read)
+                if ticks is not None:
+                    return ticks
+            self._add(location, timeline)
+        return None
+
+    def _locate(self, start: int) -> Iterator[BoxLocation]:
+        """The fragments from ``start`` on. Notes the indexes among them."""
         for location in scan_boxes(self._ranged, start):
             if location.type == b"sidx" and len(self._segment_indexes) < _MAX_SEGMENT_INDEXES:
                 self._segment_indexes.append(location)
-            if location.type != b"moof":
-                continue
-            fragments, first = fragments + 1, first if fragments else location.start
-            if reserve and fragments > 1:
-                self._fetch_ahead(location.start, fragments, each=(location.start - first) / (fragments - 1))
-            self._add(location, timeline)
+            if location.type == b"moof":
+                yield location
 
-    def _fetch_ahead(self, position: int, fragments: int, *, each: float) -> None:
-        """Fetches the rest of the file by one request, if that is faster than to skip from fragment to fragment.
+    def _look_ahead(self, start: int, position: int, timeline: Timeline, read: int, each: float) -> int | None:
+        """Finds a faster way than to skip from fragment to fragment: one request for the rest of the file, or an index.
 
-        :param fragments: those that were found
+        :param position: of the first fragment that is not read
+        :param read: fragments that are read
         :param each: bytes from one to the next
-        :raises OutOfReachError: the budget does not allow either
+        :returns: the length, if an index states it
+        :raises OutOfReachError: there is no index, and the budget does not allow to read the rest
         """
         ranged = self._ranged
-        if ranged.size is None or self._has_rest:
-            return
+        if ranged.size is None:
+            return None
         rest = ranged.size - position
-        requests, size = ranged.requests_left - _RESERVED_REQUESTS, ranged.bytes_left
-        expected = rest / each
-        fits = rest <= size
-        if fits and (expected > requests or (expected > _FEW_FRAGMENTS and rest <= size // _SMALL_PART)):
+        fragments, requests, size = rest / each, ranged.requests_left - _RESERVED_REQUESTS, ranged.bytes_left
+        if rest <= size and (fragments > requests or (fragments > _FEW_FRAGMENTS and rest <= size // _SMALL_PART)):
             ranged.read_at(position, rest)
             self._has_rest = True
-            return
-        is_hopeless = expected > _ESTIMATE_FACTOR * requests and rest > _ESTIMATE_FACTOR * size
-        if requests <= 0 or size < self._reserved_bytes or (fragments >= _FRAGMENTS_FOR_ESTIMATE and is_hopeless):
-            raise OutOfReachError("it has too many fragments to read all of them")
+            return None
+        is_scarce = requests <= 0 or size < self._reserved_bytes
+        if self._has_asked or not (is_scarce or (read >= _FEW_FRAGMENTS and fragments > _FEW_FRAGMENTS)):
+            return None
+        is_too_much = is_scarce or fragments > requests
+        ticks = self._ticks_by_index(start, timeline, last_bytes=int(_LAST_FRAGMENTS * each) if is_too_much else 0)
+        if ticks is None and (is_scarce or fragments > _ESTIMATE_FACTOR * requests):
+            raise OutOfReachError(_TOO_MANY)
+        return ticks
 
     def _load(self, location: BoxLocation) -> Box:
         return load_box(self._ranged, location, max_bytes=MAX_MOOF_BYTES, counter=self._counter)
@@ -134,23 +155,28 @@ class FragmentReader:
         for part in read_fragment(moof, start=location.start, defaults={self._track: self._defaults}):
             timeline.add(begin=part.begin, ticks=part.ticks, frames=part.frames)
 
-    def _ticks_by_index(self, start: int, timeline: Timeline) -> int | None:
-        """The length by an index, with the fragments that follow those that it lists; ``None`` without one."""
-        for end in self._indexed_ends():
+    def _ticks_by_index(self, start: int, timeline: Timeline, *, last_bytes: int = 0) -> int | None:
+        """The length by an index, with the fragments that follow those that it lists; ``None`` without one.
+
+        :param last_bytes: where there is no index, so many bytes at the end of the file are searched for a fragment
+        """
+        self._has_asked = True
+        for end in self._indexed_ends(last_bytes):
             begin = timeline.begin if end.begin is None else end.begin
             if begin is None or end.position < start:
                 continue
             found = Timeline(begin=begin, end=end.end if end.is_complete else begin, next=end.end)
             try:
-                self._read(end.position, found, reserve=False)
+                for location in self._locate(end.position):
+                    self._add(location, found)
             except _UNREADABLE:
                 continue
             if found.ticks > 0 and (found.frames or end.is_complete):
                 return found.ticks
         return None
 
-    def _indexed_ends(self) -> Iterator[IndexedEnd]:
-        for location in self._segment_indexes:
+    def _indexed_ends(self, last_bytes: int) -> Iterator[IndexedEnd]:
+        for location in tuple(self._segment_indexes):
             with suppress(*_UNREADABLE):
                 box_end = location.end or 0
                 sidx = self._load(location)
@@ -161,9 +187,14 @@ class FragmentReader:
             last = end_by_mfra(self._ranged, track=self._track)
             if last is not None:
                 yield last
+        if last_bytes:
+            with suppress(*_UNREADABLE):
+                last = end_by_last_fragment(self._ranged, length=last_bytes, track=self._track)
+                if last is not None:
+                    yield last
 
-    def _describe(self, error: OutOfReachError, timeline: Timeline) -> str:
+    def _describe(self, reason: str, timeline: Timeline) -> str:
         if timeline.ticks <= 0:
-            return error.message
+            return reason
         rate = timeline.frames * self._timescale / timeline.ticks
-        return f"{error.message}; the first {timeline.frames:,} frames have {rate:.4g} fps"
+        return f"{reason}; the first {timeline.frames:,} frames have {rate:.4g} fps"

@@ -318,16 +318,21 @@ def test_many_fragments_are_no_damage(head: bytes, tmp_path: Path) -> None:
 SMALL = ReadBudget(requests=12, size=700_000)
 
 
-def spread(content: bytes) -> bytes:
+def spread(content: bytes, *, distance: int = 70_000) -> bytes:
     """Fragments so far apart that each takes a request of its own."""
     parts, start = [], 0
     while start < len(content):
         size, kind = struct.unpack_from(">I4s", content, start)
         parts.append(content[start : start + size])
         if kind == b"mdat":
-            parts.append(box(b"free", bytes(70_000)))
+            parts.append(box(b"free", bytes(distance)))
         start += size
     return b"".join(parts)
+
+
+def without_times(content: bytes) -> bytes:
+    """Fragments that do not tell when they begin."""
+    return content.replace(b"tfdt", b"free")
 
 
 @pytest.fixture
@@ -336,17 +341,48 @@ def many(tmp_path: Path, server: RangeServer) -> str:
     return server.add("/many", spread(without_index(fragments(tmp_path, seconds=40))))
 
 
+@pytest.fixture
+def timeless(tmp_path: Path, server: RangeServer) -> str:
+    """As ``many``, and none of them tells its time."""
+    return server.add("/timeless", without_times(spread(without_index(fragments(tmp_path, seconds=40)))))
+
+
 @pytest.mark.parametrize("requests", range(2, 14))
-def test_too_many_fragments(many: str, server: RangeServer, requests: int) -> None:
-    media = probe(many, access=any_address, budget=ReadBudget(requests=requests, size=700_000))
+def test_too_many_fragments(timeless: str, server: RangeServer, requests: int) -> None:
+    media = probe(timeless, access=any_address, budget=ReadBudget(requests=requests, size=700_000))
     assert (media.codec, media.width, media.seconds, media.fps) == ("h264", 640, None, None)
     assert [note.partition(":")[0] for note in media.unchecked] == ["duration", "frame rate"]
     assert len(server.asked) <= requests
     assert not list(check_media("video_url", media, VIDEORETALK.media_inputs["video_url"]))
 
 
-def test_what_was_read_of_too_many_fragments_is_in_words(many: str) -> None:
-    media = probe(many, access=any_address, budget=SMALL)
+@pytest.mark.parametrize("requests", range(4, 14))
+def test_the_last_of_too_many_fragments_states_the_length(many: str, server: RangeServer, requests: int) -> None:
+    media = probe(many, access=any_address, budget=ReadBudget(requests=requests, size=700_000))
+    assert (media.seconds, media.fps) == (40.0, None)
+    assert len(server.asked) <= min(requests, 8)
+
+
+@pytest.mark.parametrize("look_alike", [b"moof" * 15, moof(traf(run(512), begin=9)) * 2])
+def test_bytes_that_look_like_a_last_fragment(tmp_path: Path, server: RangeServer, look_alike: bytes) -> None:
+    """They are in the frames before the last fragment, and what follows them is not a box."""
+    content = spread(without_index(fragments(tmp_path, seconds=40)))
+    at = content.rindex(b"moof") - 4 - 30_000
+    content = content[:at] + look_alike + content[at + len(look_alike) :]
+    media = probe(server.add("/a", content), access=any_address, budget=SMALL)
+    assert (media.seconds, media.fps) == (40.0, None)
+
+
+def test_a_search_for_the_last_fragment_ends(tmp_path: Path, server: RangeServer) -> None:
+    content = spread(without_index(fragments(tmp_path, seconds=40)))
+    at = content.rindex(b"moof") - 4 - 60_000
+    media = probe(server.add("/a", content[:at] + b"moof" * 15_000 + content[at + 60_000 :]), access=any_address,
+                  budget=SMALL)  # fmt: skip
+    assert (media.seconds, media.fps) == (None, None)
+
+
+def test_what_was_read_of_too_many_fragments_is_in_words(timeless: str) -> None:
+    media = probe(timeless, access=any_address, budget=SMALL)
     assert media.unchecked[1].startswith(
         "frame rate: it consists of fragments, and it has too many fragments to read all of them; the first "
     )
@@ -361,18 +397,36 @@ def test_few_requests_are_enough_for_a_file_within_the_budget(many: str, server:
 
 def test_large_fragments_are_skipped(tmp_path: Path, server: RangeServer) -> None:
     """Fifteen seconds of 40 MB; only the descriptions of the fragments are fetched."""
-    content = without_index(fragments(tmp_path, seconds=15))
-    parts, start = [], 0
-    while start < len(content):
-        size, kind = struct.unpack_from(">I4s", content, start)
-        parts.append(content[start : start + size])
-        if kind == b"mdat":
-            parts.append(box(b"free", bytes(2_700_000)))
-        start += size
-    media = probe(server.add("/large", b"".join(parts)), access=any_address)
+    content = spread(without_index(fragments(tmp_path, seconds=15)), distance=2_700_000)
+    media = probe(server.add("/large", content), access=any_address)
     assert (media.seconds, media.fps, media.unchecked) == (15.0, 15.0, ())
     assert server.sent < 700_000
-    assert len(server.asked) <= 18
+    assert len(server.asked) <= 19
+
+
+def indexed(content: bytes) -> bytes:
+    """With the position of the last fragment at the end, as ``mfra`` has it."""
+    entry = struct.pack(">IIBBB", 0, content.rindex(b"moof") - 4, 1, 1, 1)
+    tfra = box(b"tfra", struct.pack(">IIII", 0, 1, 0, 1) + entry)
+    return content + box(b"mfra", tfra + box(b"mfro", struct.pack(">II", 0, 8 + len(tfra) + 16)))
+
+
+@pytest.mark.parametrize("seconds", [15, 60])
+def test_an_index_saves_reading_large_fragments(tmp_path: Path, server: RangeServer, seconds: int) -> None:
+    content = indexed(spread(without_index(fragments(tmp_path, seconds=seconds)), distance=1_500_000))
+    media = probe(server.add("/large", content), access=any_address)
+    assert (media.seconds, media.fps) == (seconds, None)
+    assert media.unchecked[0].endswith("; the first 60 frames have 15 fps")
+    assert len(server.asked) <= 8
+    assert server.sent < 400_000
+
+
+def test_the_last_of_many_large_fragments_states_the_length(tmp_path: Path, server: RangeServer) -> None:
+    content = spread(without_index(fragments(tmp_path, seconds=70)), distance=1_500_000)
+    media = probe(server.add("/large", content), access=any_address)
+    assert (media.seconds, media.fps) == (70.0, None)
+    assert len(server.asked) <= 8
+    assert server.sent < 3_000_000
 
 
 def segments(path: Path, *, flags: str) -> bytes:
