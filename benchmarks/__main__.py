@@ -10,6 +10,7 @@ Ends with 1 if one did, and with 0 whether the goals are met or not.
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 
 from benchmarks.document import section_text, write_document
@@ -37,6 +38,8 @@ def main() -> int:
     if options.quick and options.write:
         parser.error("--quick measures parts, which --write must not keep")
     adopt_orphans()
+    # Else a process compiles this package, and finds its dependencies compiled by the installation.
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     if options.quick:
         accept_disturbance()
     # Before a measurement that may take an hour.

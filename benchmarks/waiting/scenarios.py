@@ -21,7 +21,7 @@ AT_ONCE = 1500
 # that not to matter, and for the service to keep up. All clients of a row's size have the same clock. HttpSensor asks
 # as fast as it can at any speed, so that a fast clock would flatter it: 1,000 wait by the wall's.
 _MANY_SPEEDS = {10: 10.0, 100: 10.0, 1000: 1.0, 5000: 2.0, 10_000: 1.0}
-_QUEUE_SPEEDS = {10: 20.0, 150: 10.0, 1000: 20.0, 5000: 8.0}
+_QUEUE_SPEEDS = {10: 20.0, 150: 10.0, 1000: 20.0, 5000: 4.0}
 # In clips: the service ends what is older than three hours, so that a long queue is never seen off.
 _QUEUE_WATCHED = {OURS: 30, FIXED: 30, HTTP: 5, SDK: 5}
 
