@@ -188,7 +188,7 @@ class AdmissionQueue:
 
     async def _sleep_until_woken(self, pause: float) -> None:
         try:
-            await asyncio.wait_for(self._wake_up.wait(), timeout=max(0.0, pause))
+            await asyncio.wait_for(self._wake_up.wait(), timeout=pause)
         except asyncio.TimeoutError:
             return
 
