@@ -331,6 +331,10 @@ def test_what_is_not_signed_is_not_told_as_signed(url: str) -> None:
         ("https://h/a.mp4;jsessionid=hush", "https://h/a.mp4"),
         ("https:/user:hush@h/a.mp4", "https:///h/a.mp4"),
         ("https://[hush/a.mp4?x", "https://***"),
+        ("tenletters://[hush/a.mp4", "tenletters://***"),
+        # What is no scheme in use may be secret.
+        ("hushletters://[h/a.mp4", "//***"),
+        ("hush-hush://[h/a.mp4", "//***"),
         ("a.mp4?Signature=hush", "a.mp4"),
         ("", ""),
     ],

@@ -386,6 +386,27 @@ def test_the_position_counts_what_the_other_triggerers_admit_meanwhile() -> None
     ]
 
 
+def test_a_triggerer_that_joins_counts_in_the_next_look() -> None:
+    """It may have admitted as many. Nine tenths of the limit are room for seven renders."""
+
+    async def scenario(account: Account) -> None:
+        for number in range(2):
+            held = account.held(f"task-{number}", since=number, model="m", triggerer=None, limit=800.0)
+            account.waiting.append(account.loop.create_task(held))
+        await asyncio.sleep(12)
+        assert (account.looks, account.admitted) == (1, ["task-0"])
+        other = AdmittingTriggerers(account.airflow, "account", model="m", clock=account.loop.clock)
+        other.enter()
+        account.queued -= 1
+        with job_of_account(account.endpoint, task_instance="another"):
+            pass
+        await asyncio.sleep(60)
+        assert (account.looks > 1, account.admitted) == (True, ["task-0"])
+        other.leave()
+
+    on_account(scenario, queued=7, delay=1e6)
+
+
 def test_an_admission_counts_for_a_quarter_of_a_short_limit() -> None:
     """200 s. Nine tenths of the limit are room for seven renders."""
 

@@ -272,6 +272,18 @@ def test_a_result_is_in_the_history(books: Books) -> None:
     assert (record.job_id, record.ended.status, record.ended.billed_seconds) == ("t1", "SUCCEEDED", 7.5)
 
 
+def test_the_field_of_the_billed_seconds_is_that_of_the_model(books: Books) -> None:
+    history = JobHistory(TaskStateStore(), clock=lambda: NOW)
+    ledger = Ledger(books.state, SubmissionRegistry(books.variables, clock=lambda: NOW), history=history)
+    ledger.record_intent(replace(INTENT, model="qwen3-asr-flash-filetrans"), now=NOW)
+    ledger.record_job(Submission(task_id="t1"), now=NOW)
+    reply = {"output": {"task_id": "t1", "task_status": "SUCCEEDED"}, "usage": {"seconds": 12}}
+    ledger.note_reply(Task.parse(reply))
+    (record,) = history.load(date(2026, 1, 1))
+    assert record.ended is not None
+    assert record.ended.billed_seconds == 12
+
+
 @pytest.mark.parametrize(("store", "durable"), [(VolatileStore(), False), (TaskStateStore(), True)])
 def test_durable(store: Any, durable: bool) -> None:
     assert Ledger(store, SubmissionRegistry(VolatileStore())).durable is durable
