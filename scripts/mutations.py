@@ -36,6 +36,14 @@ _WORD = re.compile(r"[\w./-]+")
 # Calls without an effect on what the program does. A fault point does nothing, unless a test of crashes arms it.
 _LOGS = re.compile(r"(self\.|operator\.)?_?log(ger)?\.\w+|fault_point")
 
+# Keyword arguments that no program without a fault can miss, by the function's name. The ``strict`` of a zip and the
+# ``init`` of a dataclass's field are assertions; the prefix of a temporary file's random name is for people.
+_IDLE = {
+    ("zip", "strict"),
+    ("field", "init"),
+    *((name, "prefix") for name in ("TemporaryDirectory", "NamedTemporaryFile", "mkdtemp", "mkstemp")),
+}
+
 _SIMPLE = (ast.Expr, ast.Assign, ast.AugAssign, ast.Delete)
 
 
@@ -67,7 +75,8 @@ def mutations_of(source: str) -> list[Mutation]:
     Annotations, decorators, docstrings, messages, the types of ``Literal`` and ``cast``, log calls, fault points and
     code for type checkers are left as they are. So is what would be no other program: ``return False`` does not become
     ``return None``, since nobody asks which of the two it is. A call of the base's ``__init__`` is not swapped with
-    what follows, nor a check with an attribute of an object that nobody has yet. Assertions stay, too.
+    what follows, nor a check with an attribute of an object that nobody has yet. Assertions stay, too, and the prefixes
+    of temporary names.
     """
     found = sorted(set(_Finder(source).find(ast.parse(source))))
     return [mutation for mutation in found if mutation.new != mutation.old and _compiles(mutation.apply(source))]
@@ -114,7 +123,7 @@ class _Finder:
             if children and isinstance(children[0], ast.stmt):
                 yield from self._of_block(children)
             for child in children:
-                if not (self._is_left_alone(child) or _is_assertion(child, node) or _is_type(child, node)):
+                if not (self._is_left_alone(child) or _is_idle(child, node) or _is_type(child, node)):
                     yield from self._of(child)
                     yield from self.find(child)
 
@@ -192,7 +201,7 @@ class _Finder:
         arguments: list[ast.expr | ast.keyword] = [*node.args, *node.keywords]
         arguments.sort(key=lambda argument: (argument.lineno, argument.col_offset))
         for index, argument in enumerate(arguments):
-            if isinstance(argument, ast.keyword) and argument.arg is not None and not _is_assertion(argument, node):
+            if isinstance(argument, ast.keyword) and argument.arg is not None and not _is_idle(argument, node):
                 end = self._start(arguments[index + 1]) if index + 1 < len(arguments) else self._end(argument)
                 yield self._span(self._start(argument), end, argument.lineno, "")
 
@@ -241,10 +250,13 @@ class _Finder:
         return self._starts[line - 1] + len(self._lines[line - 1][:column].decode())
 
 
-def _is_assertion(argument: ast.AST, call: ast.AST) -> bool:
-    """Whether an argument is the ``strict`` of a ``zip``: an assertion, which only a program with a fault can miss."""
-    is_zip = isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and call.func.id == "zip"
-    return is_zip and isinstance(argument, ast.keyword)
+def _is_idle(argument: ast.AST, call: ast.AST) -> bool:
+    """Whether an argument is one of those that no program without a fault can miss."""
+    if not (isinstance(call, ast.Call) and isinstance(argument, ast.keyword)):
+        return False
+    function = call.func
+    name = function.attr if isinstance(function, ast.Attribute) else getattr(function, "id", "")
+    return (name, argument.arg) in _IDLE
 
 
 def _is_type(argument: ast.AST, call: ast.AST) -> bool:

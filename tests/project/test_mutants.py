@@ -30,6 +30,12 @@ def changes(source: str) -> set[str]:
         ("x = 'over'", {"'over'  ->  'xover'"}),
         ("x = f(a, b=c)", {"b=c  ->  "}),
         ("x = f(b=c, *a)", {"b=c,  ->  "}),
+        (
+            "x = f(strict=True, prefix='a')",
+            {"strict=True,  ->  ", "prefix='a'  ->  ", "True  ->  False", "'a'  ->  'xa'"},
+        ),
+        ("x = a.field(default_factory=b)", {"default_factory=b  ->  "}),
+        ("x = mkstemp(suffix='.a')", {"suffix='.a'  ->  ", "'.a'  ->  'x.a'"}),
         ("x = cast('A', 'b')", {"'b'  ->  'xb'"}),
         ("if a: f()", {"a  ->  (not (a))", "f()  ->  pass"}),
         ("if a == b: x = c", {"==  ->  !="}),
@@ -73,6 +79,9 @@ def test_what_no_test_is_to_notice_is_left_alone() -> None:
                 self.log.info("a message", 1)
                 fault_point("here")
                 x = zip(a, b, strict=True)
+                x = field(init=False)
+                x = tempfile.TemporaryDirectory(prefix="a")
+                x = NamedTemporaryFile(prefix="a")
                 x = cast("A", b)
                 x = "a message of words", f"{a + 1}"
         '''
