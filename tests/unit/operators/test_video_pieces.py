@@ -172,6 +172,22 @@ def test_a_clear_joins_the_pieces_that_are_made(batch: Batch) -> None:
     assert batch.paid() == {"speech": 3, "videos": 3}
 
 
+def test_a_video_that_is_joined_is_not_joined_again(batch: Batch, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Unless the places of the texts in it are not known."""
+    (row,) = batch.plan(table())
+    result = make(batch, row)
+    batch.clears += 1
+    with monkeypatch.context() as patched:
+        patched.setattr(join, "join_pieces", None)
+        assert make(batch, row)["video_location"] == result["video_location"]
+    described = Path(result["video_location"].removeprefix("file://") + ".json")
+    without = {name: value for name, value in json.loads(described.read_text()).items() if name != "parts"}
+    described.write_text(json.dumps(without))
+    batch.clears += 1
+    make(batch, row)
+    assert len(json.loads(described.read_text())["parts"]) == 3
+
+
 def test_a_change_at_the_end_is_paid_for_alone(batch: Batch) -> None:
     (row,) = batch.plan(table())
     make(batch, row)

@@ -249,6 +249,7 @@ def test_a_job_that_the_service_does_not_know() -> None:
     error = failure(decide(SUBMITTED, CLEARED, queried=job("UNKNOWN")))
     assert isinstance(error, TaskUnknownError)
     assert "t1 in the last 24 hours, and does not know it now" in error.message
+    assert error.request_id == "q"
     assert "on_clear='fresh'" in error.remedy
     assert isinstance(decide(SUBMITTED, CLEARED, on_clear="fresh"), CancelThenSubmit), "the person's way out"
     of_a_day = replace(SUBMITTED, submitted_at=NOW - 86_400)
