@@ -152,7 +152,7 @@ class TranscribeOperator(CatalogModelOperator):
 
         parameters = self.catalog_entry.parameters(
             language=as_optional_text("language", self.language),
-            words=as_bool("words", self.words, default=False),
+            words=self._with_words,
             speakers=self._speaker_count(),
         )
         sources = {"file_url": source_of("file_url", self._file_location())}
@@ -169,6 +169,10 @@ class TranscribeOperator(CatalogModelOperator):
             return self.location("file_url", given)
         stored = location_of_output(given)
         return self.location("file_url", str(stored)) if stored else url_of_output("file_url", given, _URL_FIELDS)
+
+    @property
+    def _with_words(self) -> bool:
+        return as_bool("words", self.words, default=False)
 
     def _speaker_count(self) -> int | None:
         """
@@ -247,8 +251,7 @@ class TranscribeOperator(CatalogModelOperator):
 
         url = str(result["transcription_url"])
         mask_urls(url)
-        words = as_bool("words", self.words, default=False)
-        segments = download_transcript(url, words=words, access=self.hook.media_access)
+        segments = download_transcript(url, words=self._with_words, access=self.hook.media_access)
         made_of = {_MADE_OF: result.get(_MADE_OF)}
         dropped = ("transcription_url", "expires_at", _MADE_OF)
         job = {name: value for name, value in result.items() if name not in dropped}

@@ -9,8 +9,10 @@ from typing import Any
 import pytest
 
 from airflow_provider_videoretalk.dashscope.errors import InputError
+from airflow_provider_videoretalk.dashscope.task import Task
 from airflow_provider_videoretalk.operators import dashscope as module
 from airflow_provider_videoretalk.operators.dashscope import DashScopeTaskOperator
+from airflow_provider_videoretalk.polling.trigger_event import AwaitedJob
 from airflow_provider_videoretalk.submission.record import ClearCount, Intent
 
 INTENT = Intent(
@@ -48,6 +50,15 @@ def test_the_request_has_what_has_a_value() -> None:
     request = operator(input={"a": 1}, parameters=parameters).submission()
     assert (request.method, request.path, request.creates) == ("POST", "services/x", True)
     assert request.body == {"model": "m", "input": {"a": 1}, "parameters": {"size": "1280*720"}}
+
+
+def test_the_result_has_the_request_id_of_the_submit() -> None:
+    """The vendor's support asks for it."""
+    task = Task.parse(
+        {"request_id": "query", "output": {"task_id": "t1", "task_status": "SUCCEEDED", "x": "https://h"}}
+    )
+    result = operator().task_result(task, AwaitedJob(task_id="t1", request_id="submit"))
+    assert (result["request_id"], result["output"]["x"]) == ("submit", "https://h")
 
 
 def test_a_submit_is_known_again_by_its_path_and_its_body() -> None:

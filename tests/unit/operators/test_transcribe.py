@@ -482,9 +482,19 @@ def test_a_recording_that_the_service_cannot_read_fails_the_task(
 def test_what_is_wrong_is_said_before_anything_is_paid(
     speech: str, context: dict[str, Any], jobs: Any, arguments: dict[str, Any], message: str
 ) -> None:
-    with pytest.raises(InputError, match=message):
+    with pytest.raises(InputError, match=f"^{message}"):
         operator(speech, **arguments).execute(context)
     assert jobs() == []
+
+
+def test_a_recording_that_is_missing_is_named(
+    context: dict[str, Any], jobs: Any, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with pytest.raises(InputError, match=r"^file_url: it is '.*missing.wav', which cannot be opened"):
+        operator(f"{tmp_path}/missing.wav").execute(context)
+    with pytest.raises(InputError, match=r"missing.wav is not a file"):
+        operator(f"{tmp_path}/missing.wav", preflight="off").execute(context)
+    assert [line for line in caplog.messages if line.startswith("file_url is uploaded to the service")]
 
 
 def test_an_unknown_model_is_refused() -> None:
