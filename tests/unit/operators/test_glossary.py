@@ -95,7 +95,7 @@ def test_a_file_that_is_not_allowed(tmp_path: Path) -> None:
     ],
 )
 def test_no_glossary(given: Any, message: str) -> None:
-    with pytest.raises(InputError, match=message):
+    with pytest.raises(InputError, match=f"^(?:{message})"):
         read(given)
 
 
