@@ -242,14 +242,17 @@ def test_the_configuration_does_not_stop_what_cannot_be_marked(
         ({"aigc_label": {"producer": "x"}}, "^aigc_label has the field 'producer'"),
         ({"aigc_label": {"label": "1"}}, "^aigc_label's content_producer is ''"),
         ({"aigc_label": PRODUCER}, "^aigc_label is a str, allowed is a mapping"),
-        ({"content_credentials": "missing"}, "names the connection 'missing', which does not exist"),
+        (
+            {"content_credentials": "missing"},
+            "content_credentials names the connection 'missing', which does not exist",
+        ),
         ({"content_credentials": {"conn_id": "x"}}, "^content_credentials is {'conn_id': 'x'}, allowed is a text"),
     ],
 )
 def test_arguments_that_are_refused_before_the_download(
     tmp_path: Path, httpserver: HTTPServer, result: dict[str, Any], context: dict[str, Any], options: Any, message: str
 ) -> None:
-    with pytest.raises((InputError, ConfigurationError), match=message):
+    with pytest.raises((InputError, ConfigurationError), match=f"^(?:{message})"):
         publish(result, tmp_path, context, **options)
     assert not httpserver.log
     assert not list(tmp_path.iterdir())
@@ -261,7 +264,7 @@ def test_arguments_that_are_refused_before_the_download(
         ({"certificates": None}, "the connection 'signing' lacks the extra private_key or certificates"),
         ({"private_key": None}, "the connection 'signing' lacks the extra private_key or certificates"),
         ({"private_key": 7}, "the connection 'signing' lacks the extra private_key or certificates"),
-        ({"private_key": "secret words"}, "the private key cannot be read"),
+        ({"private_key": "secret words"}, "content credentials cannot be written: the private key cannot be read"),
         (
             {"timestamp_url": "file:///etc/hostname"},
             "timestamp_url of the connection 'signing' is no http or https URL",
@@ -279,7 +282,7 @@ def test_connections_that_are_refused(
 ) -> None:
     extra = {"private_key": signed_by.private_key, "certificates": signed_by.certificates} | changes
     connect(monkeypatch, host=None, password=None, name="signing", **extra)
-    with pytest.raises(ConfigurationError, match=message) as caught:
+    with pytest.raises(ConfigurationError, match=f"^(?:{message})") as caught:
         publish(result, tmp_path, context, content_credentials="signing")
     assert "secret words" not in str(caught.value)
     assert not list(tmp_path.iterdir())

@@ -150,7 +150,10 @@ def test_the_url_of_a_stored_sample_lives_for_an_hour(
         ({"sample": None}, "^sample is None"),
         ({"sample": {"seconds": 3}}, "^sample is a mapping"),
         ({"sample": {"url": "file:///etc/passwd"}}, "^sample is 'file:///etc/passwd', allowed is an http"),
-        ({"sample": "oss://dashscope-instant/a.wav"}, "allowed are http, https and file"),
+        (
+            {"sample": "oss://dashscope-instant/a.wav"},
+            "the scheme 'oss' cannot be read, allowed are http, https and file",
+        ),
         ({"target_model": 3}, "^target_model is 3"),
         ({"language": 3}, "^language is 3"),
         ({"options": "x"}, "^options is a str"),
@@ -163,7 +166,7 @@ def test_the_url_of_a_stored_sample_lives_for_an_hour(
 def test_bad_input_is_found_before_anything_is_sent(
     emulator: Emulator, context: dict[str, Any], sample: str, given: dict[str, Any], message: str
 ) -> None:
-    with pytest.raises(InputError, match=message):
+    with pytest.raises(InputError, match=f"^(?:{message})"):
         operator(**{"sample": sample} | given).execute(context)
     assert actions(emulator) == 0
 
