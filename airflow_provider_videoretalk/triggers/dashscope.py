@@ -26,6 +26,7 @@ from airflow_provider_videoretalk.triggers.client import client_of, prepare, tas
 from airflow_provider_videoretalk.triggers.single_event import SingleEventTrigger
 
 if TYPE_CHECKING:
+    from airflow_provider_videoretalk.dashscope.endpoint import Endpoint
     from airflow_provider_videoretalk.dashscope.task import Task
     from airflow_provider_videoretalk.submission.cancel import Cancellation
 
@@ -142,15 +143,7 @@ class DashScopeTaskTrigger(SingleEventTrigger):
         from airflow_provider_videoretalk.polling.account import shared_poller
         from airflow_provider_videoretalk.submission.admission_queue import job_of_account
 
-        # A connection that cannot be read is read again, but not beyond the limit.
-        limits = Schedule(task_id=awaited.task_id, poll_policy=poll_policy, submitted_at=awaited.submitted_at)
-        left = min(max(0.0, limits.limit - time.time()), MAX_SECONDS)
-        try:
-            reading = client_of(self.dashscope_conn_id, log=self.log)
-            endpoint = (await asyncio.wait_for(reading, timeout=left + LAST_QUERY_SECONDS)).endpoint
-        except asyncio.TimeoutError:
-            limits.check(now=time.time() + LAST_QUERY_SECONDS)
-            raise
+        endpoint = await self._endpoint(awaited, poll_policy)
         async with shared_poller(endpoint) as poller:
             tags = job_tags(connection_id=self.dashscope_conn_id)
             with (
@@ -164,6 +157,17 @@ class DashScopeTaskTrigger(SingleEventTrigger):
                     on_progress=ProgressLog(self.log),
                     expected_seconds=awaited.expected_seconds,
                 )
+
+    async def _endpoint(self, awaited: AwaitedJob, poll_policy: PollPolicy) -> Endpoint:
+        """That of the connection. One that cannot be read is read again, but not beyond the limit of the wait."""
+        limits = Schedule(task_id=awaited.task_id, poll_policy=poll_policy, submitted_at=awaited.submitted_at)
+        left = min(max(0.0, limits.limit - time.time()), MAX_SECONDS)
+        try:
+            reading = client_of(self.dashscope_conn_id, log=self.log)
+            return (await asyncio.wait_for(reading, timeout=left + LAST_QUERY_SECONDS)).endpoint
+        except asyncio.TimeoutError:
+            limits.check(now=time.time() + LAST_QUERY_SECONDS)
+            raise
 
     async def _cancel(self) -> None:
         state = await self._task_instance_state()
