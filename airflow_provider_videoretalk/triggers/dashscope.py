@@ -98,7 +98,14 @@ class DashScopeTaskTrigger(SingleEventTrigger):
     async def wait(self) -> dict[str, Any]:
         await prepare()
         fault_point("in_trigger")
-        return await self._wait()
+        awaited = AwaitedJob(task_id=str(self.dashscope_task_id))
+        outcome: Task | DashScopeError
+        try:
+            awaited, poll_policy = self.read_arguments()
+            outcome = await self._wait_for_job(awaited, poll_policy)
+        except DashScopeError as error:
+            outcome = error
+        return event_of(outcome, awaited)
 
     async def on_kill(self) -> None:
         """Cancels the job if it still queues, unless another try of the task instance will resume it."""
@@ -126,17 +133,6 @@ class DashScopeTaskTrigger(SingleEventTrigger):
             read_dataclass(AwaitedJob, job, name="trigger's job"),
             read_dataclass(PollPolicy, self.poll_policy, name="trigger's poll_policy"),
         )
-
-    async def _wait(self) -> dict[str, Any]:
-        """The payload of the event."""
-        awaited = AwaitedJob(task_id=str(self.dashscope_task_id))
-        outcome: Task | DashScopeError
-        try:
-            awaited, poll_policy = self.read_arguments()
-            outcome = await self._wait_for_job(awaited, poll_policy)
-        except DashScopeError as error:
-            outcome = error
-        return event_of(outcome, awaited)
 
     async def _wait_for_job(self, awaited: AwaitedJob, poll_policy: PollPolicy) -> Task:
         # They load aiohttp.
