@@ -19,6 +19,9 @@ from airflow_provider_videoretalk.polling.schedule import Schedule
 Listed = Literal["PENDING", "RUNNING"]
 """The statuses whose lists are read."""
 
+NEITHER: frozenset[Listed] = frozenset()
+"""No status. One object for all jobs: Python would make one of 216 bytes for each."""
+
 Way = Literal["alone", "PENDING", "RUNNING", "failing"]
 """How a job is asked for: ``alone`` by a query of its own; by the list of a status, or singly if that is cheaper.
 
@@ -76,7 +79,7 @@ class Watched:
     waiters: list[Waiter] = field(default_factory=list)
     status: Listed | None = None
     way: Way | None = None
-    missed: frozenset[Listed] = frozenset()
+    missed: frozenset[Listed] = NEITHER
     suspect: bool = False
     doubted: bool = False
     wrong_absences: int = 0

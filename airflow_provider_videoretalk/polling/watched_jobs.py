@@ -16,7 +16,7 @@ from airflow_provider_videoretalk.dashscope.task import ENDED, Task, TaskStatus
 from airflow_provider_videoretalk.polling.poll_policy import PollPolicy
 from airflow_provider_videoretalk.polling.queued_jobs import QueuedJobs
 from airflow_provider_videoretalk.polling.render_times import RenderTimes
-from airflow_provider_videoretalk.polling.watched_job import Agenda, Listed, Waiter, Watched, Way
+from airflow_provider_videoretalk.polling.watched_job import NEITHER, Agenda, Listed, Waiter, Watched, Way
 
 # A job that has probably ended is asked for before jobs that have been due for fewer seconds than this.
 _HEAD_START = 30.0
@@ -215,7 +215,7 @@ class WatchedJobs:
             return
         now = self._clock()
         watched.suspect = watched.failing = False
-        watched.missed, watched.wrong_absences = frozenset(), 0
+        watched.missed, watched.wrong_absences = NEITHER, 0
         self._set_status(watched, status)
         pauses = []
         for waiter in watched.open_waiters:
@@ -269,7 +269,7 @@ class WatchedJobs:
         fresh = self._clock() - watched.submitted_at < 2 * _list_lag(watched)
         if watched.suspect and not fresh and watched.status in (None, task.status):
             watched.wrong_absences += 1
-        watched.suspect, watched.missed = False, frozenset()
+        watched.suspect, watched.missed = False, NEITHER
 
     def _is_overlooked(self, watched: Watched, task: Task) -> bool:
         """Whether a job that the list showed as running until now has ended long ago."""
