@@ -41,7 +41,7 @@ class MetricBuffer:
     @contextmanager
     def one_more(self, name: MetricName, *, tags: metrics.Tags) -> Iterator[None]:
         """Raises a gauge by one, and lowers it at the end."""
-        series = _series(name, {**tags, "hostname": socket.gethostname()})
+        series = _series(name, tags)
         with self._lock:
             self._gauges[series] += 1
             self._start()
@@ -60,7 +60,7 @@ class MetricBuffer:
         for (name, tags), amount in counts.items():
             metrics.count(name, amount, tags=dict(tags))
         for (name, tags), value in gauges.items():
-            metrics.set_gauge(name, value, tags=dict(tags))
+            metrics.set_gauge(name, value, tags={**dict(tags), "hostname": socket.gethostname()})
 
     def _start(self) -> None:
         if self._thread is None or not self._thread.is_alive():
