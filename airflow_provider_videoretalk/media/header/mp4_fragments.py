@@ -57,59 +57,71 @@ class FragmentedLength:
 
 
 class FragmentReader:
-    """Reads the fragments of one track.
+    """Measures the fragments of one track.
 
+    :param start: position in the file from which on fragments are read
     :param track: the track's id
     :param timescale: ticks of the track in a second
     :param defaults: of the track
+    :param before: the time before all fragments; those that are read are added to it
     """
 
-    def __init__(self, ranged: RangedReader, *, track: int, timescale: int, defaults: FrameDefaults) -> None:
+    def __init__(
+        self,
+        ranged: RangedReader,
+        *,
+        start: int,
+        track: int,
+        timescale: int,
+        defaults: FrameDefaults,
+        before: Timeline,
+    ) -> None:
         self._ranged = ranged
+        self._start = start
         self._track = track
         self._timescale = timescale
         self._defaults = defaults
+        self._timeline = before
         self._counter = BoxCounter(_MAX_FRAGMENT_BOXES)
         self._reserved_bytes = ranged.bytes_left // _RESERVED_PART
         self._segment_indexes: list[BoxLocation] = []
         self._has_rest = self._has_asked = False
 
-    def measure(self, start: int, *, before: Timeline) -> FragmentedLength:
-        """Reads all fragments from ``start`` on, if they are few or nothing else states the length.
+    def measure(self) -> FragmentedLength:
+        """Reads all fragments, if they are few or nothing else states the length.
 
         An index does: ``sidx`` before the fragments, or ``mfra`` at the end of the file. Where the fragments are more
         than the budget allows to read, the last one does. None of these states the number of frames.
 
-        :param before: the time before all fragments; it is changed
         :raises DamagedFileError: the track has no frames, or they have no duration
         """
         try:
-            ticks = self._read(start, before)
+            ticks = self._read()
         except OutOfReachError as error:
-            ticks = None if self._has_asked else self._ticks_by_index(start, before)
-            return FragmentedLength(ticks=ticks, frames=None, unknown_because=self._describe(error.message, before))
+            ticks = None if self._has_asked else self._ticks_by_index()
+            return FragmentedLength(ticks=ticks, frames=None, unknown_because=self._describe(error.message))
         if ticks is not None:
-            return FragmentedLength(ticks=ticks, frames=None, unknown_because=self._describe(_TOO_MANY, before))
-        if not before.frames:
+            return FragmentedLength(ticks=ticks, frames=None, unknown_because=self._describe(_TOO_MANY))
+        if not self._timeline.frames:
             raise DamagedFileError("it has no frames")
-        if before.ticks <= 0:
+        if self._timeline.ticks <= 0:
             raise DamagedFileError("its fragments have no duration")
-        return FragmentedLength(ticks=before.ticks, frames=before.frames)
+        return FragmentedLength(ticks=self._timeline.ticks, frames=self._timeline.frames)
 
-    def _read(self, start: int, timeline: Timeline) -> int | None:
-        """Adds the fragments from ``start`` on to ``timeline``.
+    def _read(self) -> int | None:
+        """Adds the fragments to the timeline.
 
         :returns: the length, if it was found before all of them were added; else ``None``
         :raises OutOfReachError: the budget does not allow to add all of them
         """
-        first = start
-        for read, location in enumerate(self._locate(start)):
+        first = self._start
+        for read, location in enumerate(self._locate(self._start)):
             first = first if read else location.start
             if read and not self._has_rest:
-                ticks = self._look_ahead(start, location.start, timeline, read, (location.start - first) / read)
+                ticks = self._look_ahead(location.start, read=read, each=(location.start - first) / read)
                 if ticks is not None:
                     return ticks
-            self._add(location, timeline)
+            self._add(location, self._timeline)
         return None
 
     def _locate(self, start: int) -> Iterator[BoxLocation]:
@@ -120,14 +132,14 @@ class FragmentReader:
             if location.type == b"moof":
                 yield location
 
-    def _look_ahead(self, start: int, position: int, timeline: Timeline, read: int, each: float) -> int | None:
+    def _look_ahead(self, position: int, *, read: int, each: float) -> int | None:
         """Finds a faster way than to skip from fragment to fragment: one request for the rest of the file, or an index.
 
         :param position: of the first fragment that is not read
         :param read: fragments that are read
         :param each: bytes from one to the next
-        :returns: the length, if an index states it
-        :raises OutOfReachError: there is no index, and the budget does not allow to read the rest
+        :returns: the length, if it was found
+        :raises OutOfReachError: it was not, and the budget does not allow to read the rest
         """
         ranged = self._ranged
         if ranged.size is None:
@@ -142,7 +154,7 @@ class FragmentReader:
         if self._has_asked or not (is_scarce or (read >= _FEW_FRAGMENTS and fragments > _FEW_FRAGMENTS)):
             return None
         is_too_much = is_scarce or fragments > requests
-        ticks = self._ticks_by_index(start, timeline, last_bytes=int(_LAST_FRAGMENTS * each) if is_too_much else 0)
+        ticks = self._ticks_by_index(last_bytes=int(_LAST_FRAGMENTS * each) if is_too_much else 0)
         if ticks is None and (is_scarce or fragments > _ESTIMATE_FACTOR * requests):
             raise OutOfReachError(_TOO_MANY)
         return ticks
@@ -155,15 +167,15 @@ class FragmentReader:
         for part in read_fragment(moof, start=location.start, defaults={self._track: self._defaults}):
             timeline.add(begin=part.begin, ticks=part.ticks, frames=part.frames)
 
-    def _ticks_by_index(self, start: int, timeline: Timeline, *, last_bytes: int = 0) -> int | None:
+    def _ticks_by_index(self, *, last_bytes: int = 0) -> int | None:
         """The length by an index, with the fragments that follow those that it lists; ``None`` without one.
 
         :param last_bytes: where there is no index, so many bytes at the end of the file are searched for a fragment
         """
         self._has_asked = True
         for end in self._indexed_ends(last_bytes):
-            begin = timeline.begin if end.begin is None else end.begin
-            if begin is None or end.position < start:
+            begin = self._timeline.begin if end.begin is None else end.begin
+            if begin is None or end.position < self._start:
                 continue
             found = Timeline(begin=begin, end=end.end if end.is_complete else begin, next=end.end)
             try:
@@ -193,8 +205,8 @@ class FragmentReader:
                 if last is not None:
                     yield last
 
-    def _describe(self, reason: str, timeline: Timeline) -> str:
-        if timeline.ticks <= 0:
+    def _describe(self, reason: str) -> str:
+        frames, ticks = self._timeline.frames, self._timeline.ticks
+        if ticks <= 0:
             return reason
-        rate = timeline.frames * self._timescale / timeline.ticks
-        return f"{reason}; the first {timeline.frames:,} frames have {rate:.4g} fps"
+        return f"{reason}; the first {frames:,} frames have {frames * self._timescale / ticks:.4g} fps"
