@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import pytest
 
 from airflow_provider_videoretalk.dashscope.endpoint import Endpoint
@@ -17,7 +19,8 @@ def test_equal_endpoints_are_one_account() -> None:
 
 def test_an_account_with_a_rotated_key_is_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
     now = 1_000.0
-    monkeypatch.setattr(module.time, "monotonic", lambda: now)
+    # Not the clock of all: an event loop of another thread would sleep until its old time comes again.
+    monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=lambda: now))
     monkeypatch.setattr(module, "_ACCOUNTS", {})
     account_of(Endpoint(api_key="sk-old"))
     now += 6 * 3600
