@@ -22,11 +22,6 @@ class SingleEventTrigger(BaseTrigger):
     later.
     """
 
-    @property
-    def log(self) -> Any:
-        """The logger of the class. Airflow's is one of each trigger: 1 kB of a triggerer that waits with thousands."""
-        return self.logger()
-
     async def wait(self) -> dict[str, Any]:
         """Returns the JSON-safe payload when the wait is over."""
         raise NotImplementedError

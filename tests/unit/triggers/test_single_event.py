@@ -85,10 +85,3 @@ def test_without_a_scheduler_nothing_is_delayed(kind: type[BaseTrigger], argumen
 def test_a_long_wait_is_not_made_longer() -> None:
     trigger = RetryLaterTrigger(moment=time.time() + 4 * SHORTEST_DEFERRAL, note={})
     assert fired_after(trigger, trigger_id=7) < 4 * SHORTEST_DEFERRAL + 0.1
-
-
-def test_triggers_share_a_logger() -> None:
-    """One of each would be a kilobyte of each waiting job."""
-    first, second = (RetryLaterTrigger(moment=0.0, note={}) for _ in range(2))
-    assert first.log is second.log
-    assert first.log is not DashScopeTaskTrigger(**ENDS_AT_ONCE[DashScopeTaskTrigger][0]).log
