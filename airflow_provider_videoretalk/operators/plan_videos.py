@@ -64,7 +64,8 @@ Prune = Literal["off", "list", "remove"]
 
 _OTHER_NAME = "Give the row another name or destination: the video would replace it."
 # From the beginning of a word, so that a long word without a URL is read once.
-_URL = re.compile(r"""(?<![A-Za-z0-9+.-])[A-Za-z0-9+.-]+://[^\s"'<>|]+""")
+# A comma or semicolon may be part of a URL, or end its cell.
+_URL, _URL_IN_CELL = (re.compile(rf"""(?<![A-Za-z0-9+.-])[A-Za-z0-9+.-]+://[^\s"'<>|{ends}]+""") for ends in ("", ",;"))
 
 
 class PlanVideosOperator(BaseOperator):
@@ -192,7 +193,8 @@ class PlanVideosOperator(BaseOperator):
     def _do_render_template_fields(self, *args: Any, **kwargs: Any) -> None:
         super()._do_render_template_fields(*args, **kwargs)
         mask_rendered_urls(self)
-        mask_urls(_URL.findall(str(self.table)))
+        text = str(self.table)
+        mask_urls([*_URL.findall(text), *_URL_IN_CELL.findall(text)])
 
     @notes_error
     def execute(self, context: Context) -> list[RowReference]:

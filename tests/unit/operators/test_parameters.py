@@ -333,3 +333,10 @@ def test_airflow_says_whether_a_wait_is_deferred(
     monkeypatch.setenv("AIRFLOW__OPERATORS__DEFAULT_DEFERRABLE", str(default))
     imported = runpy.run_path(str(module.__file__))[name]
     assert signature(imported.__init__).parameters["deferrable"].default is default
+
+
+def test_the_signature_of_each_row_of_a_table_is_masked(masked: list[str]) -> None:
+    rows = "".join(f"Hello.,https://h/{row}.mp4?Signature=of-row-{row},\n" for row in range(3))
+    task = PlanVideosOperator(task_id="t", table="{{ table }}", folder="s3://b/")
+    task.render_template_fields({"table": f"text,video,voice\n{rows}"}, jinja_env=jinja2.Environment())
+    assert {"of-row-0", "of-row-1", "of-row-2", "of-row-2,"} <= set(masked)

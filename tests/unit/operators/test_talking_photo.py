@@ -175,6 +175,7 @@ def test_only_the_speech_that_a_task_returned_may_be_anywhere(
     [
         ({"resolution": "480P"}, "^resolution is '480P', but liveportrait has no choice of it"),
         ({"resolution": "1080P", "model": "wan2.2-s2v"}, "^resolution is '1080P', allowed is one of 480P, 720P"),
+        ({"resolution": 480}, "^resolution is 480"),
         ({"options": "x"}, "options is"),
         ({"max_cost": 0.001}, "the job costs .* and 0.004 for the job as of 2026-11-25.*allowed is at most 0.001 CNY"),
         ({"image_url": "https://h/a.png", "allowed_sources": "https://mine/"}, "^image_url is .*allowed_sources"),

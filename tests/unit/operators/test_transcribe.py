@@ -245,6 +245,12 @@ def test_what_is_kept_of_a_long_recording_stays_small(
     assert {**kept, "files": 0} == {**first, "files": 0}
 
 
+def test_a_dry_run_is_asked_for_by_a_truth_value(speech: str, context: dict[str, Any], jobs: Any) -> None:
+    with pytest.raises(InputError, match=r"^dry_run is 'maybe'"):
+        operator(speech, dry_run="maybe").execute(context)
+    assert jobs() == []
+
+
 def test_a_dry_run_of_what_is_kept_says_its_price(speech: str, context: dict[str, Any], tmp_path: Path) -> None:
     given: dict[str, Any] = {"destination": f"file://{tmp_path}/a", "if_exists": "skip_same"}
     transcribed(operator(speech, **given), context)
