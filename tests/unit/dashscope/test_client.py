@@ -459,3 +459,16 @@ def test_a_reply_of_an_unexpected_shape_keeps_its_request_id() -> None:
     with pytest.raises(errors.TransportError, match="unexpected shape") as caught:
         request.answer(Reply(status=200, headers={}, content=b'{"request_id": "r1"}'))
     assert (caught.value.status, caught.value.request_id) == (200, "r1")
+
+
+def test_async_client_sends_nothing_to_another_host(httpserver: HTTPServer) -> None:
+    """It would send the key with it."""
+    request = replace(get_task("t"), path=httpserver.url_for("/a"))
+
+    async def run() -> None:
+        async with AsyncClient(Endpoint(api_key=KEY)) as client:
+            await client.send(request)
+
+    with pytest.raises(ValueError, match="reaches only"):
+        asyncio.run(run())
+    assert not httpserver.log

@@ -180,6 +180,7 @@ def test_only_the_speech_that_a_task_returned_may_be_anywhere(
         ({"max_cost": 0.001}, "the job costs .* and 0.004 for the job as of 2026-11-25.*allowed is at most 0.001 CNY"),
         ({"image_url": "https://h/a.png", "allowed_sources": "https://mine/"}, "^image_url is .*allowed_sources"),
         ({"image_url": None}, "^image_url is None"),
+        ({"audio_url": 3}, "^audio_url is a int, allowed"),
         ({"audio_url": {"seconds": 3.0}}, r"^audio_url is a mapping with the keys \['seconds'\]"),
         (
             {"audio_url": {"video_url": "https://h/a.mp4"}},
