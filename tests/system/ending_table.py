@@ -16,6 +16,7 @@ from system.endings import (
     sensor_waits,
     submitted_again,
     then,
+    worker_stops,
 )
 from system.scenarios import cleared_while, dies_at, marked_while, worker_dies_waiting
 
@@ -112,8 +113,8 @@ MARKED = (
            play=marked_while("failed", "RUNNING"), jobs=["SUCCEEDED"]),
     Ending(name="marked_failed_on_a_worker", airflow="is marked failed, on a worker",
            service="renders, and makes the video", badge=AIRFLOW_FAILED, page=MADE, also=MARKED_FAILED,
-           spend="0.24 CNY", is_saved=True, path="blocking", pace="held", play=marked_while("failed", "RUNNING"),
-           jobs=["SUCCEEDED"]),
+           spend="0.24 CNY", is_saved=True, path="blocking", pace="held",
+           play=then(marked_while("failed", "RUNNING"), worker_stops), jobs=["SUCCEEDED"]),
     Ending(name="marked_failed_and_dropped", airflow="is marked failed", service="renders, and drops it: too late",
            badge=AIRFLOW_FAILED, page=FAILED, also=MARKED_FAILED, spend="nothing", settings=DROPS,
            play=marked_while("failed", "RUNNING"), jobs=["FAILED"]),

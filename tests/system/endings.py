@@ -10,6 +10,7 @@ from html import unescape
 from pathlib import Path
 from typing import Any, Literal
 
+import psutil
 import requests
 from system.cluster import Cluster
 from system.dag_run import ENDS_WITHIN, HAPPENS_WITHIN
@@ -234,6 +235,13 @@ def another_task_fails(clip: Clip) -> float:
     clip.wait_for_wait("RUNNING")
     clip.cluster.arm("fail", folder=clip.steps)
     return 0.0
+
+
+def worker_stops(clip: Clip) -> None:
+    """Airflow stops a task's process with its next heartbeat. Until then it may return its video, also if marked."""
+    pid = clip.cluster.task(clip.dag_id, clip.run_id, "retalk").pid
+    assert pid is not None
+    until(lambda: not psutil.pid_exists(pid), what=f"the process of {clip.name} stops", within=ENDS_WITHIN)
 
 
 def then(*steps: Callable[[Clip], Any]) -> Injury:
