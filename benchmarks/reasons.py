@@ -32,8 +32,8 @@ _AT_ONCE = (
     "latencies the end fell nearer to a look. Since then, jobs that share a look are looked at the oftener."
 )
 _FRAGMENTS = (
-    "Only the fragments tell their length. The last one begins 4 MB before the end of the file, which nothing tells. "
-    "So the end of the file is searched. PyAV and ffprobe read all fragments one by one."
+    "Only the fragments tell their length. The last one begins some megabytes before the end of the file, and nothing "
+    "tells where. So the end of the file is searched. PyAV and ffprobe read all fragments one by one."
 )
 _SUMS = (
     "Each checksum has a thread of its own, but the cores also run the web server. The checksums are still "
@@ -43,8 +43,8 @@ _SUMS = (
 _SUBMIT = (
     "Both load requests, as `python -X importtime` shows. Beside it, this package loads what reads the headers of both "
     "inputs, estimates the price, looks into the installed distributions whether the job can be waited for, and keeps "
-    "the record. HttpOperator does none of these. A third of the time goes into making the dataclasses of the modules: "
-    "93 of them in 36 ms, as a clock around `dataclasses` showed. Tuples would be faster, and worse to read."
+    "the record. HttpOperator does none of these. A third of the time goes into making the dataclasses of the modules, "
+    "as a clock around `dataclasses` showed. Tuples would be faster, and worse to read."
 )
 
 _OVERHEAD = (
