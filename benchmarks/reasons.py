@@ -35,11 +35,6 @@ _FRAGMENTS = (
     "Only the fragments tell their length. The last one begins some megabytes before the end of the file, and nothing "
     "tells where. So the end of the file is searched. PyAV and ffprobe read all fragments one by one."
 )
-_SUMS = (
-    "Each checksum has a thread of its own, but the cores also run the web server. The checksums are still "
-    "verified. Over a network, and to S3, a copy takes longer, and they are computed in that time."
-)
-
 _SUBMIT = (
     "Both load requests, as `python -X importtime` shows. Beside it, this package loads what reads the headers of both "
     "inputs, estimates the price, looks into the installed distributions whether the job can be waited for, and keeps "
@@ -69,5 +64,4 @@ REASONS: Mapping[str, str] = {
     "the board, beside Airflow's own list of DAG runs": _BOARD,
     "overhead of a deferred clip, warm": _OVERHEAD,
     "CPU of a cold submit, with preflight": _SUBMIT,
-    "to disk, by this package, and a source that tells MD5 and CRC-64: of plain fsspec's speed": _SUMS,
 }

@@ -17,7 +17,7 @@ from airflow_provider_videoretalk.publishing.crc64 import fast_crc64, slow_crc64
 # Bytes passed to the threads at once. For a few bytes, waking a thread takes longer than hashing.
 _BATCH_BYTES = MEGABYTE // 2
 # Batches that may wait for one thread. They stay in memory.
-_MAX_WAITING_BATCHES = 3
+_MAX_WAITING_BATCHES = 2
 
 # Pure Python computes a CRC-64 at a few megabytes a second.
 _MAX_SLOW_CRC_BYTES = 16 * MEGABYTE
