@@ -186,12 +186,12 @@ def test_an_md5_is_allowed_where_cryptography_allows_none(monkeypatch: pytest.Mo
     assert verify(md5=MD5).verified == ("md5",)
 
 
-def test_three_batches_wait_for_a_thread_at_most() -> None:
+def test_two_batches_wait_for_a_thread_at_most() -> None:
     """They are in memory."""
     done: list[bytes] = []
     thread = module._ChecksumThread(done.append)
     for number in range(10):
         thread.add([bytes([number])])
-        assert len(thread._waiting) == min(number + 1, 3)
+        assert len(thread._waiting) == min(number + 1, 2)
     thread.finish()
     assert b"".join(done) == bytes(range(10))
